@@ -1,6 +1,7 @@
 """Forms of contacts and services.
 
-Toxicology, appointments, process events, outreach, involvement and goal counts. Belongs here: the columns of those forms. Does not belong here: the indicators made of them.
+Belongs here: toxicology, appointments, process events, outreach, involvement and goal counts.
+Does not belong here: the indicators made of them.
 """
 
 from __future__ import annotations
