@@ -25,9 +25,7 @@ class Toxicology(RegistryModel):
     patient_id: pl.String = shared.patient_id()
     sample_date: pl.Date = field("Sample date", "Day of the sample.", nb="Prøvedato", required=True)
     substance: pl.String = field("Substance", "Tested for.", nb="Rusmiddel", required=True)
-    sample_day: pl.Int32 = day_from_origin(
-        "Sample day", "Day of the sample", "Prøvedag", "no origin"
-    )
+    sample_day: pl.Int32 = day_from_origin("Sample day", "The sample", "Prøvedag", "no origin")
     result: pl.String = field(
         "Result", "Result.", nb="Svar", codes=codes.TOXICOLOGY_RESULT, required=True
     )
@@ -54,9 +52,7 @@ class Appointment(RegistryModel):
     scheduled_date: pl.Date = field("Scheduled", "Day agreed.", nb="Avtalt dato", required=True)
     unit_id: pl.String = field("Unit", "The unit.", nb="Enhet", required=True)
     appointment_type: pl.String = field("Type", "Kind.", nb="Type", null="not stated")
-    scheduled_day: pl.Int32 = day_from_origin(
-        "Scheduled day", "Day agreed", "Avtalt dag", "no origin"
-    )
+    scheduled_day: pl.Int32 = day_from_origin("Scheduled day", "The day", "Avtalt dag", "no origin")
     status: pl.String = field(
         "Status", "What became of it.", nb="Status", codes=codes.APPOINTMENT_STATUS, required=True
     )

@@ -1,0 +1,53 @@
+"""Strata: every result for all, and by sex, age group, pathway and co-occurring disorder.
+
+Belongs here: naming a person's strata and rolling cells of counts up to them.
+Does not belong here: estimates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import narwhals as nw
+import polars as pl
+
+STRATA: Final = ("sex", "age_group", "pathway", "co_occurring_disorder")
+"""The stratifying columns a counted frame carries, as text without nulls."""
+
+
+def strata_columns(pathway: str = "baseline_pathway") -> list[nw.Expr]:
+    """The four stratifying columns of a core.patient frame, as text, null as `unknown`."""
+    flag = nw.col("co_occurring_disorder")
+    return [
+        nw.col("sex").fill_null("unknown").alias("sex"),
+        nw.col("age_group").fill_null("unknown").alias("age_group"),
+        nw.col(pathway).fill_null("unknown").alias("pathway"),
+        nw.when(flag)
+        .then(nw.lit("true"))
+        .when(~flag)
+        .then(nw.lit("false"))
+        .otherwise(nw.lit("unknown"))
+        .alias("co_occurring_disorder"),
+    ]
+
+
+def roll_up(
+    cells: pl.DataFrame, keys: Sequence[str], values: Sequence[str] = ("n",)
+) -> pl.DataFrame:
+    """Cells of counts rolled up to strata.
+
+    Args:
+        cells: one row per combination of `STRATA` and `keys`; each person or row in one cell.
+        keys: the columns kept beside the stratum.
+        values: the counts that are summed.
+
+    Returns:
+        [*keys, stratum_by, stratum, *values], sorted; a row per key and stratum that occurs.
+    """
+    sums: list[Any] = [pl.col(value).sum() for value in values]
+    parts = [
+        cells.group_by([*keys, pl.lit(by).alias("stratum_by"), label.alias("stratum")]).agg(sums)
+        for by, label in [("all", pl.lit("all")), *((name, pl.col(name)) for name in STRATA)]
+    ]
+    return pl.concat(parts).sort(["stratum_by", "stratum", *keys], nulls_last=True)

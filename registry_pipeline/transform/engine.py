@@ -1,0 +1,62 @@
+"""What narwhals cannot say: one small function per engine, alike in effect.
+
+Belongs here: day numbers from dates, and keeping an intermediate result.
+Does not belong here: any derivation; nothing outside this file asks which engine it runs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import uuid4
+
+import narwhals as nw
+import polars as pl
+
+Frame = nw.LazyFrame[Any]
+"""A lazy frame of rows on either engine."""
+
+
+def is_duckdb(frame: Frame) -> bool:
+    """Whether the frame is a relation in DuckDB."""
+    return frame.implementation is nw.Implementation.DUCKDB
+
+
+def with_epoch_days(frame: Frame, columns: Iterable[str]) -> Frame:
+    """Adds `<column>_epoch`, days since 1970-01-01, for each date column; null stays null.
+
+    Day arithmetic is integer arithmetic on these: engines differ in date differences.
+    """
+    names = list(columns)
+    if not names:
+        return frame
+    if is_duckdb(frame):
+        added = ", ".join(
+            f'("{name}" - DATE \'1970-01-01\')::INTEGER AS "{name}_epoch"' for name in names
+        )
+        return nw.from_native(frame.to_native().query("rows", f"SELECT *, {added} FROM rows"))
+    native: pl.LazyFrame = frame.to_native()
+    return nw.from_native(
+        native.with_columns(pl.col(name).cast(pl.Int32).alias(f"{name}_epoch") for name in names)
+    )
+
+
+def materialise(frame: Frame) -> Frame:
+    """The frame computed once: a temporary table in DuckDB, a collected frame in Polars.
+
+    A lazy frame that is used twice is computed twice; call this between steps.
+    """
+    if is_duckdb(frame):
+        name = f"step_{uuid4().hex}"
+        native = frame.to_native()
+        native.query("rows", f"CREATE TEMP TABLE {name} AS SELECT * FROM rows")
+        return nw.from_native(native.query("rows", f"SELECT * FROM {name}"))
+    return nw.from_native(frame.to_native().collect().lazy())
+
+
+def counts(frame: Frame, by: Iterable[str]) -> pl.DataFrame:
+    """People or rows per combination of `by`: columns `by` and `n`; small, so it leaves the engine."""
+    keys = list(by)
+    grouped = frame.group_by(keys).agg(n=nw.len().cast(nw.Int64))
+    result: pl.DataFrame = grouped.collect("polars").to_native()
+    return result.sort(keys, nulls_last=True)
