@@ -19,7 +19,7 @@ Frame = nw.LazyFrame[Any]
 
 def is_duckdb(frame: Frame) -> bool:
     """Whether the frame is a relation in DuckDB."""
-    return frame.implementation is nw.Implementation.DUCKDB
+    return bool(frame.implementation.is_duckdb())
 
 
 def with_epoch_days(frame: Frame, columns: Iterable[str]) -> Frame:
@@ -34,7 +34,10 @@ def with_epoch_days(frame: Frame, columns: Iterable[str]) -> Frame:
         added = ", ".join(
             f'("{name}" - DATE \'1970-01-01\')::INTEGER AS "{name}_epoch"' for name in names
         )
-        return nw.from_native(frame.to_native().query("rows", f"SELECT *, {added} FROM rows"))
+        rows: Frame = nw.from_native(
+            frame.to_native().query("rows", f"SELECT *, {added} FROM rows")
+        )
+        return rows
     native: pl.LazyFrame = frame.to_native()
     return nw.from_native(
         native.with_columns(pl.col(name).cast(pl.Int32).alias(f"{name}_epoch") for name in names)
@@ -46,16 +49,18 @@ def materialise(frame: Frame) -> Frame:
 
     A lazy frame that is used twice is computed twice; call this between steps.
     """
+    native: Any = frame.to_native()
     if is_duckdb(frame):
         name = f"step_{uuid4().hex}"
-        native = frame.to_native()
         native.query("rows", f"CREATE TEMP TABLE {name} AS SELECT * FROM rows")
-        return nw.from_native(native.query("rows", f"SELECT * FROM {name}"))
-    return nw.from_native(frame.to_native().collect().lazy())
+        kept: Frame = nw.from_native(native.query("rows", f"SELECT * FROM {name}"))
+    else:
+        kept = nw.from_native(native.collect().lazy())
+    return kept
 
 
 def counts(frame: Frame, by: Iterable[str]) -> pl.DataFrame:
-    """People or rows per combination of `by`: columns `by` and `n`; small, so it leaves the engine."""
+    """Rows per combination of `by`, as columns `by` and `n`: small, so it leaves the engine."""
     keys = list(by)
     grouped = frame.group_by(keys).agg(n=nw.len().cast(nw.Int64))
     result: pl.DataFrame = grouped.collect("polars").to_native()

@@ -1,0 +1,101 @@
+"""The home folder: where everything the registry keeps has its place, and the lock on it.
+
+Belongs here: paths, modes and the one lock every run holds from its first step to its last.
+Does not belong here: what is written to those places.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+class HomeBusyError(RuntimeError):
+    """Another run holds the lock on the home folder."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home folder.
+
+    Attributes:
+        path: the folder itself, mode 0700.
+    """
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The live database; one writer."""
+        return self.path / "registry.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """What analysts and the quality coordinator open."""
+        return self.path / "published"
+
+    @property
+    def analysis(self) -> Path:
+        """The published copy of the database, replaced atomically."""
+        return self.published / "analysis.duckdb"
+
+    @property
+    def data_docs(self) -> Path:
+        """Great Expectations' pages."""
+        return self.published / "data_docs"
+
+    @property
+    def staging(self) -> Path:
+        """Delivered files while they are read, under their hash."""
+        return self.path / "staging"
+
+    @property
+    def spill(self) -> Path:
+        """Where DuckDB spills: plaintext, so inside the home and emptied at start."""
+        return self.path / "spill"
+
+    @property
+    def instance(self) -> Path:
+        """The Dagster instance."""
+        return self.path / "dagster"
+
+    @property
+    def key_file(self) -> Path:
+        """The pseudonym key, unless REGISTRY_KEY_FILE names another."""
+        named = os.environ.get("REGISTRY_KEY_FILE")
+        return Path(named) if named else self.path / "pseudonym.key"
+
+    def prepare(self) -> None:
+        """Makes the folders, readable by the owner alone, and clears what a killed run left."""
+        os.umask(0o077)
+        for folder in (self.path, self.published, self.staging, self.spill, self.instance):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        leftovers = [*self.staging.iterdir(), *self.spill.iterdir(), *self.published.glob("*.tmp*")]
+        for leftover in leftovers:
+            if leftover.is_file():
+                leftover.unlink()
+
+    @contextmanager
+    def lock(self, wait_seconds: float = 0) -> Iterator[None]:
+        """Holds the lock on the home, so that a publication never mixes two runs.
+
+        Raises:
+            HomeBusyError: another run holds it after `wait_seconds`.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock", mode=0o600)
+        try:
+            lock.acquire(timeout=wait_seconds)
+        except Timeout as error:
+            raise HomeBusyError(
+                f"{self.path}: another run holds this home; wait for it to end and try again"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()

@@ -1,0 +1,90 @@
+"""Connections to the live database: hardened, opened late, closed always.
+
+Belongs here: how a connection is made and kept safe. Does not belong here: any table.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from registry_pipeline.home import Home
+
+SCHEMAS = ("intake", "core", "derived", "quality", "meta")
+PUBLISHED_SCHEMAS = ("core", "derived", "quality", "meta")
+
+_OFFLINE: dict[str, str | bool] = {
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+}
+
+
+class DatabaseBusyError(RuntimeError):
+    """The live file is held by another process."""
+
+
+@contextmanager
+def connect(
+    home: Home, *, read_only: bool = False, wait_seconds: float = 20
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the live file, able to reach nothing outside the home.
+
+    Args:
+        home: whose live file.
+        read_only: opens without writing; fails while a writer has the file.
+        wait_seconds: how long to wait for a file that another process holds.
+
+    Raises:
+        DatabaseBusyError: the file is still held after `wait_seconds`.
+    """
+    connection = _open(home, read_only=read_only, wait_seconds=wait_seconds)
+    try:
+        folder = str(home.path.resolve()).replace("'", "''")
+        connection.execute(f"SET allowed_directories = ['{folder}']")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        if not read_only:
+            for schema in SCHEMAS:
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of it or nothing: commits at the end, rolls back on any exception."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _open(home: Home, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + wait_seconds
+    pause = 0.05
+    while True:
+        try:
+            return duckdb.connect(
+                home.database,
+                read_only=read_only,
+                config={**_OFFLINE, "temp_directory": str(home.spill)},
+            )
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise
+            if time.monotonic() >= deadline:
+                raise DatabaseBusyError(
+                    f"{home.database.name}: another process holds the live database; "
+                    "wait for it to end and try again"
+                ) from error
+        time.sleep(pause)
+        pause = min(pause * 2, 1.0)

@@ -1,0 +1,218 @@
+"""Tables made from their models: types, comments, contents, keys.
+
+Belongs here: DDL from a `Table`, replacing a table's contents in one transaction, the proof of
+keys and of the model before the commit. Does not belong here: which rows to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import narwhals as nw
+import pandera.errors
+import polars as pl
+
+from registry_pipeline.transform.engine import Frame
+from registry_pipeline.warehouse.database import transaction
+from schemas.fields import Table
+
+VALIDATION_BATCH = 250_000
+
+_TYPES: dict[type[pl.DataType], str] = {
+    pl.String: "VARCHAR",
+    pl.Int32: "INTEGER",
+    pl.Int64: "BIGINT",
+    pl.Float64: "DOUBLE",
+    pl.Boolean: "BOOLEAN",
+    pl.Date: "DATE",
+    pl.Datetime: "TIMESTAMP",
+}
+
+
+class InvalidTableError(ValueError):
+    """A table that breaks its model or its key; the message names rules and counts, no value."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of one table: its name and how many rows it holds."""
+
+    table: str
+    rows: int
+
+
+def sql_type(dtype: pl.DataType) -> str:
+    """The DuckDB type of a model's column."""
+    return _TYPES[type(dtype)]
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def create_sql(table: Table, catalog: str = "") -> str:
+    """`CREATE OR REPLACE TABLE` with the model's names, types and nullability."""
+    columns = ",\n  ".join(
+        f'"{column.name}" {sql_type(column.dtype)}{"" if column.nullable else " NOT NULL"}'
+        for column in table.columns
+    )
+    return f"CREATE OR REPLACE TABLE {catalog}{table.full_name} (\n  {columns}\n)"
+
+
+def comment(connection: duckdb.DuckDBPyConnection, table: Table, catalog: str = "") -> None:
+    """Writes the model's docstring and fields into the database as COMMENTs."""
+    name = f"{catalog}{table.full_name}"
+    connection.execute(f"COMMENT ON TABLE {name} IS {quoted(table.description)}")
+    for column in table.columns:
+        text = ". ".join(
+            part.rstrip(".")
+            for part in (
+                column.title,
+                column.description,
+                f"Unit: {column.unit}" if column.unit else "",
+                f"Allowed: {column.allowed}" if column.allowed else "",
+                f"Null: {column.missing_meaning}",
+            )
+            if part
+        )
+        connection.execute(f'COMMENT ON COLUMN {name}."{column.name}" IS {quoted(text)}')
+
+
+def ensure(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Creates the table where it is missing, and adds columns a protocol brought since."""
+    present = columns_of(connection, table)
+    if not present:
+        connection.execute(create_sql(table))
+        comment(connection, table)
+        return
+    for column in table.columns:
+        if column.name not in present:
+            connection.execute(
+                f'ALTER TABLE {table.full_name} ADD COLUMN "{column.name}" {sql_type(column.dtype)}'
+            )
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
+    """The columns the stored table has; empty where there is no such table."""
+    rows = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
+        "AND database_name = current_database()",
+        [table.schema_name, table.name],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def insert(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
+    """Inserts a Polars frame by column name."""
+    if frame.height:
+        with registered(connection, frame) as rows:
+            connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM {rows}")
+
+
+@contextmanager
+def registered(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> Iterator[str]:
+    """A Polars frame under a name that SQL can use for a while."""
+    connection.register("given_rows", frame)
+    try:
+        yield "given_rows"
+    finally:
+        connection.unregister("given_rows")
+
+
+def replace(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    frames: Iterable[Frame | pl.DataFrame],
+    constants: dict[str, str] | None = None,
+) -> Written:
+    """Replaces a table's contents in one transaction, proved against model and key.
+
+    Args:
+        connection: a writing connection.
+        table: the model's table.
+        frames: what it will hold, in parts: lazy frames of this database, or Polars frames.
+        constants: columns with one value in every row.
+
+    Raises:
+        InvalidTableError: the new contents break the model or the key; the old ones stay.
+    """
+    with transaction(connection):
+        connection.execute(create_sql(table))
+        for frame in frames:
+            _append(connection, table, frame, constants or {})
+        validate(connection, table)
+        prove_key(connection, table)
+        comment(connection, table)
+        row = connection.execute(f"SELECT count(*) FROM {table.full_name}").fetchone()
+    return Written(table.full_name, row[0] if row else 0)
+
+
+def _append(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    frame: Frame | pl.DataFrame,
+    constants: dict[str, str],
+) -> None:
+    added = "".join(f', {quoted(value)} AS "{name}"' for name, value in constants.items())
+    statement = f"INSERT INTO {table.full_name} BY NAME SELECT *{added} FROM "
+    if isinstance(frame, pl.DataFrame):
+        with registered(connection, frame) as rows:
+            connection.execute(statement + rows)
+    else:
+        nw.to_native(frame).query("rows", statement + "rows")
+
+
+def validate(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Every stored row against the Pandera model, a bounded batch at a time.
+
+    Raises:
+        InvalidTableError: rows break a rule; columns, rules and counts are named.
+    """
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    broken: dict[str, int] = {}
+    reader = connection.sql(f"SELECT {names} FROM {table.full_name}").to_arrow_reader(
+        VALIDATION_BATCH
+    )
+    for batch in reader:
+        frame = pl.DataFrame(batch)
+        try:
+            table.schema.validate(frame, lazy=True)
+        except pandera.errors.SchemaErrors as errors:
+            cases = errors.failure_cases.group_by("column", "check").len()
+            for column, check, n in cases.iter_rows():
+                rule = f"{column} {str(check).split('(')[0]}"
+                broken[rule] = broken.get(rule, 0) + n
+    if broken:
+        rules = "; ".join(f"{rule}: {n} rows" for rule, n in sorted(broken.items()))
+        raise InvalidTableError(f"{table.full_name} breaks its model: {rules}")
+
+
+def prove_key(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """No key stands twice; null in a key counts as a value.
+
+    Raises:
+        InvalidTableError: some do; the number of keys is named.
+    """
+    keys = ", ".join(key_expressions(table))
+    row = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM {table.full_name} GROUP BY {keys} "
+        "HAVING count(*) > 1)"
+    ).fetchone()
+    if row and row[0]:
+        raise InvalidTableError(
+            f"{table.full_name} holds {row[0]} keys more than once ({', '.join(table.key)})"
+        )
+
+
+def key_expressions(table: Table) -> list[str]:
+    """SQL for each key column, with its fallback where it may be null."""
+    return [
+        f'coalesce("{name}", "{table.key_fallback[name]}")'
+        if name in table.key_fallback
+        else f'"{name}"'
+        for name in table.key
+    ]
