@@ -6,6 +6,7 @@ Does not belong here: reading files or judging rows (see `registry_pipeline.gate
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pandera.polars as pa
@@ -22,9 +23,18 @@ from schemas.forms.contacts import (
 )
 from schemas.forms.interview import InterviewAnswers, Interviews
 from schemas.forms.people import Episodes, Events, Patients, Withdrawals
+from schemas.forms.provenance import Provenance, Quarantined
 from schemas.protocol import Protocol, Substance
 
-__all__ = ["FORMS", "PROVENANCE", "InterviewAnswers", "form_table", "has_person", "substance_field"]
+__all__ = [
+    "FORMS",
+    "InterviewAnswers",
+    "form_table",
+    "has_person",
+    "intake_table",
+    "quarantine_table",
+    "substance_field",
+]
 
 FORMS: Final[dict[str, type[RegistryModel]]] = {
     "patients": Patients,
@@ -40,18 +50,6 @@ FORMS: Final[dict[str, type[RegistryModel]]] = {
     "withdrawals": Withdrawals,
 }
 """Form name to model, in the order forms are taken in."""
-
-PROVENANCE: Final[dict[str, pl.DataType]] = {
-    "protocol": pl.String(),
-    "delivery": pl.String(),
-    "quarter": pl.String(),
-    "number": pl.Int32(),
-    "row_number": pl.Int64(),
-    "is_retraction": pl.Boolean(),
-}
-"""Columns that intake puts before a form's own: where a row came from. A retraction is a row
-of its own with the key and nothing else; (quarter, number, delivery) is the order that decides
-which row of a key is current."""
 
 
 def form_table(form: str, protocol: Protocol) -> Table:
@@ -79,6 +77,37 @@ def form_table(form: str, protocol: Protocol) -> Table:
         "key_fallback": plain.key_fallback,
     }
     return describe_schema(schema, metadata, plain.description)
+
+
+def intake_table(form: str, protocol: Protocol) -> Table:
+    """The table `intake.<form>`: provenance, then the form's columns, which may all be null.
+
+    They may be null because a retraction has its key alone; the gate has judged the rest.
+    """
+    own = form_table(form, protocol)
+    schema = Provenance.to_schema().add_columns(
+        {column.name: own.schema.columns[column.name] for column in own.columns}
+    )
+    metadata = {
+        "table": own.full_name,
+        "key": ("protocol", "delivery", "row_number"),
+        "title": own.title,
+        "nb": own.title_nb,
+        "key_fallback": {},
+    }
+    table = describe_schema(schema, metadata, own.description)
+    names = set(Provenance.to_schema().columns)
+    columns = tuple(
+        column if column.name in names else replace(column, nullable=True)
+        for column in table.columns
+    )
+    return replace(table, columns=columns)
+
+
+def quarantine_table(form: str) -> Table:
+    """The table `intake.quarantined_<form>`."""
+    plain = describe(Quarantined)
+    return replace(plain, name=f"quarantined_{form}", title=f"{plain.title}: {form}")
 
 
 def has_person(form: str) -> bool:
