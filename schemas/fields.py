@@ -209,9 +209,10 @@ def describe(model: type[RegistryModel]) -> Table:
 
 def _column(name: str, column: Any) -> Column:
     meta = column.metadata or {}
+    dtype = column.dtype.type
     return Column(
         name=name,
-        dtype=column.dtype.type,
+        dtype=dtype() if isinstance(dtype, type) else dtype,
         nullable=column.nullable,
         title=column.title or name,
         title_nb=meta.get("nb", name),
