@@ -1,0 +1,65 @@
+"""The derived tables: estimates and person-level results, one model per table.
+
+Belongs here: the list of them. Does not belong here: columns (see the modules by subject) and
+how the numbers are made (see `registry_pipeline.transform` and `registry_pipeline.statistics`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.derived.exits import (
+    CumulativeIncidence,
+    EarlyDropout,
+    RetentionComparison,
+    RetentionSensitivity,
+)
+from schemas.derived.participation import Enrolment, ResponseByWave
+from schemas.derived.pathways import (
+    CopingAssociation,
+    CovariateBalance,
+    OutcomeByPathway,
+    OutcomeComparison,
+)
+from schemas.derived.retention import (
+    RetentionAt,
+    RetentionCurve,
+    RetentionPerson,
+    RetentionSummary,
+)
+from schemas.derived.substances import SubstanceChange, SubstanceTransition, SubstanceTrend
+from schemas.derived.trajectories import (
+    SequenceMeasure,
+    TimeToEvent,
+    Trajectory,
+    TrajectoryProfile,
+)
+from schemas.derived.units import ControlChart, Funnel
+from schemas.fields import RegistryModel
+
+DERIVED: Final[tuple[type[RegistryModel], ...]] = (
+    RetentionPerson,
+    RetentionCurve,
+    RetentionAt,
+    RetentionSummary,
+    CumulativeIncidence,
+    RetentionComparison,
+    RetentionSensitivity,
+    EarlyDropout,
+    Enrolment,
+    ResponseByWave,
+    SubstanceTrend,
+    SubstanceTransition,
+    SubstanceChange,
+    Trajectory,
+    TrajectoryProfile,
+    TimeToEvent,
+    SequenceMeasure,
+    OutcomeByPathway,
+    OutcomeComparison,
+    CovariateBalance,
+    CopingAssociation,
+    ControlChart,
+    Funnel,
+)
+"""The derived tables, in the order of the contract's subjects."""

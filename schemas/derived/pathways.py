@@ -1,0 +1,294 @@
+"""Outcomes by pathway, and what goes with them: associations, never effects.
+
+Belongs here: outcome tables by pathway, adjusted comparisons, balance, factors of coping.
+Does not belong here: the outcomes' definitions (see `schemas.outcomes`).
+
+Pathways are chosen by patients and clinicians, so a difference between them is an association.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from schemas import codes, result_codes, shared
+from schemas.fields import field, table
+from schemas.outcomes import OUTCOME
+from schemas.shared import Result, Stratified
+
+
+class OutcomeByPathway(Stratified):
+    """One row per cohort, pathway rule, pathway, stratum, outcome, wave and missing rule.
+
+    The dead, withdrawn and moved are left out and counted in n_excluded. With rule `observed`
+    n is the answered; with the three others everyone expected. Pathway at the wave and by
+    share of time look into the future: descriptive only. Made from core.interview,
+    core.substance_use, core.visit and core.episode.
+    """
+
+    pathway_rule: pl.String = field(
+        "Pathway rule",
+        "How a person is given one pathway.",
+        nb="Regel for forløp",
+        codes=codes.PATHWAY_RULE,
+        required=True,
+    )
+    pathway: pl.String = field(
+        "Pathway",
+        "A pathway code of the protocol; `all` for everyone, `unknown` for people in none.",
+        nb="Forløp",
+        required=True,
+    )
+    outcome: pl.String = field(
+        "Outcome", "Code of the outcome.", nb="Utfall", codes=OUTCOME, required=True
+    )
+    wave: pl.Int32 = shared.wave()
+    missing_rule: pl.String = field(
+        "Missing rule",
+        "What a missing answer counts as.",
+        nb="Regel for manglende",
+        codes=codes.MISSING_RULE,
+        required=True,
+    )
+    n_expected: pl.Int64 = shared.count(
+        "Expected", "Forventede", "People an answer is expected of at the wave."
+    )
+    n_excluded: pl.Int64 = shared.count(
+        "Left out", "Utelatt", "Dead, withdrawn or moved by the wave; not expected."
+    )
+    n_missing: pl.Int64 = shared.count(
+        "Missing", "Manglende", "Expected and without an answer, whatever the rule."
+    )
+    n: pl.Int64 = shared.count("Counted", "Regnet med", "Denominator under the missing rule.")
+    n_success: pl.Int64 = shared.count(
+        "Successes", "Oppnådd", "People who achieved the outcome.", null="the outcome is a mean"
+    )
+    sum_score: pl.Int64 = shared.count(
+        "Sum of scores", "Sum av skårer", "Sum over n.", null="the outcome is a proportion"
+    )
+    estimate: pl.Float64 = shared.number(
+        "Estimate", "Estimat", "n_success of n (0 to 1), or sum_score of n (0 to 10)."
+    )
+    ci_low: pl.Float64 = shared.ci_low()
+    ci_high: pl.Float64 = shared.ci_high()
+
+    class Config(Stratified.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.outcome_by_pathway",
+            [
+                "cohort",
+                "pathway_rule",
+                "pathway",
+                "stratum_by",
+                "stratum",
+                "outcome",
+                "wave",
+                "missing_rule",
+            ],
+            title="Outcome by pathway",
+            nb="Utfall etter forløp",
+        )
+
+
+class OutcomeComparison(Result):
+    """One row per cohort, outcome, wave, pathway, reference, measure, missing rule and model.
+
+    Pathway at baseline against the protocol's reference. Refused, with a reason, where the
+    events do not carry the degrees of freedom. An association, never an effect. Made from
+    the people behind derived.outcome_by_pathway and derived.retention_person.
+    """
+
+    cohort: pl.String = shared.cohort()
+    outcome: pl.String = field(
+        "Outcome", "Code of the outcome.", nb="Utfall", codes=OUTCOME, required=True
+    )
+    wave: pl.Int32 = field(
+        "Wave",
+        "The wave compared at; for a hazard ratio the last wave of its horizon.",
+        nb="Måling",
+        low=0,
+        required=True,
+    )
+    pathway: pl.String = field("Pathway", "The pathway compared.", nb="Forløp", required=True)
+    reference: pl.String = field(
+        "Reference", "The pathway compared with.", nb="Referanse", required=True
+    )
+    measure: pl.String = field(
+        "Measure", "What the estimate is.", nb="Mål", codes=result_codes.MEASURE, required=True
+    )
+    missing_rule: pl.String = field(
+        "Missing rule",
+        "What a missing answer counts as.",
+        nb="Regel for manglende",
+        codes=codes.MISSING_RULE,
+        required=True,
+    )
+    adjusted: pl.Boolean = field(
+        "Adjusted", "Adjusted for the covariates.", nb="Justert", required=True
+    )
+    covariates: pl.String = field(
+        "Covariates",
+        "Names of the covariates, comma-separated.",
+        nb="Kovariater",
+        null="not adjusted",
+    )
+    n: pl.Int64 = shared.count("People", "Personer", "People compared, both pathways.")
+    n_missing: pl.Int64 = shared.count(
+        "Left out", "Utelatt", "People left out for a missing outcome or covariate."
+    )
+    n_events: pl.Int64 = shared.count(
+        "Events", "Hendelser", "Successes, or exits for a hazard ratio.", null="a mean has none"
+    )
+    effective_n: pl.Float64 = shared.number(
+        "Effective sample size",
+        "Effektivt utvalg",
+        "(sum of weights) squared over the sum of squared weights; n without weights.",
+        unit="people",
+        source="Kish 1965",
+    )
+    estimate: pl.Float64 = shared.number("Estimate", "Estimat", "The measure's value.")
+    ci_low: pl.Float64 = shared.ci_low()
+    ci_high: pl.Float64 = shared.ci_high()
+    p_value: pl.Float64 = shared.p_value("Two-sided p value of no difference.")
+
+    class Config(Result.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.outcome_comparison",
+            [
+                "cohort",
+                "outcome",
+                "wave",
+                "pathway",
+                "reference",
+                "measure",
+                "missing_rule",
+                "adjusted",
+                "method",
+            ],
+            title="Pathways compared",
+            nb="Forløp sammenlignet",
+        )
+
+
+class CovariateBalance(Result):
+    """One row per cohort, pathway, reference, covariate and level.
+
+    How alike two pathways are at baseline, before and after weighting; 0.1 is the usual sign
+    of imbalance. Made from core.patient and the baseline of core.interview.
+    """
+
+    cohort: pl.String = shared.cohort()
+    pathway: pl.String = field("Pathway", "The pathway compared.", nb="Forløp", required=True)
+    reference: pl.String = field(
+        "Reference", "The pathway compared with.", nb="Referanse", required=True
+    )
+    covariate: pl.String = field(
+        "Covariate", "Name of the covariate.", nb="Kovariat", required=True
+    )
+    level: pl.String = field(
+        "Level", "Level of the covariate; `mean` for a number.", nb="Nivå", required=True
+    )
+    n: pl.Int64 = shared.count("In pathway", "I forløpet", "People of the pathway.")
+    n_reference: pl.Int64 = shared.count(
+        "In reference", "I referansen", "People of the reference pathway."
+    )
+    n_missing: pl.Int64 = shared.count(
+        "Missing", "Manglende", "People of either pathway without the covariate."
+    )
+    difference_before: pl.Float64 = shared.number(
+        "Before weighting",
+        "Før vekting",
+        "Standardised difference: difference of means or shares over the pooled SD.",
+        unit="SD",
+        source="Austin 2009",
+    )
+    difference_after: pl.Float64 = shared.number(
+        "After weighting",
+        "Etter vekting",
+        "The same with inverse-probability weights.",
+        unit="SD",
+        source="Austin 2009",
+    )
+
+    class Config(Result.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.covariate_balance",
+            ["cohort", "pathway", "reference", "covariate", "level"],
+            title="Covariate balance",
+            nb="Balanse i kovariater",
+        )
+
+
+class CopingAssociation(Result):
+    """One row per cohort, outcome, factor, level and model.
+
+    Which patient characteristics and which treatment structures go with coping, retention and
+    use. Many factors are looked at, so p_value_adjusted is the one to read. People have
+    several waves; the errors are robust to that. An association, never an effect. Made from
+    core.interview, core.substance_use and core.patient.
+    """
+
+    cohort: pl.String = shared.cohort()
+    outcome: pl.String = field(
+        "Outcome",
+        "What the factor goes with.",
+        nb="Utfall",
+        codes=result_codes.COPING_OUTCOME,
+        required=True,
+    )
+    factor: pl.String = field("Factor", "Name of the factor.", nb="Faktor", required=True)
+    level: pl.String = field(
+        "Level", "Level of the factor; `per_unit` for a number.", nb="Nivå", required=True
+    )
+    reference: pl.String = field(
+        "Reference", "Level compared with.", nb="Referanse", null="the factor is a number"
+    )
+    kind: pl.String = field(
+        "Kind",
+        "A characteristic of the patient, or a structure of the treatment.",
+        nb="Type",
+        codes=result_codes.FACTOR_KIND,
+        required=True,
+    )
+    model: pl.String = field(
+        "Model",
+        "The factor alone, or adjusted for the others.",
+        nb="Modell",
+        codes=result_codes.MODEL,
+        required=True,
+    )
+    measure: pl.String = field(
+        "Measure", "What the estimate is.", nb="Mål", codes=result_codes.MEASURE, required=True
+    )
+    n: pl.Int64 = shared.count("People", "Personer", "People in the model.")
+    n_observations: pl.Int64 = shared.count(
+        "Observations", "Observasjoner", "Rows of those people, one per wave."
+    )
+    n_events: pl.Int64 = shared.count(
+        "Events", "Hendelser", "Observations with the outcome.", null="a score has none"
+    )
+    n_missing: pl.Int64 = shared.count(
+        "Missing", "Manglende", "People left out for a missing outcome or factor."
+    )
+    estimate: pl.Float64 = shared.number("Estimate", "Estimat", "The measure's value.")
+    ci_low: pl.Float64 = shared.ci_low()
+    ci_high: pl.Float64 = shared.ci_high()
+    p_value: pl.Float64 = shared.p_value("Two-sided p value of no association.")
+    p_value_adjusted: pl.Float64 = shared.p_value(
+        "The p value adjusted for all factors of the same outcome and model."
+    )
+
+    class Config(Result.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.coping_association",
+            ["cohort", "outcome", "factor", "level", "model"],
+            title="What goes with coping",
+            nb="Hva som henger sammen med mestring",
+        )

@@ -1,0 +1,188 @@
+"""Trajectories: a person's whole course, and courses counted.
+
+Belongs here: words, classes, time to relapse or abstinence, spread of states by wave.
+Does not belong here: level and change at one wave (see `schemas.derived.substances`).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from schemas import codes, result_codes, shared
+from schemas.derived.substances import SubstanceTable
+from schemas.fields import field, table
+from schemas.shared import Result
+
+LETTERS = "".join(codes.STATE_LETTER.values())
+
+
+class Trajectory(Result):
+    """One row per cohort, enrolled person and substance or group.
+
+    The word has one letter per scheduled wave: A no use, E single episodes, R regular use, m
+    missed, r refused, d dead, w withdrawn, o out of treatment, v moved, _ not due, . not
+    asked. The class follows from the word by rules, in a fixed order. Made from
+    core.substance_use.
+    """
+
+    cohort: pl.String = shared.cohort()
+    patient_id: pl.String = shared.patient_id()
+    substance: pl.String = shared.substance()
+    word: pl.String = field(
+        "Word",
+        "One letter per scheduled wave, baseline first.",
+        nb="Forløpsord",
+        pattern=rf"^[{LETTERS}]+$",
+        required=True,
+    )
+    trajectory_class: pl.String = field(
+        "Class",
+        "First that holds: fewer than 3 observed or under half of the due waves is "
+        "insufficient_data; an exit or death before the last due wave is ended; all A; all R; "
+        "no R is stable_low; the last two observed against the first two, scored 0, 1, 2: one "
+        "lower is improving, one higher deteriorating; else fluctuating.",
+        nb="Forløpsklasse",
+        codes=codes.TRAJECTORY_CLASS,
+        required=True,
+    )
+    n_observed: pl.Int32 = field(
+        "Observed waves", "Waves with A, E or R.", nb="Observerte målinger", low=0, required=True
+    )
+    n_due: pl.Int32 = field(
+        "Due waves", "Waves due by the cut-off.", nb="Forfalte målinger", low=0, required=True
+    )
+
+    class Config(Result.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.trajectory",
+            ["cohort", "patient_id", "substance"],
+            title="Trajectories",
+            nb="Forløp per person",
+        )
+
+
+class TrajectoryProfile(SubstanceTable):
+    """One row per cohort, substance, class and stratum.
+
+    People per class, the classes without data among them. Made from derived.trajectory.
+    """
+
+    trajectory_class: pl.String = field(
+        "Class",
+        "Class of the trajectory.",
+        nb="Forløpsklasse",
+        codes=codes.TRAJECTORY_CLASS,
+        required=True,
+    )
+    n: pl.Int64 = shared.count("People", "Personer", "People in the class.")
+    denominator: pl.Int64 = shared.count(
+        "All people", "Alle personer", "People of the stratum, insufficient data included."
+    )
+    share: pl.Float64 = shared.share("Share", "Andel", "n of denominator.")
+    ci_low: pl.Float64 = shared.share_low()
+    ci_high: pl.Float64 = shared.share_high()
+
+    class Config(SubstanceTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.trajectory_profile",
+            ["cohort", "substance", "trajectory_class", "stratum_by", "stratum"],
+            title="Trajectories by class",
+            nb="Forløp etter klasse",
+        )
+
+
+class TimeToEvent(SubstanceTable):
+    """One row per cohort, substance, event, stratum and scheduled day.
+
+    Relapse: regular use after at least two abstinent waves in a row, counted from the second
+    of them. Sustained abstinence: two abstinent waves in a row, counted from the baseline. A
+    missing wave breaks the run. Known only at the waves, so a life table over the schedule.
+    Made from core.substance_use.
+    """
+
+    event: pl.String = field(
+        "Event",
+        "What the time runs to.",
+        nb="Hendelse",
+        codes=result_codes.WAVE_EVENT,
+        required=True,
+    )
+    month: pl.Int32 = shared.month()
+    day: pl.Int32 = shared.day("Day", "Dag", "Scheduled days since the start of the time at risk.")
+    n: pl.Int64 = shared.count("People", "Personer", "People ever at risk of the event.")
+    n_at_risk: pl.Int64 = shared.count("At risk", "Under risiko", "At risk on the day.")
+    n_event_cum: pl.Int64 = shared.count(
+        "Events so far", "Hendelser til nå", "Events up to and including the day."
+    )
+    share: pl.Float64 = shared.share(
+        "Share", "Andel", "Estimated share with the event by the day.", source="life table"
+    )
+    ci_low: pl.Float64 = shared.share_low("the share, log-log")
+    ci_high: pl.Float64 = shared.share_high("the share, log-log")
+
+    class Config(SubstanceTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.time_to_event",
+            ["cohort", "substance", "event", "stratum_by", "stratum", "day"],
+            title="Time to relapse and to sustained abstinence",
+            nb="Tid til tilbakefall og vedvarende rusfrihet",
+        )
+
+
+class SequenceMeasure(SubstanceTable):
+    """One row per cohort, substance, stratum and wave.
+
+    How everyone enrolled is spread over all states at the wave, every kind of missing
+    included: the shares of the eleven states add up to 1. Entropy is of the observed states
+    alone, so that missing data does not look like variety. Made from core.substance_use.
+    """
+
+    wave: pl.Int32 = shared.wave()
+    n: pl.Int64 = shared.count("People", "Personer", "Enrolled people: the denominator.")
+    n_observed: pl.Int64 = shared.count("Observed", "Observerte", "People with an observed state.")
+    abstinent: pl.Float64 = shared.share("No use", "Ingen bruk", "Share of n without use.")
+    episodic: pl.Float64 = shared.share(
+        "Single episodes", "Enkelte ganger", "Share of n with episodic use."
+    )
+    regular: pl.Float64 = shared.share(
+        "Regular use", "Regelmessig bruk", "Share of n with regular use."
+    )
+    not_asked: pl.Float64 = shared.share(
+        "Not asked", "Ikke spurt", "Share of n interviewed without an answer about it."
+    )
+    missed: pl.Float64 = shared.share("Missed", "Uteblitt", "Share of n that missed the wave.")
+    refused: pl.Float64 = shared.share("Refused", "Avslått", "Share of n that refused it.")
+    not_due: pl.Float64 = shared.share(
+        "Not due", "Ikke forfalt", "Share of n for whom it was not due."
+    )
+    dead: pl.Float64 = shared.share("Dead", "Døde", "Share of n that had died.")
+    withdrawn: pl.Float64 = shared.share(
+        "Withdrawn", "Trukket seg", "Share of n that had stopped the interviews."
+    )
+    moved: pl.Float64 = shared.share("Moved", "Flyttet", "Share of n that had moved away.")
+    out_of_treatment: pl.Float64 = shared.share(
+        "Out of treatment", "Ute av behandling", "Share of n not interviewed, out of treatment."
+    )
+    entropy: pl.Float64 = shared.share(
+        "Entropy",
+        "Entropi",
+        "Spread over abstinent, episodic and regular among n_observed: -sum(p ln p) / ln 3; "
+        "0 is all in one state, 1 is even.",
+        source="Shannon 1948; Gabadinho 2011",
+    )
+
+    class Config(SubstanceTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.sequence_measure",
+            ["cohort", "substance", "stratum_by", "stratum", "wave"],
+            title="States by wave",
+            nb="Tilstander per måling",
+        )

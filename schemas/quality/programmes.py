@@ -1,0 +1,229 @@
+"""The programmes' own tables: one shape, one table per system.
+
+Belongs here: drop-out work, bridging, detox, involvement, feedback, transitions and goals.
+Does not belong here: indicators with targets (see `schemas.quality.indicators`).
+
+A numerator and a denominator always speak of the same period; where a source has them from
+different periods the value is null and the reason says periods_differ. A form the protocol
+does not use leaves one row with the reason not_applicable.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import polars as pl
+
+from schemas import codes, result_codes, shared
+from schemas.codes import CodeList
+from schemas.fields import field, table
+from schemas.shared import Result
+
+KEY: Final = [
+    "protocol",
+    "unit_id",
+    "period_start",
+    "period_end",
+    "measure",
+    "group_by",
+    "group",
+]
+
+
+def _measure(measures: CodeList) -> Any:
+    return field("Measure", "What the row measures.", nb="Mål", codes=measures, required=True)
+
+
+class ProgrammeTable(Result):
+    """Base of the programmes' tables: a measure of one group at one unit in one period."""
+
+    protocol: pl.String = shared.protocol()
+    unit_id: pl.String = shared.unit_id()
+    period_start: pl.Date = shared.period_start()
+    period_end: pl.Date = shared.period_end()
+    group_by: pl.String = field(
+        "Grouped by",
+        "What the group is a value of, a column or a step; `all` for everyone.",
+        nb="Gruppert etter",
+        required=True,
+    )
+    group: pl.String = field(
+        "Group", "The group the row speaks of; `all` for everyone.", nb="Gruppe", required=True
+    )
+    n: pl.Int64 = shared.count("Group size", "Gruppens størrelse", "Members of the group.")
+    n_missing: pl.Int64 = shared.count(
+        "Missing", "Manglende", "Members whose answer is unknown or missing."
+    )
+    numerator: pl.Int64 = shared.count(
+        "Numerator",
+        "Teller",
+        "Those the measure counts; for a mean the sum.",
+        null="a median has none",
+    )
+    denominator: pl.Int64 = shared.count("Denominator", "Nevner", "Those the value is of.")
+    value: pl.Float64 = shared.number(
+        "Value", "Verdi", "numerator of denominator, or the measure's mean or median."
+    )
+    ci_low: pl.Float64 = shared.ci_low("the value")
+    ci_high: pl.Float64 = shared.ci_high("the value")
+    hidden_reason: pl.String = field(
+        "Hidden because",
+        "Why the result is not shown outside; the number itself is true.",
+        nb="Skjult fordi",
+        codes=result_codes.HIDDEN_REASON,
+        null="may be shown",
+    )
+
+
+class NoShow(ProgrammeTable):
+    """One row per protocol, unit, period, measure and group of appointments.
+
+    `no_show` is no-show and cancelled late, of attended, no-show and cancelled late;
+    cancelled in time or by the unit is left out. The other measures have other denominators,
+    because the denominator changes the answer. `never_met` is of planned stays, apart from
+    drop-out of a started one. Made from core.appointment and core.episode.
+    """
+
+    measure: pl.String = _measure(result_codes.NO_SHOW_MEASURE)
+
+    class Config(ProgrammeTable.Config):
+        """Table name and key."""
+
+        metadata = table("quality.no_show", KEY, title="No-show", nb="Ikke møtt")
+
+
+class BridgingFunnel(ProgrammeTable):
+    """One row per protocol, unit, period, step and group of people identified.
+
+    Conversation, declined and unable are of the identified and must add up to them; referred
+    and centre_contact are of the conversations of the same period. Contacts before
+    identification do not count. Made from core.outreach_contact.
+    """
+
+    measure: pl.String = _measure(result_codes.BRIDGING_STEP)
+
+    class Config(ProgrammeTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.bridging_funnel", KEY, title="Bridging to treatment", nb="Brobygging"
+        )
+
+
+class DetoxStay(ProgrammeTable):
+    """One row per protocol, unit, period, measure and group of planned detox stays.
+
+    Readmissions for an unrelated cause are a measure of their own. Only stays followed for 30
+    days count in readmission, only those followed for 3 in next treatment. Made from
+    core.episode and core.event.
+    """
+
+    measure: pl.String = _measure(result_codes.DETOX_MEASURE)
+
+    class Config(ProgrammeTable.Config):
+        """Table name and key."""
+
+        metadata = table("quality.detox_stay", KEY, title="Detox stays", nb="Avrusningsopphold")
+
+
+class Involvement(ProgrammeTable):
+    """One row per protocol, unit, period, item, measure and group of answer sheets.
+
+    With measure `level` the group is the level, 1 to 5. Few sheets are the rule: the internal
+    view shows them, hidden_reason keeps them in the house. Made from core.involvement_response.
+    """
+
+    item: pl.Int32 = field(
+        "Item", "Number of the item, 1 to 6.", nb="Spørsmål", low=1, high=6, required=True
+    )
+    measure: pl.String = _measure(result_codes.INVOLVEMENT_MEASURE)
+
+    class Config(ProgrammeTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.involvement", [*KEY, "item"], title="Patient involvement", nb="Medvirkning"
+        )
+
+
+class FeedbackChange(ProgrammeTable):
+    """One row per protocol, unit, period, measure and group of people with a feedback tool.
+
+    Change is from a person's first to last ORS total, reliable from 5 points; alliance is a
+    concern when the last SRS total is below 36. Licensed scales: totals only. Made from
+    core.interview and core.process_event.
+    """
+
+    measure: pl.String = _measure(result_codes.FEEDBACK_MEASURE)
+
+    class Config(ProgrammeTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.feedback_change", KEY, title="Feedback tools", nb="Tilbakemeldingsverktøy"
+        )
+
+
+class ChecklistUse(ProgrammeTable):
+    """One row per protocol, unit, period, measure and group of stays.
+
+    Use of the drop-out programme's tools, and what happened: drop-out by the checklist's risk
+    level (calibration), attendance with and without a pre-admission call, return with and
+    without peer outreach. An association, never an effect. Made from core.process_event and
+    core.episode.
+    """
+
+    measure: pl.String = _measure(result_codes.CHECKLIST_MEASURE)
+
+    class Config(ProgrammeTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.checklist_use", KEY, title="Drop-out programme", nb="Drop-out-tiltak"
+        )
+
+
+class TransitionGap(ProgrammeTable):
+    """One row per protocol, unit, period, measure and group of transitions between units.
+
+    The group is the transition, level of care to level of care. A transition without a next
+    stay is not kept once its time has passed, and left out before. Made from core.episode.
+    """
+
+    measure: pl.String = _measure(result_codes.TRANSITION_MEASURE)
+
+    class Config(ProgrammeTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.transition_gap", KEY, title="Transitions", nb="Overganger mellom enheter"
+        )
+
+
+class GoalResult(ProgrammeTable):
+    """One row per protocol, unit, period, goal, step, measure and group.
+
+    What was reached (numerator) of what was planned (denominator, 0 where nothing was). Made
+    from core.goal_count.
+    """
+
+    goal_id: pl.String = field("Goal", "Id of the goal.", nb="Delmål", required=True)
+    step: pl.String = field("Step", "What was counted.", nb="Trinn", required=True)
+    measure: pl.String = _measure(result_codes.GOAL_MEASURE)
+    source_type: pl.String = field(
+        "Data source",
+        "How the number was found.",
+        nb="Datakilde",
+        codes=codes.GOAL_SOURCE,
+        null="not stated",
+    )
+    responsible: pl.String = field(
+        "Responsible", "The role that answers for the goal.", nb="Ansvarlig", null="not stated"
+    )
+
+    class Config(ProgrammeTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.goal_result", [*KEY, "goal_id", "step"], title="Goals", nb="Måloppnåelse"
+        )

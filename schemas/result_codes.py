@@ -1,0 +1,270 @@
+"""Code lists that only results use: tests, models, signals, levels and what a row counts.
+
+Belongs here: closed sets of values of derived, quality and meta tables.
+Does not belong here: codes that a form or a core table holds (see `schemas.codes`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.codes import AGE_GROUP, CONSENT, EXIT_TYPE, SEX, CodeList
+
+_ALL: Final = ("alle", "all")
+
+
+def _with(name: str, base: CodeList, **more: tuple[str, str]) -> CodeList:
+    """A code list made of another one and a few codes more."""
+    return CodeList(name, {**base.labels, **more})
+
+
+# Deliveries and the codebook
+
+DELIVERY_KIND: Final = CodeList(
+    "delivery_kind",
+    {"full": ("full leveranse", "full delivery"), "correction": ("retting", "correction")},
+)
+COLUMN_TYPE: Final = CodeList(
+    "column_type",
+    {
+        "text": ("tekst", "text"),
+        "code": ("kode", "code"),
+        "integer": ("heltall", "integer"),
+        "number": ("tall", "number"),
+        "flag": ("ja/nei", "true or false"),
+        "date": ("dato", "date"),
+        "timestamp": ("tidspunkt", "timestamp"),
+    },
+)
+
+# Participation and retention
+
+SEX_OR_ALL: Final = _with("sex_or_all", SEX, all=_ALL)
+AGE_GROUP_OR_ALL: Final = _with("age_group_or_all", AGE_GROUP, all=_ALL)
+ENROLMENT_GROUP: Final = _with("enrolment_group", CONSENT, eligible=("aktuelle", "eligible"))
+RETENTION_EXIT: Final = _with(
+    "retention_exit",
+    EXIT_TYPE,
+    withdrawn=("trukket seg", "withdrawn"),
+    lost_to_follow_up=("ingen flere intervjuer", "no further interviews"),
+)
+"""Ends of an observed period: exit types of stays, and the two that only a study knows."""
+
+COMPARED_EXIT: Final = _with("compared_exit", RETENTION_EXIT, any=("enhver avslutning", "any exit"))
+SURVIVAL_TEST: Final = CodeList(
+    "survival_test",
+    {
+        "log_rank": ("log-rank", "log-rank"),
+        "stratified_log_rank": ("stratifisert log-rank", "stratified log-rank"),
+        "gray": ("Gray", "Gray"),
+    },
+)
+
+# Trajectories
+
+WAVE_EVENT: Final = CodeList(
+    "wave_event",
+    {
+        "relapse": ("tilbakefall", "relapse"),
+        "sustained_abstinence": ("vedvarende rusfrihet", "sustained abstinence"),
+    },
+)
+
+# Outcomes and comparisons
+
+OUTCOME_KIND: Final = CodeList(
+    "outcome_kind",
+    {"proportion": ("andel", "proportion"), "mean": ("gjennomsnitt", "mean")},
+)
+DIRECTION: Final = CodeList(
+    "direction",
+    {
+        "higher": ("høyere er bedre", "higher is better"),
+        "lower": ("lavere er bedre", "lower is better"),
+    },
+)
+MEASURE: Final = CodeList(
+    "measure",
+    {
+        "risk_difference": ("risikodifferanse", "risk difference"),
+        "risk_ratio": ("risikoratio", "risk ratio"),
+        "odds_ratio": ("oddsratio", "odds ratio"),
+        "mean_difference": ("differanse mellom gjennomsnitt", "mean difference"),
+        "hazard_ratio": ("hasardratio", "hazard ratio"),
+    },
+)
+COPING_OUTCOME: Final = CodeList(
+    "coping_outcome",
+    {
+        "coping_score": ("mestring", "coping"),
+        "retained": ("fortsatt i behandling", "retained"),
+        "any_use": ("bruk av rusmidler", "any use"),
+    },
+)
+FACTOR_KIND: Final = CodeList(
+    "factor_kind",
+    {
+        "patient": ("kjennetegn ved pasienten", "patient characteristic"),
+        "structure": ("behandlingsstruktur", "treatment structure"),
+    },
+)
+MODEL: Final = CodeList(
+    "model",
+    {"univariable": ("én faktor", "univariable"), "adjusted": ("justert", "adjusted")},
+)
+
+# Units over time and side by side
+
+CHART: Final = CodeList(
+    "chart",
+    {
+        "p": ("p-diagram", "p chart"),
+        "xmr": ("XmR-diagram", "XmR chart"),
+        "run": ("seriediagram", "run chart"),
+    },
+)
+SIGNAL: Final = CodeList(
+    "signal",
+    {
+        "none": ("ingen", "none"),
+        "beyond_limits": ("utenfor grensene", "beyond the limits"),
+        "long_run": ("lang serie på én side", "unusually long run"),
+        "few_crossings": ("få kryssinger", "unusually few crossings"),
+    },
+)
+FUNNEL_SIGNAL: Final = CodeList(
+    "funnel_signal",
+    {
+        "none": ("innenfor", "within the limits"),
+        "beyond_95": ("utenfor 95 %", "beyond 95 %"),
+        "beyond_998": ("utenfor 99,8 %", "beyond 99.8 %"),
+        "too_few": ("for få", "too few to signal"),
+    },
+)
+
+# Indicators and data quality
+
+INDICATOR_LEVEL: Final = CodeList(
+    "indicator_level",
+    {"H": ("høy", "high"), "M": ("moderat", "moderate"), "L": ("lav", "low")},
+)
+INDICATOR_TYPE: Final = CodeList(
+    "indicator_type",
+    {
+        "fraction": ("andel", "fraction"),
+        "mean": ("gjennomsnitt", "mean"),
+        "median": ("median", "median"),
+    },
+)
+HIDDEN_REASON: Final = CodeList(
+    "hidden_reason",
+    {
+        "low_coverage": ("lav dekningsgrad", "low coverage"),
+        "small_denominator": ("for få observasjoner", "too few observations"),
+        "small_count": ("små tall", "small count"),
+        "secondary": ("skjult for å verne en annen celle", "hidden to protect another cell"),
+        "provisional": ("foreløpig", "provisional"),
+    },
+)
+DIMENSION: Final = CodeList(
+    "dimension",
+    {
+        "coverage": ("dekningsgrad", "coverage"),
+        "completeness": ("kompletthet", "completeness"),
+        "correctness": ("korrekthet", "correctness"),
+        "reliability": ("reliabilitet", "reliability"),
+        "timeliness": ("aktualitet", "timeliness"),
+        "comparability": ("sammenlignbarhet", "comparability"),
+        "relevance": ("relevans", "relevance"),
+    },
+)
+KAHN_CATEGORY: Final = CodeList(
+    "kahn_category",
+    {
+        "conformance": ("samsvar", "conformance"),
+        "completeness": ("kompletthet", "completeness"),
+        "plausibility": ("plausibilitet", "plausibility"),
+    },
+)
+SEVERITY: Final = CodeList(
+    "severity", {"warn": ("advarsel", "warning"), "error": ("feil", "error")}
+)
+
+# What a row of each system's table measures
+
+NO_SHOW_MEASURE: Final = CodeList(
+    "no_show_measure",
+    {
+        "no_show": ("ikke møtt av avtalte", "no-show"),
+        "no_show_strict": ("ikke møtt, uten sene avbestillinger", "no-show, late cancels left out"),
+        "no_show_of_scheduled": ("ikke møtt av alle timer", "no-show of all scheduled"),
+        "cancelled_late": ("avbestilt sent", "cancelled late"),
+        "never_met": ("aldri møtt", "never met"),
+    },
+)
+BRIDGING_STEP: Final = CodeList(
+    "bridging_step",
+    {
+        "identified": ("identifisert", "identified"),
+        "conversation": ("samtale", "conversation"),
+        "declined": ("takket nei", "declined"),
+        "unable": ("ikke i stand", "unable"),
+        "referred": ("henvist", "referred"),
+        "centre_contact": ("kontakt med senteret", "contact with the centre"),
+    },
+)
+DETOX_MEASURE: Final = CodeList(
+    "detox_measure",
+    {
+        "mean_days": ("gjennomsnittlig liggetid", "mean stay"),
+        "median_days": ("median liggetid", "median stay"),
+        "readmitted": ("reinnlagt innen 30 dager", "readmitted within 30 days"),
+        "readmitted_unrelated": (
+            "reinnlagt av annen årsak innen 30 dager",
+            "readmitted within 30 days for an unrelated cause",
+        ),
+        "next_treatment": ("videre behandling innen 3 dager", "next treatment within 3 days"),
+        "median_days_to_next": (
+            "median tid til videre behandling",
+            "median time to next treatment",
+        ),
+    },
+)
+INVOLVEMENT_MEASURE: Final = CodeList(
+    "involvement_measure",
+    {
+        "level": ("andel på nivået", "share at the level"),
+        "top_two": ("andel høy eller svært høy grad", "share in the two highest levels"),
+        "mean": ("gjennomsnitt", "mean"),
+    },
+)
+FEEDBACK_MEASURE: Final = CodeList(
+    "feedback_measure",
+    {
+        "reliable_improvement": ("sikker bedring", "reliable improvement"),
+        "reliable_deterioration": ("sikker forverring", "reliable deterioration"),
+        "alliance_concern": ("svak allianse", "alliance concern"),
+        "off_track": ("utenfor forventet forløp", "off track"),
+        "sessions_per_person": ("samtaler per person", "sessions per person"),
+    },
+)
+CHECKLIST_MEASURE: Final = CodeList(
+    "checklist_measure",
+    {
+        "checklist_used": ("sjekkliste innen 30 dager", "checklist within 30 days"),
+        "dropout_observed": ("drop-out blant vurderte", "drop-out among those assessed"),
+        "milestone_in_time": ("milepælsmøte innen 90 dager", "milestone meeting within 90 days"),
+        "attended_admission": ("møtt til planlagt innleggelse", "attended the planned admission"),
+        "returned": ("tilbake innen 30 dager etter drop-out", "back within 30 days of drop-out"),
+    },
+)
+TRANSITION_MEASURE: Final = CodeList(
+    "transition_measure",
+    {
+        "kept_in_time": ("overgang holdt innen fristen", "transition kept in time"),
+        "median_days": ("median dager mellom", "median days between"),
+    },
+)
+GOAL_MEASURE: Final = CodeList(
+    "goal_measure", {"reached": ("nådd av planlagt", "reached of planned")}
+)
