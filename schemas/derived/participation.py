@@ -17,8 +17,7 @@ class Enrolment(Result):
     """One row per cohort, answer to the invitation, sex and age group, margins included.
 
     `all` in sex or age_group is the margin; `eligible` is everyone invited, so its own share
-    is 1 of itself. People who never answered have an age group only where the patients form
-    gives a birth year. Made from core.patient.
+    is 1. Made from core.patient.
     """
 
     cohort: pl.String = shared.cohort()
@@ -34,7 +33,7 @@ class Enrolment(Result):
     )
     age_group: pl.String = field(
         "Age group",
-        "Age at baseline, or at the invitation for those not enrolled; or all ages.",
+        "Age group as in core.patient, or all ages.",
         nb="Aldersgruppe",
         codes=result_codes.AGE_GROUP_OR_ALL,
         required=True,

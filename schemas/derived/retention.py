@@ -92,9 +92,13 @@ class RetentionPerson(Result):
         required=True,
     )
     unit_id: pl.String = field("Unit", "Unit of the episode.", nb="Enhet", null="not stated")
-    sex: pl.String = field("Sex", "Sex.", nb="Kjønn", codes=codes.SEX, null="not registered")
+    sex: pl.String = field("Sex", "Sex.", nb="Kjønn", codes=codes.SEX, required=True)
     age_group: pl.String = field(
-        "Age group", "Age at baseline.", nb="Aldersgruppe", codes=codes.AGE_GROUP, null="no age"
+        "Age group",
+        "Age at baseline, as in core.patient.",
+        nb="Aldersgruppe",
+        codes=codes.AGE_GROUP,
+        required=True,
     )
     pathway: pl.String = field(
         "Pathway",

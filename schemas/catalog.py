@@ -1,0 +1,61 @@
+"""The catalogue: every published table by name, and the codebook made of them.
+
+Belongs here: the list of published tables and `meta.codebook`.
+Does not belong here: columns (see the models), intake (see `schemas.forms`), files.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from schemas.core import CORE
+from schemas.derived import DERIVED
+from schemas.fields import Column, Table, describe
+from schemas.meta import META, Codebook
+from schemas.quality import QUALITY
+
+TABLES: Final[dict[str, Table]] = {
+    table.full_name: table for table in map(describe, (*CORE, *DERIVED, *QUALITY, *META))
+}
+"""`schema.table` to table, for everything that is published."""
+
+_TYPE_WORDS: Final[dict[type[pl.DataType], str]] = {
+    pl.String: "text",
+    pl.Int32: "integer",
+    pl.Int64: "integer",
+    pl.Float64: "number",
+    pl.Boolean: "flag",
+    pl.Date: "date",
+    pl.Datetime: "timestamp",
+}
+
+
+def type_word(column: Column) -> str:
+    """The type of a column in a word of `meta.codebook`; a closed text is a code."""
+    return "code" if column.codes else _TYPE_WORDS[type(column.dtype)]
+
+
+def codebook_rows() -> pl.DataFrame:
+    """The rows of `meta.codebook`: one per column of every table in `TABLES`, in order."""
+    rows = [
+        {
+            "schema_name": table.schema_name,
+            "table_name": table.name,
+            "column_name": column.name,
+            "position": position,
+            "is_key": column.name in table.key,
+            "label": column.title,
+            "label_nb": column.title_nb,
+            "description": column.description,
+            "unit": column.unit or None,
+            "type": type_word(column),
+            "allowed": column.allowed or None,
+            "missing_meaning": column.missing_meaning,
+            "source": column.source or None,
+        }
+        for table in TABLES.values()
+        for position, column in enumerate(table.columns, start=1)
+    ]
+    return pl.DataFrame(rows, schema=describe(Codebook).dtypes)
