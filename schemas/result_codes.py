@@ -72,10 +72,6 @@ WAVE_EVENT: Final = CodeList(
 
 # Outcomes and comparisons
 
-OUTCOME_KIND: Final = CodeList(
-    "outcome_kind",
-    {"proportion": ("andel", "proportion"), "mean": ("gjennomsnitt", "mean")},
-)
 DIRECTION: Final = CodeList(
     "direction",
     {
