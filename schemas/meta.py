@@ -138,7 +138,7 @@ class Quarantine(RegistryModel):
     )
     form: pl.String = field("Form", "The form.", nb="Skjema", required=True)
     row_number: pl.Int64 = field(
-        "Row", "Row of the file, the first after the header is 1.", nb="Rad", low=1, required=True
+        "Row", "Data row of the file, from 1.", nb="Rad", low=1, required=True
     )
     column_name: pl.String = field("Column", "The column.", nb="Kolonne", null="the whole row")
     rule_id: pl.String = field("Rule", "Id of the rule.", nb="Regel", required=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.codes import AGE_GROUP, CONSENT, EXIT_TYPE, SEX, CodeList
+from schemas.codes import AGE_GROUP, CONSENT, EXIT_TYPE, SEX, USE_STATE, CodeList
 
 _ALL: Final = ("alle", "all")
 
@@ -61,6 +61,17 @@ SURVIVAL_TEST: Final = CodeList(
 )
 
 # Trajectories
+
+MOVE_STATE: Final = CodeList(
+    "move_state",
+    {
+        "abstinent": USE_STATE.labels["abstinent"],
+        "episodic": USE_STATE.labels["episodic"],
+        "regular": USE_STATE.labels["regular"],
+        "missing": ("mangler", "missing"),
+    },
+)
+"""States people move between; missing is missed, refused, not asked or out of treatment."""
 
 WAVE_EVENT: Final = CodeList(
     "wave_event",
@@ -119,22 +130,20 @@ CHART: Final = CodeList(
         "run": ("seriediagram", "run chart"),
     },
 )
-SIGNAL: Final = CodeList(
-    "signal",
+POINT_SIGNAL: Final = CodeList(
+    "point_signal",
     {
-        "none": ("ingen", "none"),
-        "beyond_limits": ("utenfor grensene", "beyond the limits"),
-        "long_run": ("lang serie på én side", "unusually long run"),
-        "few_crossings": ("få kryssinger", "unusually few crossings"),
+        "above": ("over øvre grense", "above the limits"),
+        "below": ("under nedre grense", "below the limits"),
     },
 )
 FUNNEL_SIGNAL: Final = CodeList(
     "funnel_signal",
     {
-        "none": ("innenfor", "within the limits"),
-        "beyond_95": ("utenfor 95 %", "beyond 95 %"),
-        "beyond_998": ("utenfor 99,8 %", "beyond 99.8 %"),
-        "too_few": ("for få", "too few to signal"),
+        "above_95": ("over 95 %-grensen", "above the 95 % limit"),
+        "below_95": ("under 95 %-grensen", "below the 95 % limit"),
+        "above_998": ("over 99,8 %-grensen", "above the 99.8 % limit"),
+        "below_998": ("under 99,8 %-grensen", "below the 99.8 % limit"),
     },
 )
 

@@ -21,8 +21,8 @@ ORIGIN: Final = {
     "rule_version": "Version of the definitions the row was made by; the changelog lists them.",
     "as_of_delivery": "The cohort's latest accepted delivery when the row was made.",
     "reason": (
-        "Why a number in the row is null (`not_computable` for a zero denominator), and who was "
-        "left out of it."
+        "Why a number in the row is null (`not_computable` for a zero denominator) or a unit too "
+        "small to signal, in code words."
     ),
 }
 """What the last four columns of every result say."""
@@ -38,9 +38,7 @@ class Result(RegistryModel):
     as_of_delivery: pl.String = field(
         "As of delivery", ORIGIN["as_of_delivery"], nb="Per leveranse", required=True
     )
-    reason: pl.String = field(
-        "Reason", ORIGIN["reason"], nb="Årsak", null="every number could be computed"
-    )
+    reason: pl.String = field("Reason", ORIGIN["reason"], nb="Årsak", null="every number is there")
 
     @classmethod
     def to_schema(cls) -> pa.DataFrameSchema:

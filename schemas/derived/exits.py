@@ -142,8 +142,8 @@ class RetentionSensitivity(RetentionTable):
     retained: pl.Float64 = shared.share(
         "Retained", "Andel igjen", "Share with exit_day > day.", source=KAPLAN_MEIER
     )
-    ci_low: pl.Float64 = shared.share_low("retained, log-log; null where retained is 1")
-    ci_high: pl.Float64 = shared.share_high("retained, log-log; null where retained is 1")
+    ci_low: pl.Float64 = shared.share_low("retained, log-log; null where retained is 0 or 1")
+    ci_high: pl.Float64 = shared.share_high("retained, log-log; null where retained is 0 or 1")
 
     class Config(RetentionTable.Config):
         """Table name and key."""

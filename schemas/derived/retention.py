@@ -143,8 +143,8 @@ class RetentionCurve(RetentionTable):
         "Retained", "Andel igjen", "Share with exit_day > day.", source=KAPLAN_MEIER
     )
     std_error: pl.Float64 = shared.std_error("retained", source=GREENWOOD)
-    ci_low: pl.Float64 = shared.share_low("retained, log-log; null where retained is 1")
-    ci_high: pl.Float64 = shared.share_high("retained, log-log; null where retained is 1")
+    ci_low: pl.Float64 = shared.share_low("retained, log-log; null where retained is 0 or 1")
+    ci_high: pl.Float64 = shared.share_high("retained, log-log; null where retained is 0 or 1")
 
     class Config(RetentionTable.Config):
         """Table name and key."""
@@ -177,8 +177,8 @@ class RetentionAt(RetentionTable):
     retained: pl.Float64 = shared.share(
         "Retained", "Andel igjen", "Share with exit_day > day.", source=KAPLAN_MEIER
     )
-    ci_low: pl.Float64 = shared.share_low("retained, log-log; null where retained is 1")
-    ci_high: pl.Float64 = shared.share_high("retained, log-log; null where retained is 1")
+    ci_low: pl.Float64 = shared.share_low("retained, log-log; null where retained is 0 or 1")
+    ci_high: pl.Float64 = shared.share_high("retained, log-log; null where retained is 0 or 1")
 
     class Config(RetentionTable.Config):
         """Table name and key."""

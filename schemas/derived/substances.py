@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from schemas import codes, shared
+from schemas import codes, result_codes, shared
 from schemas.fields import field, table
 from schemas.shared import Result, Stratified
 
@@ -95,10 +95,11 @@ class SubstanceTrend(SubstanceTable):
 class SubstanceTransition(SubstanceTable):
     """One row per cohort, substance, stratum, pair of adjacent waves and pair of states.
 
-    From every state at one scheduled wave to every state at the next; being missing is a state
-    among the others. Pooled over all pairs of waves, from_wave and to_wave are both null: the
-    key counts null as a value. Pooled intervals come from people, since a person counts in
-    several pairs. Made from core.substance_use.
+    From every state at one scheduled wave to every state at the next; missing (missed, refused,
+    not asked, out of treatment) is a state among the others. Nobody is expected dead, withdrawn,
+    moved or before the wave is due, so those pairs of waves are left out. Pooled over all pairs,
+    from_wave and to_wave are both null: the key counts null as a value. Pooled intervals come
+    from people, since a person counts in several pairs. Made from derived.trajectory.
     """
 
     from_wave: pl.Int32 = field(
@@ -111,14 +112,14 @@ class SubstanceTransition(SubstanceTable):
         "From state",
         "State at the earlier wave.",
         nb="Fra tilstand",
-        codes=codes.USE_STATE,
+        codes=result_codes.MOVE_STATE,
         required=True,
     )
     to_state: pl.String = field(
         "To state",
         "State at the later wave.",
         nb="Til tilstand",
-        codes=codes.USE_STATE,
+        codes=result_codes.MOVE_STATE,
         required=True,
     )
     n: pl.Int64 = shared.count("Moves", "Overganger", "People who made this move.")

@@ -169,12 +169,15 @@ class SequenceMeasure(SubstanceTable):
     out_of_treatment: pl.Float64 = shared.share(
         "Out of treatment", "Ute av behandling", "Share of n not interviewed, out of treatment."
     )
-    entropy: pl.Float64 = shared.share(
+    entropy: pl.Float64 = field(
         "Entropy",
-        "Entropi",
-        "Spread over abstinent, episodic and regular among n_observed: -sum(p ln p) / ln 3; "
-        "0 is all in one state, 1 is even.",
-        source="Shannon 1948; Gabadinho 2011",
+        "Spread over abstinent, episodic and regular among n_observed, -sum(p ln p): 0 is all in "
+        "one state, ln 3 is even.",
+        nb="Entropi",
+        unit="nats",
+        low=0,
+        null=shared.NOT_COMPUTABLE,
+        source="Shannon 1948",
     )
 
     class Config(SubstanceTable.Config):

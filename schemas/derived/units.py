@@ -32,7 +32,9 @@ class ControlChart(Result):
     numerator: pl.Int64 = shared.count(
         "Numerator", "Teller", "Events counted.", null="the measure is no share"
     )
-    denominator: pl.Int64 = shared.count("Denominator", "Nevner", "People or events looked at.")
+    denominator: pl.Int64 = shared.count(
+        "Denominator", "Nevner", "People or events looked at.", null="the measure is no share"
+    )
     n_missing: pl.Int64 = shared.count("Missing", "Manglende", "Of those expected, unknown.")
     value: pl.Float64 = shared.number("Value", "Verdi", "The measure in the period.")
     centre: pl.Float64 = shared.number(
@@ -46,10 +48,17 @@ class ControlChart(Result):
     )
     signal: pl.String = field(
         "Signal",
-        "Sign of more than chance: the point's own, or the whole chart's run and crossings.",
+        "The value lies outside the limits.",
         nb="Signal",
-        codes=result_codes.SIGNAL,
-        required=True,
+        codes=result_codes.POINT_SIGNAL,
+        null="within the limits, or no limits",
+    )
+    runs_signal: pl.Boolean = field(
+        "Runs signal",
+        "The chart as a whole has an unusually long run on one side of the centre, or unusually "
+        "few crossings; the same on each of its rows.",
+        nb="Seriesignal",
+        null="fewer than two values off the centre line",
         source="Anhøj and Olesen 2014",
     )
 
@@ -104,10 +113,10 @@ class Funnel(Result):
     )
     signal: pl.String = field(
         "Signal",
-        "Where the unit lies.",
+        "The value lies outside a limit; on a limit is within it.",
         nb="Signal",
         codes=result_codes.FUNNEL_SIGNAL,
-        required=True,
+        null="within the limits, or fewer than 10 people",
     )
 
     class Config(Result.Config):
