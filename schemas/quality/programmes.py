@@ -5,7 +5,8 @@ Does not belong here: indicators with targets (see `schemas.quality.indicators`)
 
 A numerator and a denominator always speak of the same period; where a source has them from
 different periods the value is null and the reason says periods_differ. A form the protocol
-does not use leaves one row with the reason not_applicable.
+does not use leaves one row per measure over the cohort's whole period: `all` for unit, group,
+goal and step, counts of 0, and the reason not_applicable.
 """
 
 from __future__ import annotations
