@@ -195,7 +195,15 @@ class IndicatorPerson(RegistryModel):
 
         metadata = table(
             "quality.indicator_person",
-            ["indicator_id", "protocol", "patient_id", "unit_id", "period_start", "item_no"],
+            [
+                "indicator_id",
+                "protocol",
+                "patient_id",
+                "unit_id",
+                "period_start",
+                "period_end",
+                "item_no",
+            ],
             title="Indicators, person by person",
             nb="Indikatorer per person",
         )
