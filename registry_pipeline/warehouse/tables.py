@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import narwhals as nw
@@ -37,11 +37,14 @@ class InvalidTableError(ValueError):
 
 
 @dataclass(frozen=True)
-class Written:
-    """What became of one table: its name and how many rows it holds."""
+class Part:
+    """Part of a table's contents: a lazy frame of this database, or a Polars frame.
 
-    table: str
-    rows: int
+    `constants` are columns with one value in every row of the part.
+    """
+
+    frame: Frame | pl.DataFrame
+    constants: dict[str, str] = field(default_factory=dict)
 
 
 def sql_type(dtype: pl.DataType) -> str:
@@ -126,44 +129,35 @@ def registered(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> It
 def replace(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
-    frames: Iterable[Frame | pl.DataFrame],
-    constants: dict[str, str] | None = None,
-) -> Written:
+    parts: Iterable[Part],
+) -> int:
     """Replaces a table's contents in one transaction, proved against model and key.
 
-    Args:
-        connection: a writing connection.
-        table: the model's table.
-        frames: what it will hold, in parts: lazy frames of this database, or Polars frames.
-        constants: columns with one value in every row.
+    Returns:
+        The number of rows it holds.
 
     Raises:
         InvalidTableError: the new contents break the model or the key; the old ones stay.
     """
     with transaction(connection):
         connection.execute(create_sql(table))
-        for frame in frames:
-            _append(connection, table, frame, constants or {})
+        for part in parts:
+            _append(connection, table, part)
         validate(connection, table)
         prove_key(connection, table)
         comment(connection, table)
         row = connection.execute(f"SELECT count(*) FROM {table.full_name}").fetchone()
-    return Written(table.full_name, row[0] if row else 0)
+    return int(row[0]) if row else 0
 
 
-def _append(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    frame: Frame | pl.DataFrame,
-    constants: dict[str, str],
-) -> None:
-    added = "".join(f', {quoted(value)} AS "{name}"' for name, value in constants.items())
+def _append(connection: duckdb.DuckDBPyConnection, table: Table, part: Part) -> None:
+    added = "".join(f', {quoted(value)} AS "{name}"' for name, value in part.constants.items())
     statement = f"INSERT INTO {table.full_name} BY NAME SELECT *{added} FROM "
-    if isinstance(frame, pl.DataFrame):
-        with registered(connection, frame) as rows:
+    if isinstance(part.frame, pl.DataFrame):
+        with registered(connection, part.frame) as rows:
             connection.execute(statement + rows)
     else:
-        nw.to_native(frame).query("rows", statement + "rows")
+        nw.to_native(part.frame).query("rows", statement + "rows")
 
 
 def validate(connection: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -1,0 +1,106 @@
+"""When things run: the job, the sensor on the landing folder, the quarterly look, automation.
+
+Belongs here: jobs, sensors and schedules.
+Does not belong here: what they run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import dagster as dg
+
+from assets.catalogue import asset_key
+from assets.intake import DELIVERY, intake, ledger_checks
+from assets.run import POOL, RegistryRun
+from registry_pipeline.intake import deliveries, partition_key
+from registry_pipeline.owed import owed
+from registry_pipeline.warehouse import ledger
+
+TAGS = {"dagster/max_runtime": "10800"}
+"""A run that hangs ends after three hours and frees its pool slot."""
+
+registry_job = dg.define_asset_job(
+    "registry",
+    selection=dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks(),
+    partitions_def=DELIVERY,
+    description="The whole job: intake of the deliveries, gate, store, derive, check, publish.",
+    tags=TAGS,
+)
+rebuild_job = dg.define_asset_job(
+    "rebuild",
+    selection=(dg.AssetSelection.all() - dg.AssetSelection.assets(intake))
+    | dg.AssetSelection.all_asset_checks(),
+    description="Core, derived tables, checks and publication from what is stored.",
+    tags=TAGS,
+)
+intake_job = dg.define_asset_job(
+    "intake",
+    selection=dg.AssetSelection.assets(intake) | dg.AssetSelection.checks(ledger_checks),
+    partitions_def=DELIVERY,
+    description="One delivery through the gate, and the proof of the ledger.",
+    tags=TAGS,
+)
+
+
+@dg.sensor(
+    job=intake_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a run for each new delivery folder with a manifest.",
+)
+def new_deliveries(context: dg.SensorEvaluationContext, registry: RegistryRun) -> dg.SensorResult:
+    """One run per delivery whose files are not those of an earlier request."""
+    folders = deliveries(registry.landing_folder)
+    keys = [partition_key(folder) for folder in folders]
+    known = set(context.instance.get_dynamic_partitions(DELIVERY.name or ""))
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(run_key=_fingerprint(folder), partition_key=key)
+            for folder, key in zip(folders, keys, strict=True)
+        ],
+        dynamic_partitions_requests=[
+            DELIVERY.build_add_request([key for key in keys if key not in known])
+        ],
+    )
+
+
+def _fingerprint(folder: Path) -> str:
+    """A name for a delivery's state: it changes when a file is added or replaced."""
+    digest = hashlib.sha256(partition_key(folder).encode())
+    for path in sorted(folder.iterdir()):
+        status = path.stat()
+        digest.update(f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+@dg.op(pool=POOL, description="What the latest quarter still owes, as counts.")
+def look_for_owed(context: dg.OpExecutionContext, registry: RegistryRun) -> None:
+    """Logs one sentence per form, file or wave that is owed."""
+    with registry.connect() as connection:
+        ledger.prepare(connection)
+        for sentence in owed(connection):
+            context.log.warning(sentence)
+
+
+@dg.job(description="Looks for what a quarter still owes: forms, refused files, due interviews.")
+def owed_job() -> None:
+    """One look at the ledger and the visits."""
+    look_for_owed()
+
+
+quarter_owed = dg.ScheduleDefinition(
+    name="quarter_owed",
+    job=owed_job,
+    cron_schedule="0 7 15 1,4,7,10 *",
+    execution_timezone="Europe/Oslo",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Two weeks after each quarter: what has not been delivered.",
+)
+rebuild_when_new = dg.AutomationConditionSensorDefinition(
+    "rebuild_when_new",
+    target=dg.AssetSelection.all() - dg.AssetSelection.keys(asset_key("meta.delivery")),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Rebuilds what stands on a new delivery, never past a red blocking check.",
+)

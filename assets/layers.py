@@ -1,0 +1,83 @@
+"""The layers: core and the derived groups, one op each, one asset per table.
+
+Belongs here: which op makes which tables, in the order data flows, with its checks inside.
+Does not belong here: how a table is made (`registry_pipeline.build`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import dagster as dg
+import duckdb
+from registry_pipeline.charts.pages import Page, page
+
+from assets.catalogue import asset_key, asset_spec
+from assets.lineage import upstream
+from assets.run import POOL, RegistryRun
+from registry_pipeline.build import CORE_TABLES, LAYERS, Built, build_core, build_layer
+from schemas.catalog import TABLES
+
+REBUILD = (
+    dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+)
+"""Rebuild when something upstream is new, and never past a red blocking check."""
+
+Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
+
+
+def _layer(
+    name: str,
+    tables: Sequence[str],
+    build: Callable[[duckdb.DuckDBPyConnection], list[Built]],
+) -> dg.AssetsDefinition:
+    """The op of a layer: builds its tables, proves each, and says what became of them."""
+
+    @dg.multi_asset(
+        name=name,
+        specs=[
+            asset_spec(TABLES[table], name, upstream(table), automation=REBUILD) for table in tables
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "model",
+                asset=asset_key(table),
+                description="Every row obeys the table's model and no key stands twice; "
+                "proved before the commit.",
+                blocking=True,
+            )
+            for table in tables
+        ],
+        pool=POOL,
+    )
+    def layer(registry: RegistryRun) -> Results:
+        with registry.connect() as connection:
+            for built in build(connection):
+                shown = page(connection, built.table) if not built.error else None
+                yield from _results(built, shown)
+
+    return layer
+
+
+def _results(built: Built, shown: Page | None) -> Results:
+    if not built.error:
+        metadata: dict[str, dg.MetadataValue | int] = {"dagster/row_count": built.rows}
+        if shown:
+            metadata["chart"] = dg.MetadataValue.md(shown.markdown)
+        yield dg.MaterializeResult(asset_key(built.table), metadata=metadata)
+    yield dg.AssetCheckResult(
+        check_name="model",
+        asset_key=asset_key(built.table),
+        passed=not built.error,
+        description=built.error or None,
+    )
+
+
+core = _layer("core", CORE_TABLES, build_core)
+retention = _layer("retention", LAYERS["retention"].tables, lambda c: build_layer(c, "retention"))
+trajectories = _layer(
+    "trajectories", LAYERS["trajectories"].tables, lambda c: build_layer(c, "trajectories")
+)
+pathways = _layer("pathways", LAYERS["pathways"].tables, lambda c: build_layer(c, "pathways"))
+quality = _layer("quality", LAYERS["quality"].tables, lambda c: build_layer(c, "quality"))

@@ -1,0 +1,93 @@
+"""Which tables a table is made from, for the asset graph.
+
+Belongs here: upstreams by table. Does not belong here: anything computed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_CORE: Final[dict[str, tuple[str, ...]]] = {
+    "core.patient": (
+        "meta.delivery",
+        "meta.protocol",
+        "intake.patients",
+        "intake.interviews",
+        "intake.episodes",
+        "intake.events",
+        "intake.withdrawals",
+    ),
+    "core.unit": ("meta.protocol",),
+    "core.interview": ("intake.interviews", "core.patient"),
+    "core.visit": ("core.patient", "core.interview", "core.episode"),
+    "core.substance_use": ("intake.interviews", "core.visit"),
+    "core.episode": ("intake.episodes", "core.patient"),
+    "core.event": ("intake.events", "core.patient"),
+    "core.toxicology": ("intake.toxicology", "core.patient"),
+    "core.appointment": ("intake.appointments", "core.patient"),
+    "core.process_event": ("intake.process_events", "core.patient"),
+    "core.outreach_contact": ("intake.outreach", "meta.delivery"),
+    "core.involvement_response": ("intake.involvement", "meta.delivery"),
+    "core.goal_count": ("intake.goal_counts", "meta.delivery"),
+    "meta.held": (
+        "intake.patients",
+        "intake.interviews",
+        "intake.episodes",
+        "intake.events",
+        "intake.toxicology",
+        "intake.appointments",
+        "intake.process_events",
+    ),
+}
+_PERSON: Final = ("core.patient", "derived.retention_person")
+_USE: Final = ("core.patient", "core.substance_use")
+_OUTCOMES: Final = ("core.patient", "core.visit", "core.interview", "core.substance_use")
+_DERIVED: Final[dict[str, tuple[str, ...]]] = {
+    "derived.enrolment": ("core.patient",),
+    "derived.response_by_wave": ("core.patient", "core.visit"),
+    "derived.retention_person": ("core.patient", "core.episode", "core.visit", "core.event"),
+    "derived.retention_curve": _PERSON,
+    "derived.retention_at": _PERSON,
+    "derived.retention_summary": _PERSON,
+    "derived.cumulative_incidence": _PERSON,
+    "derived.retention_comparison": _PERSON,
+    "derived.retention_sensitivity": ("core.patient", "core.episode"),
+    "derived.early_dropout": _PERSON,
+    "derived.substance_trend": _USE,
+    "derived.substance_transition": _USE,
+    "derived.substance_change": _USE,
+    "derived.trajectory": _USE,
+    "derived.trajectory_profile": ("core.patient", "derived.trajectory"),
+    "derived.time_to_event": _USE,
+    "derived.sequence_measure": _USE,
+    "derived.outcome_by_pathway": (*_OUTCOMES, "derived.retention_person"),
+    "derived.outcome_comparison": (*_OUTCOMES, "derived.retention_person"),
+    "derived.covariate_balance": ("core.patient", "core.interview"),
+    "derived.coping_association": (
+        *_OUTCOMES,
+        "core.process_event",
+        "derived.retention_person",
+    ),
+    "derived.control_chart": ("core.visit", "core.interview", "core.episode"),
+    "derived.funnel": ("core.patient", "derived.retention_person"),
+}
+_QUALITY: Final[dict[str, tuple[str, ...]]] = {
+    "quality.indicator": ("quality.indicator_person", "quality.indicator_definition"),
+    "quality.indicator_definition": (),
+    "quality.indicator_person": ("core.patient", "core.interview"),
+    "quality.data_quality": ("meta.delivery", "core.patient", "core.interview", "core.visit"),
+    "quality.no_show": ("core.appointment",),
+    "quality.bridging_funnel": ("core.outreach_contact",),
+    "quality.detox_stay": ("core.episode", "core.event"),
+    "quality.involvement": ("core.involvement_response",),
+    "quality.feedback_change": ("core.interview", "core.process_event"),
+    "quality.checklist_use": ("core.process_event", "core.episode"),
+    "quality.transition_gap": ("core.episode",),
+    "quality.goal_result": ("core.goal_count",),
+}
+UPSTREAM: Final = {**_CORE, **_DERIVED, **_QUALITY}
+
+
+def upstream(table: str) -> tuple[str, ...]:
+    """The tables a table is made from."""
+    return UPSTREAM[table]

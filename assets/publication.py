@@ -1,0 +1,60 @@
+"""Publication: the file analysts open, and the check that it opens and is whole.
+
+Belongs here: the last op of a run. Does not belong here: how a file is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.catalogue import asset_key, asset_spec
+from assets.layers import REBUILD
+from assets.run import POOL, RegistryRun
+from registry_pipeline.warehouse.publish import opens_in_a_new_process, publish
+from schemas.catalog import TABLES
+
+_READS = [
+    name
+    for name in TABLES
+    if name.startswith(("core.", "derived.", "quality.")) or name == "meta.held"
+]
+
+
+@dg.multi_asset(
+    specs=[
+        asset_spec(TABLES["meta.publication"], "publication", _READS, automation=REBUILD),
+        asset_spec(TABLES["meta.codebook"], "publication"),
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            "opens_read_only",
+            asset=asset_key("meta.publication"),
+            description="The published file opens read-only in another process and holds every "
+            "published table, commented.",
+            blocking=True,
+        )
+    ],
+    pool=POOL,
+)
+def publication(
+    context: dg.AssetExecutionContext, registry: RegistryRun
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """Replaces `published/analysis.duckdb` with the live tables as they stand."""
+    with registry.connect() as connection:
+        rows = publish(connection, registry.place, context.run_id)
+    problem = opens_in_a_new_process(registry.place.analysis)
+    yield dg.MaterializeResult(
+        asset_key("meta.publication"),
+        metadata={"tables": len(rows), "rows": sum(rows.values())},
+    )
+    yield dg.MaterializeResult(
+        asset_key("meta.codebook"), metadata={"dagster/row_count": rows["meta.codebook"]}
+    )
+    yield dg.AssetCheckResult(
+        check_name="opens_read_only",
+        asset_key=asset_key("meta.publication"),
+        passed=not problem,
+        description=problem or None,
+    )

@@ -1,0 +1,65 @@
+"""The run: which home, which landing folder, and the lock held from first step to last.
+
+Belongs here: the resource every asset works through.
+Does not belong here: what assets do with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from registry_pipeline.home import Home
+from registry_pipeline.warehouse.database import connect
+
+POOL = "duckdb"
+"""The pool of every step that writes: DuckDB has one writer."""
+
+
+class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """One run over a home folder; it holds the home's lock while it lives.
+
+    Attributes:
+        home: the home folder.
+        landing: the landing folder.
+        protocol_file: a protocol given for this run; empty for those in use.
+        wait_seconds: how long to wait for another run to end.
+    """
+
+    home: str
+    landing: str
+    protocol_file: str = ""
+    wait_seconds: float = 0
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[RegistryRun]:
+        """Locks and prepares the home for the whole of the run."""
+        del context
+        with self.place.lock(self.wait_seconds):
+            self.place.prepare()
+            yield self
+
+    @property
+    def place(self) -> Home:
+        """The home folder."""
+        return Home(Path(self.home))
+
+    @property
+    def landing_folder(self) -> Path:
+        """The landing folder."""
+        return Path(self.landing)
+
+    @property
+    def protocol_text(self) -> str | None:
+        """The text of the protocol given for this run."""
+        if not self.protocol_file:
+            return None
+        return Path(self.protocol_file).read_text(encoding="utf-8")
+
+    def connect(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A writing connection, opened late and closed by the step that asked for it."""
+        return connect(self.place)

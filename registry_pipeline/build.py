@@ -1,0 +1,192 @@
+"""Building the tables: each layer's derivations run for every cohort and stored.
+
+Belongs here: which function makes which layer, from which frames, into which tables.
+Does not belong here: the derivations themselves (`derivations`), DDL and proof (`warehouse`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import narwhals as nw
+import polars as pl
+
+from registry_pipeline.derivations.core import core_tables
+from registry_pipeline.derivations.enrolment import enrolment_tables
+from registry_pipeline.derivations.pathways import pathway_tables
+from registry_pipeline.derivations.quality import quality_tables
+from registry_pipeline.derivations.retention import retention_tables
+from registry_pipeline.derivations.trajectories import trajectory_tables
+from registry_pipeline.transform.engine import Frame
+from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse.tables import InvalidTableError, Part, ensure, replace
+from schemas.catalog import TABLES
+from schemas.forms import FORMS, intake_table
+from schemas.protocol import Protocol, parse_protocol
+
+Derived = dict[str, Frame | pl.DataFrame]
+Builder = Callable[[Mapping[str, Frame], Protocol], Derived]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: the tables it makes, in order, and the functions that make them."""
+
+    tables: tuple[str, ...]
+    builders: tuple[Builder, ...]
+
+
+def _named(schema: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{schema}.{name}" for name in names)
+
+
+CORE_TABLES: Final = (
+    *(name for name in TABLES if name.startswith("core.")),
+    "meta.held",
+)
+
+LAYERS: Final[dict[str, Layer]] = {
+    "retention": Layer(
+        _named(
+            "derived",
+            "enrolment",
+            "response_by_wave",
+            "retention_person",
+            "retention_curve",
+            "retention_at",
+            "retention_summary",
+            "cumulative_incidence",
+            "retention_comparison",
+            "retention_sensitivity",
+            "early_dropout",
+        ),
+        (enrolment_tables, retention_tables),
+    ),
+    "trajectories": Layer(
+        _named(
+            "derived",
+            "substance_trend",
+            "substance_transition",
+            "substance_change",
+            "trajectory",
+            "trajectory_profile",
+            "time_to_event",
+            "sequence_measure",
+        ),
+        (trajectory_tables,),
+    ),
+    "pathways": Layer(
+        _named(
+            "derived",
+            "outcome_by_pathway",
+            "outcome_comparison",
+            "covariate_balance",
+            "coping_association",
+            "control_chart",
+            "funnel",
+        ),
+        (pathway_tables,),
+    ),
+    "quality": Layer(
+        tuple(name for name in TABLES if name.startswith("quality.")), (quality_tables,)
+    ),
+}
+"""The layers after core, in the order they are built; a layer reads core and those before."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """One table of a layer: its rows, or why the new contents were not stored."""
+
+    table: str
+    rows: int
+    error: str = ""
+
+
+def build_core(connection: duckdb.DuckDBPyConnection) -> list[Built]:
+    """Builds the core tables and `meta.held` of every cohort from intake."""
+    parts: dict[str, list[Part]] = {name: [] for name in CORE_TABLES}
+    for protocol in cohorts(connection):
+        intake = {form: _intake_rows(connection, form, protocol) for form in FORMS}
+        lines = nw.from_native(
+            connection.sql(f"SELECT * FROM meta.delivery WHERE protocol = '{protocol.id}'")
+        )
+        for name, frame in core_tables(intake, lines, protocol).items():
+            parts[name].append(Part(frame))
+    return _store(connection, parts)
+
+
+def build_layer(connection: duckdb.DuckDBPyConnection, name: str) -> list[Built]:
+    """Builds one layer's tables of every cohort from core and the layers before it."""
+    layer = LAYERS[name]
+    parts: dict[str, list[Part]] = {table: [] for table in layer.tables}
+    for protocol in cohorts(connection):
+        frames = stored_frames(connection, protocol)
+        constants = {"as_of_delivery": as_of(connection, protocol)}
+        for builder in layer.builders:
+            for table, frame in builder(frames, protocol).items():
+                stamped = any(c.name == "as_of_delivery" for c in TABLES[table].columns)
+                parts[table].append(Part(frame, constants if stamped else {}))
+    return _store(connection, parts)
+
+
+def cohorts(connection: duckdb.DuckDBPyConnection) -> list[Protocol]:
+    """The protocols of which something was accepted, by id."""
+    ledger.prepare(connection)
+    rows = connection.execute(
+        "SELECT protocol, content FROM meta.protocol WHERE protocol IN "
+        "(SELECT protocol FROM meta.delivery WHERE status = 'accepted') ORDER BY protocol"
+    ).fetchall()
+    return [parse_protocol(content, protocol_id) for protocol_id, content in rows]
+
+
+def as_of(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> str:
+    """The cohort's latest accepted delivery, in the order deliveries apply."""
+    row = connection.execute(
+        "SELECT delivery FROM meta.delivery WHERE protocol = ? AND status = 'accepted' "
+        "ORDER BY quarter DESC, number DESC, delivery DESC LIMIT 1",
+        [protocol.id],
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def stored_frames(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> dict[str, Frame]:
+    """Every stored core, derived and quality table, restricted to one cohort."""
+    stored = {
+        f"{schema}.{name}"
+        for schema, name in connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables()"
+        ).fetchall()
+    }
+    frames = {}
+    for name, table in TABLES.items():
+        column = next((c.name for c in table.columns if c.name in {"cohort", "protocol"}), None)
+        if name in stored and column:
+            frames[name] = nw.from_native(
+                connection.sql(f"SELECT * FROM {name} WHERE {column} = '{protocol.id}'")
+            )
+    return frames
+
+
+def _intake_rows(connection: duckdb.DuckDBPyConnection, form: str, protocol: Protocol) -> Frame:
+    table = intake_table(form, protocol)
+    ensure(connection, table)
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    rows: Frame = nw.from_native(
+        connection.sql(f"SELECT {names} FROM {table.full_name} WHERE protocol = '{protocol.id}'")
+    )
+    return rows
+
+
+def _store(connection: duckdb.DuckDBPyConnection, parts: Mapping[str, list[Part]]) -> list[Built]:
+    """Replaces each table; one that breaks its model keeps its old contents and is named."""
+    built = []
+    for name, frames in parts.items():
+        try:
+            built.append(Built(name, replace(connection, TABLES[name], frames)))
+        except InvalidTableError as error:
+            built.append(Built(name, 0, str(error)))
+    return built

@@ -1,0 +1,160 @@
+"""The command line: `registry run`, `status`, `ui`, `synth` and the importers.
+
+Belongs here: options, progress and printing.
+Does not belong here: the work (see `operate`, `report_card`, `synthetic`, `cohorts`).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from registry_pipeline.home import Home
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A longitudinal quality registry for addiction treatment: interviews in, tables out.",
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="REGISTRY_HOME", help="The home folder.")
+]
+LandingOption = Annotated[
+    Path, typer.Option("--landing", envvar="REGISTRY_LANDING", help="The landing folder.")
+]
+
+
+@app.command()
+def run(
+    landing: LandingOption,
+    home: HomeOption,
+    protocol: Annotated[
+        Path | None, typer.Option("--protocol", help="A protocol file for this run.")
+    ] = None,
+) -> None:
+    """Take in every new delivery, build, check and publish every table."""
+    from registry_pipeline.operate import run_job  # noqa: PLC0415 - Dagster is slow to import
+    from registry_pipeline.report_card import print_report_card  # noqa: PLC0415
+
+    for path, what in (
+        (landing, "landing folder"),
+        *(((protocol, "protocol"),) if protocol else ()),
+    ):
+        if not path.exists():
+            _fail(f"{path}: there is no such {what}")
+    place = Home(home)
+    made_key = not place.key_file.exists()
+    with _progress() as progress:
+        task = progress.add_task("starting", total=None)
+
+        def observe(step: str, done: int, total: int) -> None:
+            progress.update(task, description=step, completed=done, total=total)
+            if not console.is_terminal:
+                console.print(f"{done}/{total} {step}")
+
+        outcome = run_job(place, landing, protocol, observe)
+    if made_key and place.key_file.exists():
+        console.print(f"A pseudonym key was made: {place.key_file}. Keep a copy in a safe place.")
+    refused = print_report_card(console, place, outcome)
+    for message in (*refused, *outcome.errors, *outcome.red_checks):
+        errors.print(message, style="red", markup=False)
+    if refused or not outcome.success:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(home: HomeOption) -> None:
+    """Deliveries, rows, waves due and done, last run, red checks."""
+    from registry_pipeline.report_card import print_status  # noqa: PLC0415
+
+    place = Home(home)
+    if not place.database.exists():
+        _fail(f"{home}: nothing has been taken in here yet; start with registry run")
+    print_status(console, place)
+
+
+@app.command()
+def ui(
+    home: HomeOption = Path("var"),
+    operate: Annotated[
+        bool, typer.Option("--operate", help="With the daemon, sensors and launching.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port.")] = 3000,
+) -> None:
+    """Serve the Dagster UI, read-only unless --operate."""
+    from registry_pipeline.operate import serve  # noqa: PLC0415
+
+    console.print(f"http://{host}:{port}  ({'operating' if operate else 'read-only'})")
+    raise typer.Exit(serve(Home(home), operate=operate, host=host, port=port))
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Option("--out", help="The landing folder to write.")],
+    patients: Annotated[int, typer.Option(help="Consenting people.", min=1)],
+    protocol: Annotated[str, typer.Option(help="A protocol that ships.")] = "lar_x",
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 2014,
+) -> None:
+    """Write a synthetic landing folder of any size, in bounded memory."""
+    from registry_pipeline.synthetic.cohort import write_cohort  # noqa: PLC0415
+    from schemas.protocol import ProtocolError, load_shipped  # noqa: PLC0415
+
+    try:
+        summary = write_cohort(out, load_shipped(protocol), patients, seed)
+    except ProtocolError as error:
+        _fail(str(error))
+    console.print(str(summary))
+
+
+@app.command("import-ctn0027")
+def import_ctn0027_command(
+    source: Annotated[Path, typer.Option("--from", help="Folder of the package's CSV tables.")],
+    out: Annotated[Path, typer.Option("--out", help="The landing folder to write.")],
+    drop_out: Annotated[
+        str, typer.Option("--drop-out", help="last-dose or four-missing-weeks.")
+    ] = "last-dose",
+) -> None:
+    """Turn the START trial's public tables into a landing folder."""
+    from registry_pipeline.cohorts.ctn0027 import import_ctn0027  # noqa: PLC0415
+    from registry_pipeline.cohorts.ctn0027_source import SourceError  # noqa: PLC0415
+    from registry_pipeline.cohorts.ctn0027_stays import STAYS  # noqa: PLC0415
+
+    if drop_out not in STAYS:
+        _fail(f"--drop-out is one of {', '.join(STAYS)}")
+    try:
+        summary = import_ctn0027(source, out, drop_out)  # type: ignore[arg-type]
+    except SourceError as error:
+        _fail(str(error))
+    counted = ", ".join(f"{form} {rows}" for form, rows in summary.rows.items())
+    console.print(f"{summary.folder}: {counted}", markup=False)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+
+
+def _fail(sentence: str) -> None:
+    errors.print(sentence, style="red", markup=False)
+    sys.exit(1)

@@ -1,0 +1,59 @@
+"""The composition root: the one code location, for the command line, the UI and the daemon.
+
+Belongs here: putting assets, checks, jobs, sensors and the resource together.
+Does not belong here: anything else; only this module may import `assets`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+from assets.expectations import expectation_checks
+
+from assets.automation import (
+    intake_job,
+    new_deliveries,
+    owed_job,
+    quarter_owed,
+    rebuild_job,
+    rebuild_when_new,
+    registry_job,
+)
+from assets.intake import intake, ledger_checks
+from assets.layers import core, pathways, quality, retention, trajectories
+from assets.publication import publication
+from assets.run import RegistryRun
+
+
+def build_defs(
+    home: Path | None = None, landing: Path | None = None, protocol_file: Path | None = None
+) -> dg.Definitions:
+    """The code location over a home and a landing folder.
+
+    Args:
+        home: the home folder; else REGISTRY_HOME, else `var`.
+        landing: the landing folder; else REGISTRY_LANDING, else `data/sample`.
+        protocol_file: a protocol for this run.
+    """
+    home = home or Path(os.environ.get("REGISTRY_HOME", "var"))
+    landing = landing or Path(os.environ.get("REGISTRY_LANDING", "data/sample"))
+    return dg.Definitions(
+        assets=[intake, core, retention, trajectories, pathways, quality, publication],
+        asset_checks=[ledger_checks, expectation_checks],
+        jobs=[registry_job, rebuild_job, intake_job, owed_job],
+        sensors=[new_deliveries, rebuild_when_new],
+        schedules=[quarter_owed],
+        executor=dg.in_process_executor,
+        resources={
+            "registry": RegistryRun(
+                home=str(home.resolve()),
+                landing=str(landing.resolve()),
+                protocol_file=str(protocol_file.resolve()) if protocol_file else "",
+            )
+        },
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,166 @@
+"""Operating a home folder: the instance, the whole job in process, the UI.
+
+Belongs here: what the command line does with Dagster.
+Does not belong here: printing (see `cli`), assets, tables.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from uuid import uuid4
+
+import dagster as dg
+
+from registry_pipeline.home import Home
+from registry_pipeline.intake import deliveries, partition_key
+
+PARTITIONS = "delivery"
+_POLL_SECONDS = 0.2
+
+Observer = Callable[[str, int, int], None]
+"""Told of each finished step: its name, how many are done, how many there are."""
+
+
+@dataclass
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        success: every step ran and no blocking check is red.
+        red_checks: `table check: description` of each failed check.
+        errors: one sentence per failed step.
+    """
+
+    run_id: str
+    success: bool
+    deliveries: list[str]
+    red_checks: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def prepare_instance(home: Home) -> None:
+    """Writes `dagster.yaml` into the home's instance folder and points this process at it."""
+    home.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = (resources.files("registry_pipeline") / "dagster.yaml").read_text(encoding="utf-8")
+    (home.instance / "dagster.yaml").write_text(text, encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(home.instance.resolve())
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+
+def run_job(
+    home: Home, landing: Path, protocol_file: Path | None = None, observer: Observer | None = None
+) -> Outcome:
+    """Runs the whole job in this process: every delivery of the landing folder in one run.
+
+    Args:
+        home: the home folder; made where it is missing.
+        landing: the landing folder.
+        protocol_file: a protocol for this run.
+        observer: told of each finished step.
+    """
+    prepare_instance(home)
+    from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
+
+    keys = [partition_key(folder) for folder in deliveries(landing)]
+    repository = build_defs(home, landing, protocol_file)
+    with dg.DagsterInstance.get() as instance:
+        tags = {}
+        if keys:
+            instance.add_dynamic_partitions(PARTITIONS, keys)
+            known = [key for key in instance.get_dynamic_partitions(PARTITIONS) if key in keys]
+            tags = {
+                "dagster/asset_partition_range_start": known[0],
+                "dagster/asset_partition_range_end": known[-1],
+            }
+        job = repository.resolve_job_def("registry" if keys else "rebuild")
+        run_id = str(uuid4())
+        with _watched(instance, run_id, len(job.graph.node_defs), observer):
+            result = job.execute_in_process(
+                instance=instance, run_id=run_id, tags=tags, raise_on_error=False
+            )
+        return _outcome(result, run_id, keys)
+
+
+@contextmanager
+def _watched(
+    instance: dg.DagsterInstance, run_id: str, total: int, observer: Observer | None
+) -> Iterator[None]:
+    """Tells the observer of each step that ends, from the run's own event log."""
+    if observer is None:
+        yield
+        return
+    done = threading.Event()
+
+    def watch() -> None:
+        seen = 0
+        while True:
+            last = done.wait(_POLL_SECONDS)
+            events = instance.get_records_for_run(
+                run_id,
+                of_type={dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE},
+            ).records
+            for record in events[seen:]:
+                seen += 1
+                observer(record.event_log_entry.step_key or "", seen, total)
+            if last:
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _outcome(result: dg.ExecuteInProcessResult, run_id: str, keys: list[str]) -> Outcome:
+    red = [
+        f"{check.asset_key.to_user_string().replace('/', '.')} {check.check_name}: "
+        f"{check.description or 'failed'}"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
+    ]
+    errors = []
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        cause = event.step_failure_data.error_root_cause
+        errors.append(f"{event.step_key}: {cause.message.strip() if cause else 'failed'}")
+    return Outcome(run_id, result.success and not red, keys, red, errors)
+
+
+def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
+    """Serves the Dagster UI over a home until it is stopped.
+
+    Args:
+        home: the home folder.
+        operate: also runs the daemon (sensors, schedules, automation) and allows launching;
+            otherwise the webserver is read-only.
+        host: the address to bind to.
+        port: the port.
+
+    Returns:
+        The webserver's exit code.
+    """
+    prepare_instance(home)
+    module = ["-m", "registry_pipeline.definitions"]
+    scripts = Path(sys.executable).parent
+    web = [str(scripts / "dagster-webserver"), *module, "-h", host, "-p", str(port)]
+    children = []
+    try:
+        if operate:
+            children.append(subprocess.Popen([str(scripts / "dagster-daemon"), "run", *module]))
+        return subprocess.call(web if operate else [*web, "--read-only"])
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for child in children:
+            child.terminate()
+            child.wait()

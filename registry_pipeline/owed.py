@@ -1,0 +1,53 @@
+"""What a quarter still owes: forms not delivered, files refused, interviews due and not there.
+
+Belongs here: comparing the ledger with itself and with the visits.
+Does not belong here: when someone looks (see `assets.automation`).
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from registry_pipeline.warehouse.ledger import open_refusals
+
+_FORMS = """
+WITH full AS (
+    SELECT DISTINCT protocol, sender, quarter, form FROM meta.delivery
+    WHERE status = 'accepted' AND kind = 'full'
+), latest AS (
+    SELECT protocol, sender, max(quarter) AS quarter FROM full GROUP BY ALL
+)
+SELECT protocol, sender, latest.quarter, form
+FROM (SELECT DISTINCT protocol, sender, form FROM full) known
+JOIN latest USING (protocol, sender)
+ANTI JOIN full USING (protocol, sender, quarter, form)
+ORDER BY ALL
+"""
+
+_WAVES = """
+SELECT cohort, wave, count(*) FILTER (status = 'missed' AND interview_date IS NULL), count(*)
+FROM core.visit WHERE is_due GROUP BY ALL
+HAVING count(*) FILTER (status = 'missed' AND interview_date IS NULL) > 0 ORDER BY ALL
+"""
+
+
+def owed(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """One sentence per thing owed, with counts; empty when nothing is.
+
+    Args:
+        connection: to the live database, with the ledger prepared.
+    """
+    sentences = [
+        f"{protocol}, {sender}: {quarter} has no accepted {form}, earlier quarters had"
+        for protocol, sender, quarter, form in connection.execute(_FORMS).fetchall()
+    ]
+    sentences += [f"refused and not mended: {reason}" for *_, reason in open_refusals(connection)]
+    has_visits = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'core' AND table_name = 'visit'"
+    ).fetchone()
+    if has_visits:
+        sentences += [
+            f"{cohort}: wave {wave} has no interview row for {missing} of {due} due"
+            for cohort, wave, missing, due in connection.execute(_WAVES).fetchall()
+        ]
+    return sentences

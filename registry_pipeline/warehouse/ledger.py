@@ -1,0 +1,261 @@
+"""The ledger of deliveries, the protocols in use and the key's check value.
+
+Belongs here: what `meta.delivery`, `meta.protocol` and `meta.key` know, and the proof that the
+ledger and the intake tables tell the same numbers.
+Does not belong here: reading files (`gate`) and the order of work (`intake`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+
+import duckdb
+import polars as pl
+
+from registry_pipeline.gate.manifest import Manifest
+from registry_pipeline.gate.pseudonym import Key, KeyFileError
+from registry_pipeline.warehouse.tables import ensure, insert
+from schemas import meta
+from schemas.fields import Table, describe
+from schemas.forms import FORMS
+from schemas.forms.provenance import Provenance
+from schemas.protocol import Protocol, load_shipped, parse_protocol, protocol_sha256
+
+DELIVERY = describe(meta.Delivery)
+PROTOCOL = describe(meta.ProtocolInUse)
+QUARANTINE = describe(meta.Quarantine)
+KEY = describe(meta.Key)
+MANIFEST = "delivery.toml"
+_PROVENANCE = frozenset(Provenance.to_schema().columns)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger: a form of a delivery."""
+
+    protocol: str
+    delivery: str
+    form: str
+    quarter: str
+    number: int
+    sender: str
+    kind: str
+    extracted_on: date
+    file_sha256: str | None
+    status: str
+    n_received: int
+    n_accepted: int
+    n_quarantined: int
+    n_unchanged: int
+    n_warning: int
+    reason: str | None
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Creates the ledger's tables where they are missing."""
+    for table in (DELIVERY, PROTOCOL, QUARANTINE, KEY):
+        ensure(connection, table)
+
+
+def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
+    """Writes a line, in the place of an earlier one about the same bytes of the same form."""
+    connection.execute(
+        "DELETE FROM meta.delivery WHERE protocol = ? AND delivery = ? AND form = ? "
+        "AND file_sha256 IS NOT DISTINCT FROM ?",
+        [entry.protocol, entry.delivery, entry.form, entry.file_sha256],
+    )
+    row = {**asdict(entry), "received_at": datetime.now(UTC).replace(tzinfo=None)}
+    dtypes = {name: dtype for name, dtype in DELIVERY.dtypes.items() if name in row}
+    insert(connection, "meta.delivery", pl.DataFrame([row], schema_overrides=dtypes))
+
+
+def record_manifest_refused(
+    connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str, reason: str
+) -> None:
+    """Writes that a delivery could not be opened at all, once, until it can."""
+    clear_manifest_refused(connection, protocol, delivery)
+    row = {
+        "protocol": protocol,
+        "delivery": delivery,
+        "form": MANIFEST,
+        "status": "refused",
+        "reason": reason,
+        "n_received": 0,
+        "n_accepted": 0,
+        "n_quarantined": 0,
+        "n_unchanged": 0,
+        "n_warning": 0,
+        "received_at": datetime.now(UTC).replace(tzinfo=None),
+    }
+    insert(connection, "meta.delivery", pl.DataFrame([row]))
+
+
+def clear_manifest_refused(
+    connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str
+) -> None:
+    """Takes back that a delivery could not be opened."""
+    connection.execute(
+        "DELETE FROM meta.delivery WHERE protocol = ? AND delivery = ? AND form = ?",
+        [protocol, delivery, MANIFEST],
+    )
+
+
+def open_refusals(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
+    """Refusals that no accepted file has mended: protocol, delivery, form, reason."""
+    return connection.execute(
+        "SELECT protocol, delivery, form, reason FROM meta.delivery refused "
+        "WHERE status = 'refused' AND NOT EXISTS (FROM meta.delivery mended WHERE "
+        "mended.status = 'accepted' AND mended.protocol = refused.protocol "
+        "AND mended.delivery = refused.delivery AND mended.form = refused.form) ORDER BY ALL"
+    ).fetchall()
+
+
+def taken_in(
+    connection: duckdb.DuckDBPyConnection, manifest: Manifest, delivery: str, form: str
+) -> tuple[bool, set[str | None]]:
+    """What the ledger has of a form already.
+
+    Returns:
+        Whether the form was accepted under this delivery's id, and the hashes accepted under
+        any id with the same quarter, number, sender, kind and cut-off.
+    """
+    rows = connection.execute(
+        "SELECT delivery, file_sha256 FROM meta.delivery WHERE protocol = ? AND form = ? "
+        "AND status = 'accepted' AND (delivery = ? OR (quarter = ? AND number = ? AND "
+        "sender = ? AND kind = ? AND extracted_on = ?))",
+        [
+            manifest.protocol,
+            form,
+            delivery,
+            manifest.quarter,
+            manifest.number,
+            manifest.sender,
+            manifest.kind,
+            manifest.extracted_on,
+        ],
+    ).fetchall()
+    return any(id_ == delivery for id_, _ in rows), {sha for _, sha in rows}
+
+
+def unchanged(
+    connection: duckdb.DuckDBPyConnection, table: Table, protocol: str, delivery: str
+) -> int:
+    """How many rows of a delivery say what an earlier row of the protocol said already."""
+    earlier = connection.execute(
+        f"SELECT 1 FROM {table.full_name} WHERE protocol = ? AND delivery <> ? LIMIT 1",
+        [protocol, delivery],
+    ).fetchone()
+    if earlier is None:
+        return 0
+    said = ", ".join(
+        f'"{column.name}"' for column in table.columns if column.name not in _PROVENANCE
+    )
+    rows = f"SELECT hash({said}) AS said FROM {table.full_name} WHERE NOT is_retraction"
+    row = connection.execute(
+        f"SELECT count(*) FROM ({rows} AND protocol = $protocol AND delivery = $delivery) new "
+        f"WHERE EXISTS (FROM ({rows} AND protocol = $protocol AND delivery <> $delivery) old "
+        "WHERE old.said = new.said)",
+        {"protocol": protocol, "delivery": delivery},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def protocol_in_use(
+    connection: duckdb.DuckDBPyConnection, protocol_id: str, given: str | None = None
+) -> tuple[Protocol, str]:
+    """A protocol and its text: the given one, else the stored one, else the one that ships.
+
+    Raises:
+        ProtocolError: unknown, unreadable, or a given text that is another protocol's.
+    """
+    text = given or stored_protocols(connection).get(protocol_id)
+    if text is None:
+        return load_shipped(protocol_id)
+    return parse_protocol(text, protocol_id), text
+
+
+def stored_protocols(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Protocol id to the text in use."""
+    return dict(
+        connection.execute("SELECT protocol, content FROM meta.protocol ORDER BY ALL").fetchall()
+    )
+
+
+def store_protocol(connection: duckdb.DuckDBPyConnection, protocol_id: str, text: str) -> None:
+    """Makes a text the one in use for its protocol."""
+    connection.execute("DELETE FROM meta.protocol WHERE protocol = ?", [protocol_id])
+    connection.execute(
+        "INSERT INTO meta.protocol BY NAME SELECT ? AS protocol, ? AS sha256, ? AS content",
+        [protocol_id, protocol_sha256(text), text],
+    )
+
+
+def check_key(connection: duckdb.DuckDBPyConnection, key: Key) -> None:
+    """Compares the key with the one the database was filled under; the first is remembered.
+
+    Raises:
+        KeyFileError: it is another key: the pseudonyms would not meet.
+    """
+    row = connection.execute("SELECT check_value FROM meta.key").fetchone()
+    if row is None:
+        connection.execute(
+            "INSERT INTO meta.key BY NAME SELECT ? AS key_id, ? AS check_value",
+            [key.key_id, key.check_value],
+        )
+    elif row[0] != key.check_value:
+        raise KeyFileError(
+            "the pseudonym key is not the one this database was filled under; "
+            "put the right key file back before anything is taken in"
+        )
+
+
+def has_key(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the database was filled under a key already."""
+    return connection.execute("SELECT 1 FROM meta.key").fetchone() is not None
+
+
+def discrepancies(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Where received is not accepted + quarantined, or tables and ledger differ.
+
+    Returns:
+        One sentence per form of a delivery; empty when all agree.
+    """
+    present = {
+        row[0]
+        for row in connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'intake'"
+        ).fetchall()
+    }
+    found = []
+    for form in FORMS:
+        stored = _per_delivery(connection, form, present, "NOT is_retraction")
+        held = _per_delivery(connection, f"quarantined_{form}", present, "true")
+        lines = connection.execute(
+            "SELECT protocol, delivery, n_received, n_accepted, n_quarantined "
+            "FROM meta.delivery WHERE form = ? AND status = 'accepted' ORDER BY ALL",
+            [form],
+        ).fetchall()
+        for protocol, delivery, received, accepted, quarantined in lines:
+            have = (stored.pop((protocol, delivery), 0), held.pop((protocol, delivery), 0))
+            if received != accepted + quarantined or have != (accepted, quarantined):
+                found.append(
+                    f"{protocol}/{delivery} {form}: received {received}, accepted {accepted} "
+                    f"(stored {have[0]}), quarantined {quarantined} (stored {have[1]})"
+                )
+        found += [
+            f"{protocol}/{delivery} {form}: {n} rows stored that the ledger does not know"
+            for (protocol, delivery), n in {**held, **stored}.items()
+        ]
+    return found
+
+
+def _per_delivery(
+    connection: duckdb.DuckDBPyConnection, table: str, present: set[str], where: str
+) -> dict[tuple[str, str], int]:
+    if table not in present:
+        return {}
+    rows = connection.execute(
+        f"SELECT protocol, delivery, count(*) FROM intake.{table} WHERE {where} GROUP BY ALL"
+    ).fetchall()
+    return {(protocol, delivery): n for protocol, delivery, n in rows}
