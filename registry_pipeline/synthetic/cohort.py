@@ -27,7 +27,7 @@ from registry_pipeline.synthetic.deliveries import (
     periods,
     write_manifest,
 )
-from registry_pipeline.synthetic.people import draw_people, eligible_people
+from registry_pipeline.synthetic.people import draw_people, eligible_people, start_pathways
 from registry_pipeline.synthetic.visits import draw_visits
 from schemas.protocol import Protocol
 
@@ -88,11 +88,14 @@ def write_cohort(
             by default one per quarter.
 
     Raises:
-        ValueError: fewer than one person, or fewer than one delivery, is asked for.
+        ValueError: fewer than one person or one delivery is asked for, or the protocol has no
+            substances or no treatment pathways to draw from.
         FileExistsError: a delivery folder is there already; nothing is overwritten.
     """
     if patients < 1 or (deliveries is not None and deliveries < 1):
         raise ValueError("a cohort has at least one consented person and one delivery")
+    if not protocol.substances or not start_pathways(protocol):
+        raise ValueError(f"{protocol.id}: a cohort needs substances and a treatment pathway")
     quarters = periods(protocol, deliveries)
     folders = {period.quarter: out / protocol.id / period.quarter for period in quarters}
     for folder in folders.values():

@@ -159,7 +159,7 @@ def _draw_consented(protocol: Protocol, ids: pl.Series, rng: np.random.Generator
         support=support,
         disorder=disorder,
         taste=np.array(level) + rng.normal(size=(n, len(level))) - 2.0 * abstainer[:, None],
-        pathway=rank * max(len(start_pathways(protocol)), 1) // n,
+        pathway=rank * len(start_pathways(protocol)) // n,
     )
 
 

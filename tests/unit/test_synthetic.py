@@ -276,3 +276,10 @@ def test_nothing_is_made_of_nobody(tmp_path: Path, patients: int, deliveries: in
     with pytest.raises(ValueError, match="at least one"):
         write_cohort(tmp_path, LAR_X, patients, seed=1, deliveries=deliveries)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("part", ["substances", "pathways"])
+def test_a_protocol_without_substances_or_pathways_is_refused(tmp_path: Path, part: str) -> None:
+    bare = LAR_X.model_copy(update={part: ()})
+    with pytest.raises(ValueError, match="lar_x: a cohort needs"):
+        write_cohort(tmp_path, bare, patients=7, seed=1)
