@@ -1,0 +1,134 @@
+"""Moves between the states of adjacent scheduled waves, by wave and pooled.
+
+Belongs here: derived.substance_transition. Does not belong here: times to an event, which follow
+a person over more than one move (see `trajectories_courses`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import narwhals as nw
+import polars as pl
+
+from registry_pipeline.derivations.strata import STRATA, roll_up
+from registry_pipeline.derivations.trajectories_columns import GROUP
+from registry_pipeline.derivations.version import as_table
+from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.clustered import with_clustered_share
+from registry_pipeline.statistics.transitions import row_shares
+from registry_pipeline.transform.engine import Frame, counts
+from registry_pipeline.transform.trajectories import (
+    MOVE_STATE,
+    MOVES,
+    move_from,
+    with_move_counts,
+)
+from schemas.derived.substances import SubstanceTransition
+from schemas.protocol import Protocol
+
+CELL: Final = [*STRATA, "substance"]
+STATES: Final = pl.DataFrame(
+    {
+        "move": MOVES,
+        "from_state": [MOVE_STATE[move[0]] for move in MOVES],
+        "to_state": [MOVE_STATE[move[1]] for move in MOVES],
+    }
+)
+SUMS: Final = (
+    "n", "denominator", "n_squares", "products", "denominator_squares", "people",
+)  # fmt: skip
+
+
+def substance_transition(courses: Frame, protocol: Protocol) -> pl.DataFrame:
+    """derived.substance_transition: from each state at a wave to each state at the next.
+
+    Missed, refused, not asked and out of treatment are one state, `missing`. A pair of waves
+    counts where an interview was expected at both: a person who died, withdrew, moved or was not
+    due at either end made no move there.
+
+    Args:
+        courses: rows of `words` with the columns of `STRATA` and `pooled`.
+        protocol: the cohort's protocol.
+
+    Returns:
+        All 16 moves per group and pair of waves, and pooled (both waves null); a state that
+        nobody was in has null probabilities and the reason not_computable.
+    """
+    n_waves = len(protocol.waves.nominal_days)
+    pooled = _pooled(courses, n_waves)
+    groups = pooled.select(GROUP).unique()
+    by_wave = [_from_wave(courses, wave, groups) for wave in range(n_waves - 1)]
+    table = pl.concat([pooled, *by_wave]).sort(*GROUP, "from_wave", "from_state", "to_state")
+    method = pl.when(pl.col("from_wave").is_null())
+    return as_table(
+        table,
+        SubstanceTransition,
+        cohort=protocol.id,
+        method=method.then(pl.lit("ratio over people; Wilson")).otherwise(pl.lit("share; Wilson")),
+    )
+
+
+def _from_wave(courses: Frame, wave: int, groups: pl.DataFrame) -> pl.DataFrame:
+    """The moves from one wave to the next; each person makes at most one."""
+    cells = counts(courses.with_columns(move=move_from(wave)), [*CELL, "move"])
+    table = (
+        groups.join(STATES, how="cross")
+        .join(roll_up(cells, ["substance", "move"]), on=[*GROUP, "move"], how="left")
+        .with_columns(pl.col("n").fill_null(0))
+    )
+    shares = row_shares(table, GROUP).rename({"n_from": "denominator"})
+    return _columns(shares, pl.lit(wave), pl.lit(wave + 1))
+
+
+def _pooled(courses: Frame, n_waves: int) -> pl.DataFrame:
+    """The moves of all waves together; a person makes several, so intervals come from people."""
+    sums = _sums_over_people(courses, n_waves)
+    cells = pl.concat(
+        sums.select(
+            *CELL,
+            pl.lit(move).alias("move"),
+            *(pl.col(f"{move}_{name}").alias(name) for name in SUMS),
+        )
+        for move in MOVES
+    )
+    rolled = roll_up(cells, ["substance", "move"], SUMS).join(STATES, on="move")
+    shares = with_clustered_share(rolled, estimate="probability").with_columns(
+        reason=pl.when(pl.col("denominator") == 0).then(pl.lit(reasons.NOT_COMPUTABLE))
+    )
+    return _columns(shares, pl.lit(None), pl.lit(None))
+
+
+def _sums_over_people(courses: Frame, n_waves: int) -> pl.DataFrame:
+    """The sums of `SUMS` per cell and move, as columns `<move>_<sum>`."""
+    moves = with_move_counts(courses, n_waves).with_columns(
+        term.cast(nw.Int64).alias(f"{move}_{name}")
+        for move in MOVES
+        for name, term in _terms(nw.col(move), nw.col(move[0])).items()
+    )
+    names = [f"{move}_{name}" for move in MOVES for name in SUMS]
+    sums = moves.group_by(CELL).agg(nw.col(*names).sum().cast(nw.Int64))
+    frame: pl.DataFrame = sums.collect("polars").to_native()
+    return frame
+
+
+def _terms(made: nw.Expr, begun: nw.Expr) -> dict[str, nw.Expr]:
+    """What is summed over people for one move: those of `SUMS`."""
+    terms = (made, begun, made * made, made * begun, begun * begun, begun > 0)
+    return dict(zip(SUMS, terms, strict=True))
+
+
+def _columns(shares: pl.DataFrame, from_wave: pl.Expr, to_wave: pl.Expr) -> pl.DataFrame:
+    """The columns both kinds of rows have, in one order."""
+    return shares.select(
+        *GROUP,
+        from_wave.cast(pl.Int32).alias("from_wave"),
+        to_wave.cast(pl.Int32).alias("to_wave"),
+        "from_state",
+        "to_state",
+        pl.col("n", "denominator").cast(pl.Int64),
+        "probability",
+        "ci_low",
+        "ci_high",
+        "reason",
+    )

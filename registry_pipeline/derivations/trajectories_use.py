@@ -1,0 +1,158 @@
+"""Use of substances wave by wave: the trend, the spread of states and the spread at baseline.
+
+Belongs here: what is estimated from cells of state, days and recall period.
+Does not belong here: what compares two waves (see `trajectories_moves`) or a whole course.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import polars as pl
+
+from registry_pipeline.derivations.strata import STRATA, roll_up
+from registry_pipeline.derivations.trajectories_columns import GROUP, NOT_EXPECTED
+from registry_pipeline.derivations.version import as_table
+from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.intervals import sample_variance, with_mean, with_wilson
+from registry_pipeline.statistics.transitions import entropy
+from registry_pipeline.transform.engine import Frame, counts
+from schemas.codes import USE_STATE, USED_STATES
+from schemas.derived.substances import SubstanceTrend
+from schemas.derived.trajectories import SequenceMeasure
+from schemas.protocol import Protocol
+
+CELL: Final = ["substance", "wave", "state", "days", "recall_days"]
+BY: Final = [*GROUP, "wave"]
+N: Final = pl.col("n")
+
+
+def use_cells(use: Frame, people: Frame) -> pl.DataFrame:
+    """People per cell of strata, substance, wave, state, days and recall period.
+
+    Args:
+        use: core.substance_use of one cohort.
+        people: patient_id and the columns of `STRATA`.
+
+    Returns:
+        STRATA, the columns of `CELL`, n; and `value`, days on a whole-number scale that is the
+        same for all recall periods, with `unit`, how much of it is a day of 28.
+    """
+    cells = counts(use.join(people, on="patient_id", how="inner"), [*STRATA, *CELL])
+    scale = math.lcm(*cells["recall_days"].drop_nulls().unique().to_list())
+    value = pl.col("days").cast(pl.Int64) * (scale // pl.col("recall_days"))
+    return cells.with_columns(
+        value=pl.when(pl.col("state").is_in(USED_STATES)).then(value), unit=pl.lit(scale / 28)
+    )
+
+
+def substance_trend(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    """derived.substance_trend: level and shares of use at each wave, for each stratum.
+
+    Means and medians come from whole numbers; the median of an even number is the middle of the
+    two in the middle. The mean's interval is Student's t, over people.
+    """
+    rolled = roll_up(cells, [*CELL, "value", "unit"])
+    state, value = pl.col("state"), pl.col("value")
+    number = {f"n_{name}": N.filter(state == name).sum() for name in USED_STATES}
+    waves = rolled.group_by(BY, maintain_order=True).agg(
+        pl.col("unit").first(),
+        n_expected=N.filter(~state.is_in(NOT_EXPECTED)).sum(),
+        n_observed=N.filter(state.is_in(USED_STATES)).sum(),
+        total=(N * value).sum(),
+        total_squares=(N * value**2).sum(),
+        **number,
+    )
+    users = pl.col("n_episodic") + pl.col("n_regular")
+    missing = pl.col("n_expected") - pl.col("n_observed")
+    table = waves.join(_medians(rolled), on=BY, how="left").with_columns(
+        n_missing=missing, users=users, users_or_missing=users + missing
+    )
+    table = with_mean(
+        table,
+        "n_observed",
+        "total",
+        "total_squares",
+        estimate="mean_days",
+        low="mean_days_ci_low",
+        high="mean_days_ci_high",
+    )
+    for name, part, whole in (
+        ("any_use", "users", "n_observed"),
+        ("any_use_missing_is_use", "users_or_missing", "n_expected"),
+    ):
+        low, high = f"{name}_ci_low", f"{name}_ci_high"
+        table = with_wilson(table, part, whole, estimate=name, low=low, high=high)
+    days = ["mean_days", "mean_days_ci_low", "mean_days_ci_high", "median_days"]
+    computable = pl.all_horizontal(pl.col("mean_days_ci_low", "any_use").is_not_null())
+    observed = pl.col("n_observed") > 0
+    return as_table(
+        table.with_columns(
+            *(pl.col(name) / pl.col("unit") for name in days),
+            *(
+                pl.when(observed).then(pl.col(f"n_{name}") / pl.col("n_observed")).alias(name)
+                for name in USED_STATES
+            ),
+            reason=pl.when(~computable).then(pl.lit(reasons.NOT_COMPUTABLE)),
+        ),
+        SubstanceTrend,
+        cohort=protocol.id,
+        method="counts; Student t, Wilson",
+    )
+
+
+def _medians(rolled: pl.DataFrame) -> pl.DataFrame:
+    """`BY` and `median_days` on the scale of `value`; groups with nobody observed have no row."""
+    value, below = pl.col("value"), 2 * N.cum_sum()
+    lower, upper = value.filter(below >= N.sum()).first(), value.filter(below > N.sum()).first()
+    return (
+        rolled.filter(value.is_not_null())
+        .group_by(*BY, "value")
+        .agg(N.sum())
+        .sort("value")
+        .group_by(BY, maintain_order=True)
+        .agg(median_days=(lower + upper) / 2)
+    )
+
+
+def reliable_thresholds(cells: pl.DataFrame, protocol: Protocol) -> dict[str, float]:
+    """Days of 28 that a reliable change exceeds, per substance or group.
+
+    1.96 x SD x sqrt(2) x sqrt(1 - r), with SD of everyone's answers at baseline and r the
+    protocol's reliability. Substances that fewer than two
+    answered at baseline, or all alike, have none.
+    Source: Jacobson and Truax 1991; domain notes, section 3.
+    """
+    value = pl.col("value")
+    baseline = (
+        cells.filter((pl.col("wave") == 0) & value.is_not_null())
+        .group_by("substance", "unit")
+        .agg(N.sum(), total=(N * value).sum(), total_squares=(N * value**2).sum())
+    )
+    variances = sample_variance(baseline, "n", "total", "total_squares")
+    factor = 1.96 * math.sqrt(2 * (1 - protocol.states.reliability))
+    return {
+        substance: factor * math.sqrt(variance) / unit
+        for substance, unit, variance in zip(
+            baseline["substance"], baseline["unit"], variances, strict=True
+        )
+        if variance > 0
+    }
+
+
+def sequence_measure(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    """derived.sequence_measure: everyone enrolled spread over all states, and the entropy."""
+    rolled = roll_up(cells, ["substance", "wave", "state"])
+    state = pl.col("state")
+    waves = rolled.group_by(BY, maintain_order=True).agg(
+        N.sum(),
+        n_observed=N.filter(state.is_in(USED_STATES)).sum(),
+        **{name: N.filter(state == name).sum() / N.sum() for name in USE_STATE.codes},
+    )
+    observed = entropy(rolled.filter(state.is_in(USED_STATES)), BY)
+    table = waves.join(observed.select(*BY, "entropy"), on=BY, how="left").with_columns(
+        entropy=pl.col("entropy") / math.log(len(USED_STATES)),
+        reason=pl.when(pl.col("entropy").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE)),
+    )
+    return as_table(table, SequenceMeasure, cohort=protocol.id, method="shares; Shannon entropy")

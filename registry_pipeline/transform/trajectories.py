@@ -1,0 +1,218 @@
+"""A person's course over the waves: word, class, moves between adjacent waves, times to events.
+
+Belongs here: everything read off the word, one letter per scheduled wave.
+Does not belong here: change from the baseline (see `change`), counts over people.
+
+A word is text, so runs are found with regular expressions that both engines share: `^.*?A{2}`
+is everything up to the end of the first two abstinent waves in a row. A missing wave is a letter
+of its own, so it breaks a run by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import narwhals as nw
+
+from registry_pipeline.transform.engine import Frame
+from schemas.codes import STATE_LETTER, USED_STATES
+from schemas.protocol import States
+
+LEFT: Final = ("dead", "withdrawn", "moved", "out_of_treatment")
+"""Kinds of missing that end a course when they hold at the last due wave."""
+
+MOVE_STATE: Final = {"A": "abstinent", "E": "episodic", "R": "regular", "M": "missing"}
+"""Letters of a pooled word (see `pooled`) that a move goes from and to."""
+
+MOVES: Final = tuple(before + after for before in MOVE_STATE for after in MOVE_STATE)
+"""Every move, as the two letters of its ends."""
+
+
+def words(use: Frame, visits: Frame, n_waves: int) -> Frame:
+    """The word of each person and substance, and how far the person was followed.
+
+    Grain: person and substance or group. All persons of `use`, whether ever observed or not.
+
+    Args:
+        use: core.substance_use of one cohort, a row for every person, wave and substance.
+        visits: core.visit of the same cohort.
+        n_waves: waves of the protocol, the baseline included.
+
+    Returns:
+        cohort, patient_id, substance, word, n_observed (waves with A, E or R), n_due (waves due
+        by the cut-off, whether or not the person was still there), has_ended (dead, withdrawn,
+        moved or out of treatment at the last due wave).
+    """
+    letter = nw.coalesce(
+        *(
+            nw.when(nw.col("state") == state).then(nw.lit(letter))
+            for state, letter in STATE_LETTER.items()
+        )
+    )
+    waves = [f"wave_{wave}" for wave in range(n_waves)]
+    spelled = (
+        use.with_columns(
+            *(
+                nw.when(nw.col("wave") == number).then(letter).alias(name)
+                for number, name in enumerate(waves)
+            ),
+            observed=nw.col("state").is_in(USED_STATES).cast(nw.Int32),
+        )
+        .group_by("cohort", "patient_id", "substance")
+        .agg(nw.col(*waves).max(), n_observed=nw.col("observed").sum().cast(nw.Int32))
+    )
+    return spelled.join(_follow_up(visits), on="patient_id", how="inner").select(
+        "cohort",
+        "patient_id",
+        "substance",
+        nw.concat_str(*waves).alias("word"),
+        "n_observed",
+        "n_due",
+        "has_ended",
+    )
+
+
+def _follow_up(visits: Frame) -> Frame:
+    """n_due and has_ended per person."""
+    due = nw.col("is_due")
+    return (
+        visits.with_columns(
+            due=due.cast(nw.Int32),
+            due_wave=nw.when(due).then(nw.col("wave")),
+            left_wave=nw.when(due & nw.col("status").is_in(LEFT)).then(nw.col("wave")),
+        )
+        .group_by("patient_id")
+        .agg(
+            nw.col("due_wave", "left_wave").max(),
+            n_due=nw.col("due").sum().cast(nw.Int32),
+        )
+        .select(
+            "patient_id",
+            "n_due",
+            has_ended=(nw.col("due_wave") == nw.col("left_wave")).fill_null(False),
+        )
+    )
+
+
+def with_class(courses: Frame) -> Frame:
+    """Adds `trajectory_class` to the columns of `words`: the first rule that holds.
+
+    Fewer than 3 observed waves or under half of the due ones, insufficient_data; has_ended, ended;
+    all A, stable_abstinent; all R, stable_regular; no R, stable_low; with A, E, R as 0, 1, 2 the
+    mean of the last two observed less the mean of the first two: at most -1 improving, at least
+    +1 deteriorating; else fluctuating. Source: domain notes, section 3.
+    """
+    seen = nw.col("seen")
+    rise = _score(seen.str.tail(2)) - _score(seen.str.head(2))
+    few = (nw.col("n_observed") < 3) | (nw.col("n_observed") * 2 < nw.col("n_due"))
+    return (
+        courses.with_columns(seen=nw.col("word").str.replace_all("[^AER]", ""))
+        .with_columns(
+            trajectory_class=nw.when(few)
+            .then(nw.lit("insufficient_data"))
+            .when(nw.col("has_ended"))
+            .then(nw.lit("ended"))
+            .when(~seen.str.contains("[ER]"))
+            .then(nw.lit("stable_abstinent"))
+            .when(~seen.str.contains("[AE]"))
+            .then(nw.lit("stable_regular"))
+            .when(~seen.str.contains("R"))
+            .then(nw.lit("stable_low"))
+            .when(rise <= -2)
+            .then(nw.lit("improving"))
+            .when(rise >= 2)
+            .then(nw.lit("deteriorating"))
+            .otherwise(nw.lit("fluctuating"))
+        )
+        .drop("seen")
+    )
+
+
+def _score(pair: nw.Expr) -> nw.Expr:
+    """Sum over two letters of A 0, E 1, R 2: twice their mean."""
+    return (
+        pair.str.replace_all("A", "").str.len_chars().cast(nw.Int32)
+        + pair.str.replace_all("[AE]", "").str.len_chars().cast(nw.Int32)
+    )  # fmt: skip
+
+
+def pooled(word: nw.Expr) -> nw.Expr:
+    """The word with missed, refused, not asked and out of treatment as M, not expected as `-`.
+
+    Dead, withdrawn, moved and not due are no state to move from or to: nobody is expected there.
+    """
+    return word.str.replace_all("[mro.]", "M").str.replace_all("[dwv_]", "-")
+
+
+def move_from(wave: int) -> nw.Expr:
+    """The two letters of a `pooled` word at a wave and the next: one of `MOVES`, or with a `-`."""
+    return nw.col("pooled").str.slice(wave, 2)
+
+
+def with_move_counts(courses: Frame, n_waves: int) -> Frame:
+    """Adds how often each person made each move: an Int32 column for every one of `MOVES`.
+
+    One row in, one row out; needs `pooled`. A letter alone (`A`) is how often a move began there.
+    """
+    pairs = [f"pair_{wave}" for wave in range(n_waves - 1)]
+    none = nw.lit(0, dtype=nw.Int32)
+    return (
+        courses.with_columns(move_from(wave).alias(pair) for wave, pair in enumerate(pairs))
+        .with_columns(
+            nw.sum_horizontal(
+                none, *((nw.col(pair) == move).cast(nw.Int32) for pair in pairs)
+            ).alias(move)
+            for move in MOVES
+        )
+        .with_columns(
+            nw.sum_horizontal(*(before + after for after in MOVE_STATE)).alias(before)
+            for before in MOVE_STATE
+        )
+        .drop(pairs)
+    )
+
+
+def relapse_times(courses: Frame, states: States) -> Frame:
+    """Time from sustained abstinence to relapse, in waves.
+
+    Relapse is regular use after `relapse_after_waves` abstinent waves in a row; the clock starts at
+    the last of these. Episodic use in between is a lapse: it neither is a relapse nor ends the
+    time at risk. A missing wave does: the relapse may lie in it, so the person is censored at the
+    wave before. Regular use after fewer abstinent waves (return to use) starts no clock.
+
+    Returns:
+        The rows of `courses` that ever reach such a run, with `waves` (Int32, from the start of
+        the clock) and `has_event`.
+    """
+    run = f"A{{{states.relapse_after_waves}}}"
+    after = nw.col("word").str.replace_all(f"^.*?{run}", "").str.replace_all("[^AER].*$", "")
+    has_event = after.str.contains("R")
+    before = after.str.replace_all("R.*$", "").str.len_chars().cast(nw.Int32)
+    return courses.filter(nw.col("word").str.contains(run)).with_columns(
+        waves=before + has_event.cast(nw.Int32), has_event=has_event
+    )
+
+
+def abstinence_times(courses: Frame, states: States) -> Frame:
+    """Time from the baseline to sustained abstinence, in waves.
+
+    The event is at the last of the first `sustained_waves` abstinent waves in a row, the wave at
+    which it is known. Without it a person is censored at the last observed wave; a missing wave
+    breaks a run, but not the time at risk.
+
+    Returns:
+        The rows of `courses` with an observed wave, with `waves` (Int32, since the baseline) and
+        `has_event`.
+    """
+    word = nw.col("word")
+    run = f"A{{{states.sustained_waves}}}"
+    reached = _length(word) - _length(word.str.replace_all(f"^.*?{run}", ""))
+    followed = _length(word.str.replace_all("[^AER]*$", ""))
+    has_event = word.str.contains(run)
+    return courses.filter(nw.col("n_observed") > 0).with_columns(
+        waves=nw.when(has_event).then(reached).otherwise(followed) - 1, has_event=has_event
+    )
+
+
+def _length(text: nw.Expr) -> nw.Expr:
+    return text.str.len_chars().cast(nw.Int32)
