@@ -92,29 +92,27 @@ class States(_Part):
     relapse_after_waves: int = 2
 
 
-class Substance(_Part):
+class _Coded(_Part):
+    """A code that the protocol chose, with its Norwegian and English label."""
+
+    code: Code
+    nb: str
+    en: str
+
+
+class Substance(_Coded):
     """A substance asked about: its `<code>_days` column stands in the interview form."""
 
-    code: Code
-    nb: str
-    en: str
 
-
-class Group(_Part):
+class Group(_Coded):
     """A group of substances: its state is the highest of its members."""
 
-    code: Code
-    nb: str
-    en: str
     members: tuple[Code, ...]
 
 
-class Pathway(_Part):
+class Pathway(_Coded):
     """A pathway code: is the person in treatment (OAT) there, is it the index pathway."""
 
-    code: Code
-    nb: str
-    en: str
     treatment: bool
     index: bool = False
 
@@ -188,7 +186,8 @@ class Protocol(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
-        codes = [item.code for item in (*self.substances, *self.groups)]
+        items: tuple[_Coded, ...] = (*self.substances, *self.groups)
+        codes = [item.code for item in items]
         if len(set(codes)) != len(codes):
             raise ValueError("a substance or group code is used twice")
         known = {substance.code for substance in self.substances}
