@@ -1,0 +1,179 @@
+"""Intervals for one share, rate or mean per row, and the log-log interval of a curve.
+
+Belongs here: an estimate with its bounds from counts and sums in the same row.
+Does not belong here: comparisons of two rows, or anything cumulated over rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import special
+
+from registry_pipeline.statistics import reasons
+
+FloatArray = NDArray[np.float64]
+Z95 = float(special.ndtri(0.975))
+BOUNDARY = 1e-12
+
+
+def with_wilson(
+    frame: pl.DataFrame,
+    numerator: str,
+    denominator: str,
+    *,
+    estimate: str = "estimate",
+    low: str = "ci_low",
+    high: str = "ci_high",
+    confidence: float = 0.95,
+) -> pl.DataFrame:
+    """Adds a share with its Wilson score interval (Wilson 1927), one row in, one row out.
+
+    Args:
+        frame: one row per share, with the two counts.
+        numerator: column of people with the property.
+        denominator: column of people asked.
+        estimate: name of the new share, null where the denominator is 0 or a count is null.
+        low: name of the new lower bound, exactly 0 where the numerator is 0.
+        high: name of the new upper bound, exactly 1 where numerator and denominator are equal.
+        confidence: coverage of the interval.
+
+    Returns:
+        The frame with three Float64 columns more.
+
+    Raises:
+        ValueError: where a numerator is negative or above its denominator.
+    """
+    x, n = _share_counts(frame, numerator, denominator)
+    z2 = float(special.ndtri((1 + confidence) / 2)) ** 2
+    share = x / n
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    lower, upper = np.where(x == 0, 0.0, centre - half), np.where(x == n, 1.0, centre + half)
+    return with_values(frame, {estimate: share, low: lower, high: upper})
+
+
+def with_exact(
+    frame: pl.DataFrame,
+    numerator: str,
+    denominator: str,
+    *,
+    estimate: str = "estimate",
+    low: str = "ci_low",
+    high: str = "ci_high",
+    confidence: float = 0.95,
+) -> pl.DataFrame:
+    """Adds a share with its exact interval (Clopper and Pearson 1934); else as `with_wilson`."""
+    x, n = _share_counts(frame, numerator, denominator)
+    tail = (1 - confidence) / 2
+    lower = np.where(x == 0, 0.0, special.betaincinv(x, n - x + 1, tail))
+    upper = np.where(x == n, 1.0, special.betaincinv(x + 1, n - x, 1 - tail))
+    return with_values(frame, {estimate: x / n, low: lower, high: upper})
+
+
+def with_poisson_rate(
+    frame: pl.DataFrame,
+    events: str,
+    exposure: str,
+    *,
+    estimate: str = "estimate",
+    low: str = "ci_low",
+    high: str = "ci_high",
+    confidence: float = 0.95,
+) -> pl.DataFrame:
+    """Adds events per unit of exposure with the exact Poisson interval (Garwood 1936).
+
+    One row in, one row out. The three new columns are null where the exposure is 0 or null; the
+    unit is one over the unit of the exposure.
+    """
+    x, time = _positive(frame, events, exposure)
+    tail = (1 - confidence) / 2
+    lower = np.where(x == 0, 0.0, special.gammaincinv(x, tail)) / time
+    upper = special.gammaincinv(x + 1, 1 - tail) / time
+    return with_values(frame, {estimate: x / time, low: lower, high: upper})
+
+
+def with_mean(
+    frame: pl.DataFrame,
+    n: str,
+    total: str,
+    total_squares: str,
+    *,
+    estimate: str = "estimate",
+    low: str = "ci_low",
+    high: str = "ci_high",
+    confidence: float = 0.95,
+) -> pl.DataFrame:
+    """Adds a mean with its Student t interval, from the number of values, their sum and squares.
+
+    One row in, one row out. The mean is null where `n` is 0, the bounds where it is below 2.
+    """
+    sums, count = _positive(frame, total, n)
+    mean = sums / count
+    variance = sample_variance(frame, n, total, total_squares)
+    half = special.stdtrit(count - 1, (1 + confidence) / 2) * np.sqrt(variance / count)
+    return with_values(frame, {estimate: mean, low: mean - half, high: mean + half})
+
+
+def sample_variance(frame: pl.DataFrame, n: str, total: str, total_squares: str) -> FloatArray:
+    """The sample variance per row, NaN below two values; exact while the sums are integers."""
+    count = pl.col(n).cast(pl.Int64)
+    spread = count * pl.col(total_squares) - pl.col(total) ** 2
+    variance = pl.when(count > 1).then(spread / (count * (count - 1)))
+    values = frame.select(variance.cast(pl.Float64)).to_series()
+    return np.asarray(np.maximum(values.to_numpy(), 0.0), dtype=np.float64)
+
+
+def log_log_bounds(estimate: pl.Expr, std_error: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """The 95 % bounds on the log(-log) scale; null where the estimate is 0 or 1.
+
+    Source: Kalbfleisch and Prentice 2002, section 1.4; `conf.type = "log-log"` of R's survfit.
+    """
+    inside = (estimate > BOUNDARY) & (estimate < 1 - BOUNDARY)
+    width = (Z95 * std_error / (estimate * -estimate.log())).exp()
+    bounds = (estimate.pow(width), estimate.pow(1 / width))
+    return pl.when(inside).then(bounds[0]), pl.when(inside).then(bounds[1])
+
+
+def boundary_reason(estimate: pl.Expr) -> pl.Expr:
+    """The reason why `log_log_bounds` are null, null where they are not."""
+    return (
+        pl.when(estimate <= BOUNDARY)
+        .then(pl.lit(reasons.AT_ZERO))
+        .when(estimate >= 1 - BOUNDARY)
+        .then(pl.lit(reasons.AT_ONE))
+    )
+
+
+def _share_counts(
+    frame: pl.DataFrame, numerator: str, denominator: str
+) -> tuple[FloatArray, FloatArray]:
+    x, n = _positive(frame, numerator, denominator)
+    if bool(((x < 0) | (x > n)).any()):
+        message = f"column {numerator} is negative or above column {denominator}"
+        raise ValueError(message)
+    return x, n
+
+
+def _positive(frame: pl.DataFrame, part: str, whole: str) -> tuple[FloatArray, FloatArray]:
+    """Both columns as floats; NaN in both where either is null or the whole is not positive."""
+    known = pl.col(part).is_not_null() & (pl.col(whole) > 0)
+    columns = frame.select(
+        part=pl.when(known).then(pl.col(part)).cast(pl.Float64),
+        whole=pl.when(known).then(pl.col(whole)).cast(pl.Float64),
+    )
+    return columns["part"].to_numpy(), columns["whole"].to_numpy()
+
+
+def with_values(frame: pl.DataFrame, columns: dict[str, FloatArray]) -> pl.DataFrame:
+    """The frame with more Float64 columns; NaN becomes null."""
+    return frame.with_columns(
+        pl.Series(name, values, dtype=pl.Float64, nan_to_null=True)
+        for name, values in columns.items()
+    )
+
+
+def floats(frame: pl.DataFrame, column: str) -> FloatArray:
+    """A column as floats, NaN where it is null."""
+    return frame[column].cast(pl.Float64).to_numpy()

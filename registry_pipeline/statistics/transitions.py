@@ -1,0 +1,76 @@
+"""Movements between states and the state distribution by wave, from counts.
+
+Belongs here: shares of a row or a wave with their intervals, and the entropy of a wave.
+Does not belong here: what a state is, or which waves are adjacent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.intervals import with_wilson
+
+
+def row_shares(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Share that moves to each state among all who were in the state before.
+
+    Args:
+        frame: `*by`, `from_state`, `to_state`, `n`; one row per pair of states.
+        by: grouping columns, none for one table.
+
+    Returns:
+        The frame, sorted, with `n_from`, `probability`, `ci_low`, `ci_high` (Wilson) and
+        `reason`: not_computable where nobody was in `from_state`.
+    """
+    return _shares(frame, [*by, "from_state"], "to_state", "n_from", "probability")
+
+
+def state_shares(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Share in each state among all of the group, for instance of a wave.
+
+    Args:
+        frame: `*by`, `state`, `n`; one row per state.
+        by: grouping columns, at least one; the wave is one of them.
+
+    Returns:
+        The frame, sorted, with `n_total`, `share`, `ci_low`, `ci_high` (Wilson) and `reason`.
+    """
+    return _shares(frame, by, "state", "n_total", "share")
+
+
+def entropy(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Shannon entropy of the state distribution, in nats: 0 where all are in one state.
+
+    Args:
+        frame: `*by`, `state`, `n`; one row per state.
+        by: grouping columns, at least one.
+
+    Returns:
+        One row per group: `*by`, `n_total`, `entropy`, `reason` (not_computable where n is 0).
+    """
+    share = pl.col("n") / pl.col("n").sum()
+    terms = pl.when(pl.col("n") > 0).then(-share * share.log())
+    total = pl.col("n_total")
+    return (
+        frame.sort(*by, "state")
+        .group_by(*by, maintain_order=True)
+        .agg(n_total=pl.col("n").cast(pl.Int64).sum(), entropy=terms.sum())
+        .with_columns(
+            entropy=pl.when(total > 0).then(pl.col("entropy")),
+            reason=pl.when(total == 0).then(pl.lit(reasons.NOT_COMPUTABLE)),
+        )
+    )
+
+
+def _shares(
+    frame: pl.DataFrame, by: Sequence[str], state: str, total: str, share: str
+) -> pl.DataFrame:
+    totals = frame.sort(*by, state).with_columns(
+        pl.col("n").cast(pl.Int64).sum().over(by).alias(total)
+    )
+    return with_wilson(totals, "n", total, estimate=share).with_columns(
+        reason=pl.when(pl.col(share).is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
+    )
