@@ -11,7 +11,6 @@ consent is 1 May 2006 for everyone, and the cut-off lies after the last day of t
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,6 +26,7 @@ from registry_pipeline.cohorts.ctn0027_source import (
     read_tables,
 )
 from registry_pipeline.cohorts.ctn0027_stays import STAYS, DropOut
+from registry_pipeline.landing import write_manifest
 from schemas.protocol import load_shipped
 
 CONSENT: Final = date(2006, 5, 1)
@@ -245,23 +245,13 @@ def _day(days_from_consent: pl.Expr) -> pl.Expr:
 def _write_delivery(forms: dict[str, pl.DataFrame], folder: Path) -> None:
     """The forms as CSV, and last the manifest, with which the delivery is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    hashes = {}
     for form, frame in forms.items():
-        content = frame.write_csv().encode()
-        (folder / f"{form}.csv").write_bytes(content)
-        hashes[form] = hashlib.sha256(content).hexdigest()
-    manifest = [
-        f'protocol = "{PROTOCOL.id}"',
-        f'quarter = "{DELIVERY}"',
-        "number = 1",
-        f"extracted_on = {CUT_OFF}",
-        'kind = "full"',
-        f'sender = "{SENDER}"',
-        "",
-        "[rows]",
-        *(f"{form} = {frame.height}" for form, frame in forms.items()),
-        "",
-        "[sha256]",
-        *(f'{form} = "{digest}"' for form, digest in hashes.items()),
-    ]
-    (folder / "delivery.toml").write_text("\n".join(manifest) + "\n", encoding="utf-8")
+        (folder / f"{form}.csv").write_bytes(frame.write_csv().encode())
+    write_manifest(
+        folder,
+        protocol=PROTOCOL.id,
+        quarter=DELIVERY,
+        extracted_on=CUT_OFF,
+        sender=SENDER,
+        rows={form: frame.height for form, frame in forms.items()},
+    )

@@ -25,7 +25,6 @@ from registry_pipeline.synthetic.deliveries import (
     Period,
     carried,
     periods,
-    write_manifest,
 )
 from registry_pipeline.synthetic.people import draw_people, eligible_people, start_pathways
 from registry_pipeline.synthetic.visits import draw_visits
@@ -117,7 +116,7 @@ def write_cohort(
     for period in quarters:
         quarter = period.quarter
         delivery = Delivery(quarter, period.until, tables={})
-        write_manifest(folders[quarter], protocol.id, delivery, rows[quarter])
+        delivery.write_manifest(folders[quarter], protocol.id, rows[quarter])
     total: Counter[str] = sum(rows.values(), Counter())
     return Summary(tuple(folders), {form: total[form] for form in FORMS})
 

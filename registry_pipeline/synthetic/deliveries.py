@@ -6,7 +6,6 @@ Does not belong here: the cohort (see `people` and its neighbours), flaws (see `
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Final, Literal
 import polars as pl
 import xlsxwriter
 
+from registry_pipeline.landing import write_manifest
 from registry_pipeline.synthetic.people import FIRST_LETTER, LAST_BASELINE
 from schemas.protocol import Protocol
 
@@ -80,6 +80,20 @@ class Delivery:
     def id(self) -> str:
         """The name of the delivery's folder."""
         return self.quarter if self.number == 1 else f"{self.quarter}-{self.number}"
+
+    def write_manifest(self, folder: Path, protocol_id: str, rows: Mapping[str, int]) -> None:
+        """Writes this delivery's `delivery.toml` beside its files."""
+        write_manifest(
+            folder,
+            protocol=protocol_id,
+            quarter=self.quarter,
+            extracted_on=self.extracted_on,
+            sender=SENDER,
+            rows=rows,
+            number=self.number,
+            kind="full" if self.number == 1 else "correction",
+            file_format=FORMAT if self.older_export else None,
+        )
 
 
 def periods(protocol: Protocol, deliveries: int | None = None) -> list[Period]:
@@ -157,34 +171,7 @@ def write_delivery(landing: Path, protocol_id: str, delivery: Delivery) -> None:
         content = {"csv": _csv, "xlsx": _xlsx, "parquet": _parquet}[kind](delivery, form)
         (folder / f"{form}.{kind}").write_bytes(content)
     rows = {form: table.height for form, table in delivery.tables.items()}
-    write_manifest(folder, protocol_id, delivery, rows)
-
-
-def write_manifest(
-    folder: Path, protocol_id: str, delivery: Delivery, rows: Mapping[str, int]
-) -> None:
-    """Writes `delivery.toml`: who, when, rows by form, and the SHA-256 of every file there."""
-    lines = [
-        f'protocol = "{protocol_id}"',
-        f'quarter = "{delivery.quarter}"',
-        f"number = {delivery.number}",
-        f"extracted_on = {delivery.extracted_on}",
-        f'kind = "{"full" if delivery.number == 1 else "correction"}"',
-        f'sender = "{SENDER}"',
-        "\n[rows]",
-        *(f"{form} = {count}" for form, count in rows.items()),
-        "\n[sha256]",
-        *(f'"{path.name}" = "{_sha256(path)}"' for path in sorted(folder.iterdir())),
-    ]
-    if delivery.older_export:
-        lines += ["\n[format]", *(f'{name} = "{value}"' for name, value in FORMAT.items())]
-    text = "\n".join(lines) + "\n"
-    (folder / "delivery.toml").write_text(text, encoding="utf-8", newline="\n")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    delivery.write_manifest(folder, protocol_id, rows)
 
 
 def _csv(delivery: Delivery, form: str) -> bytes:

@@ -337,7 +337,7 @@ def test_the_manifest_carries_totals_and_hashes(tmp_path: Path) -> None:
     assert manifest["rows"] == summary.rows
     assert manifest["rows"] == {"patients": 2, "interviews": 14, "episodes": 2, "events": 0}
     assert manifest["sha256"] == {
-        path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in summary.folder.glob("*.csv")
     }
 
