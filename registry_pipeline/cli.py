@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -104,16 +104,20 @@ def synth(
     patients: Annotated[int, typer.Option(help="Consenting people.", min=1)],
     protocol: Annotated[str, typer.Option(help="A protocol that ships.")] = "lar_x",
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 2014,
+    deliveries: Annotated[
+        int | None, typer.Option(help="The last so many quarters; the first holds all before.")
+    ] = None,
 ) -> None:
     """Write a synthetic landing folder of any size, in bounded memory."""
     from registry_pipeline.synthetic.cohort import write_cohort  # noqa: PLC0415
-    from schemas.protocol import ProtocolError, load_shipped  # noqa: PLC0415
+    from schemas.protocol import load_shipped  # noqa: PLC0415
 
     try:
-        summary = write_cohort(out, load_shipped(protocol), patients, seed)
-    except ProtocolError as error:
+        summary = write_cohort(out, load_shipped(protocol), patients, seed, deliveries)
+    except (ValueError, FileExistsError) as error:
         _fail(str(error))
-    console.print(str(summary))
+    counted = ", ".join(f"{form} {rows}" for form, rows in summary.rows.items())
+    console.print(f"{out / protocol}: {len(summary.deliveries)} deliveries; {counted}")
 
 
 @app.command("import-ctn0027")
@@ -155,6 +159,6 @@ def _progress() -> Progress:
     )
 
 
-def _fail(sentence: str) -> None:
+def _fail(sentence: str) -> NoReturn:
     errors.print(sentence, style="red", markup=False)
     sys.exit(1)

@@ -156,8 +156,9 @@ def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
     children = []
     try:
         if operate:
-            children.append(subprocess.Popen([str(scripts / "dagster-daemon"), "run", *module]))
-        return subprocess.call(web if operate else [*web, "--read-only"])
+            daemon = [str(scripts / "dagster-daemon"), "run", *module]
+            children.append(subprocess.Popen(daemon))  # noqa: S603 - our own installed script
+        return subprocess.call(web if operate else [*web, "--read-only"])  # noqa: S603 - ours too
     except KeyboardInterrupt:
         return 0
     finally:

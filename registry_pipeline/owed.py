@@ -9,7 +9,9 @@ from __future__ import annotations
 import duckdb
 
 from registry_pipeline.warehouse.ledger import open_refusals
+from schemas.protocol import Disclosure
 
+MIN_COUNT = Disclosure().min_count
 _FORMS = """
 WITH full AS (
     SELECT DISTINCT protocol, sender, quarter, form FROM meta.delivery
@@ -47,7 +49,12 @@ def owed(connection: duckdb.DuckDBPyConnection) -> list[str]:
     ).fetchone()
     if has_visits:
         sentences += [
-            f"{cohort}: wave {wave} has no interview row for {missing} of {due} due"
+            f"{cohort}: wave {wave} lacks the interview row of {_safe(missing)} of {_safe(due)} due"
             for cohort, wave, missing, due in connection.execute(_WAVES).fetchall()
         ]
     return sentences
+
+
+def _safe(n: int) -> str:
+    """A count as the event log may hold it: what it holds is exported and read by many."""
+    return str(n) if n == 0 or n >= MIN_COUNT else f"fewer than {MIN_COUNT}"
