@@ -71,8 +71,15 @@ def print_report_card(console: Console, home: Home, outcome: Outcome) -> list[st
             _print(
                 console,
                 "Taken in",
-                ("cohort", "deliveries", "files refused", "rows received", "accepted")
-                + ("quarantined", "held back"),
+                (
+                    "cohort",
+                    "deliveries",
+                    "files refused",
+                    "rows received",
+                    "accepted",
+                    "quarantined",
+                    "held back",
+                ),
                 connection.execute(_RECEIVED).fetchall(),
             )
         if {"derived.enrolment", "derived.retention_at"} <= present:
@@ -95,8 +102,18 @@ def print_status(console: Console, home: Home) -> None:
         queries = [
             (
                 "Deliveries",
-                ("cohort", "delivery", "kind", "cut-off", "form", "status")
-                + ("received", "accepted", "quarantined", "unchanged"),
+                (
+                    "cohort",
+                    "delivery",
+                    "kind",
+                    "cut-off",
+                    "form",
+                    "status",
+                    "received",
+                    "accepted",
+                    "quarantined",
+                    "unchanged",
+                ),
                 "meta.delivery",
                 _DELIVERIES,
             ),
