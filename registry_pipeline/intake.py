@@ -14,10 +14,16 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from registry_pipeline.gate.errors import DeliveryError, RefusedFileError
 from registry_pipeline.gate.gate import read_form
-from registry_pipeline.gate.manifest import DeliveryError, Manifest, read_manifest
-from registry_pipeline.gate.pseudonym import Key, Pseudonymiser, load_or_create_key
-from registry_pipeline.gate.refusal import RefusedFileError
+from registry_pipeline.gate.manifest import Manifest, read_manifest
+from registry_pipeline.gate.pseudonym import (
+    Key,
+    KeyFileError,
+    Pseudonymiser,
+    load_or_create_key,
+    namespace,
+)
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse import ledger
@@ -86,7 +92,12 @@ def open_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key:
         KeyFileError: missing though the database was filled under one, unsafe, or another.
     """
     ledger.prepare(connection)
-    key = load_or_create_key(home.key_file, create=not ledger.has_key(connection))
+    if ledger.has_key(connection) and not home.key_file.exists():
+        raise KeyFileError(
+            f"{home.key_file}: the pseudonym key is missing and this database was filled under "
+            "one; put the key file back before anything is taken in"
+        )
+    key = load_or_create_key(home.key_file)
     ledger.check_key(connection, key)
     return key
 
@@ -169,7 +180,7 @@ class _Taking:
                 report = self._store(form, path, staged)
                 ledger.record(self.connection, self._entry(report, sha))
         except RefusedFileError as error:
-            rows = error.n_received
+            rows = error.n_rows
             report = FileReport(
                 form, "refused", n_received=rows, n_quarantined=rows, message=str(error)
             )
@@ -218,10 +229,7 @@ class _Taking:
         kept = quarantine_table(form)
         ensure(self.connection, table)
         ensure(self.connection, kept)
-        pseudonymiser = Pseudonymiser(
-            self.key.secret,
-            "national" if self.protocol.person_id == "national" else self.protocol.id,
-        )
+        pseudonymiser = Pseudonymiser(self.key.secret, namespace(self.protocol))
         accepted = quarantined = warnings = 0
         if path is not None and staged is not None:
             for batch in read_form(

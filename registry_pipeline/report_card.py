@@ -44,6 +44,27 @@ SELECT protocol, delivery, kind, extracted_on, form, status,
        n_received, n_accepted, n_quarantined, n_unchanged
 FROM meta.delivery ORDER BY protocol, quarter, number, delivery, form
 """
+_TAKEN_IN = (
+    "cohort",
+    "deliveries",
+    "files refused",
+    "rows received",
+    "accepted",
+    "quarantined",
+    "held back",
+)
+_LEDGER = (
+    "cohort",
+    "delivery",
+    "kind",
+    "cut-off",
+    "form",
+    "status",
+    "received",
+    "accepted",
+    "quarantined",
+    "unchanged",
+)
 _QUARANTINE = """
 SELECT protocol, form, rule_id, count(DISTINCT (delivery, row_number))
 FROM meta.quarantine GROUP BY ALL ORDER BY ALL
