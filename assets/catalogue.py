@@ -40,7 +40,10 @@ def asset_spec(
     freshness: dg.FreshnessPolicy | None = None,
     partitions: dg.PartitionsDefinition[str] | None = None,
 ) -> dg.AssetSpec:
-    """The asset of a table: its model's words, columns and key, and what it is made from."""
+    """The asset of a table: its model's words, columns and key, and what it is made from.
+
+    A table that breaks its model is not materialised, and what stands on it is skipped.
+    """
     return dg.AssetSpec(
         asset_key(table.full_name),
         deps=[asset_key(name) for name in deps],
@@ -50,7 +53,7 @@ def asset_spec(
         kinds={"duckdb", "table"},
         tags={"schema": table.schema_name},
         code_version=CODE_VERSION,
-        skippable=True,
+        skippable=partitions is None,
         automation_condition=automation,
         freshness_policy=freshness,
         partitions_def=partitions,

@@ -68,20 +68,19 @@ def intake(
 
 
 def _results(reports: list[DeliveryReport]) -> Iterator[dg.MaterializeResult[None]]:
-    """Counts per table: never a row, a value or an identifier."""
+    """Counts per table, also of forms no delivery held: never a row, a value or an identifier."""
     for form in FORMS:
         files = [file for report in reports for file in report.files if file.form == form]
-        if files:
-            yield dg.MaterializeResult(
-                asset_key(f"intake.{form}"),
-                metadata={
-                    "received": sum(file.n_received for file in files),
-                    "accepted": sum(file.n_accepted for file in files),
-                    "quarantined": sum(file.n_quarantined for file in files),
-                    "warnings": sum(file.n_warning for file in files),
-                    "files refused": sum(file.status == "refused" for file in files),
-                },
-            )
+        yield dg.MaterializeResult(
+            asset_key(f"intake.{form}"),
+            metadata={
+                "received": sum(file.n_received for file in files),
+                "accepted": sum(file.n_accepted for file in files),
+                "quarantined": sum(file.n_quarantined for file in files),
+                "warnings": sum(file.n_warning for file in files),
+                "files refused": sum(file.status == "refused" for file in files),
+            },
+        )
     for name in LEDGER_TABLES:
         yield dg.MaterializeResult(asset_key(name), metadata={"deliveries": len(reports)})
 
