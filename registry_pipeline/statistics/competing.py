@@ -32,9 +32,9 @@ def cumulative_incidence(
 ) -> pl.DataFrame:
     """Share that has left by each day through each exit type (Aalen and Johansen 1978).
 
-    The error is the infinitesimal jackknife of R's `survfit`, which from counts is the Greenwood
-    form of `etm`. The interval is log-log on the incidence, as `survfit` gives it, or on its
-    complement, as `etm` does.
+    The error is of the Greenwood form, as R's `etm` gives it; without delayed entry it is the
+    infinitesimal jackknife of `survfit` too. The interval is log-log on the incidence, as
+    `survfit` gives it, or on its complement, as `etm` does.
 
     Returns:
         One row per group, exit type seen in the group, and day with an exit of any type or a

@@ -160,7 +160,8 @@ def funnel_limits(
             z=pl.when(pl.col("std_error") > 0).then((value - centre) / pl.col("std_error"))
         )
     )
-    size, target = floats(funnel, denominator), floats(funnel, "centre")
+    size = floats(funnel.with_columns(pl.when(n > 0).then(n).alias(denominator)), denominator)
+    target = floats(funnel, "centre")
     levels = {"lower_95": 0.025, "upper_95": 0.975, "lower_998": 0.001, "upper_998": 0.999}
     limits = {name: _binomial_quantile(q, size, target) / size for name, q in levels.items()}
     signal = (
@@ -257,5 +258,6 @@ def _with_point_signal(chart: pl.DataFrame) -> pl.DataFrame:
 def _binomial_quantile(q: float, n: FloatArray, p: FloatArray | float) -> FloatArray:
     """Smallest count whose cumulative probability is at least q, as R's `qbinom`."""
     count = np.ceil(special.bdtrik(q, n, p))
-    lower = np.maximum(count - 1, 0)
-    return np.asarray(np.where(special.bdtr(lower, n, p) >= q, lower, count), dtype=np.float64)
+    below = np.maximum(count - 1, 0)
+    count = np.where(special.betaincc(below + 1, n - below, p) >= q, below, count)
+    return np.asarray(np.where(np.equal(p, 0), 0 * n, np.where(np.equal(p, 1), n, count)))

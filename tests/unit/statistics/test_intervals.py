@@ -1,0 +1,98 @@
+"""Intervals of one share, rate or mean: by published example, by rule, and for odd input."""
+
+import math
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
+
+from registry_pipeline.statistics.intervals import (
+    with_exact,
+    with_mean,
+    with_poisson_rate,
+    with_wilson,
+)
+
+QUICK = settings(max_examples=40, deadline=None)
+SHARES = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+def shares(*pairs):
+    return pl.DataFrame(pairs, schema={"x": pl.Int64, "n": pl.Int64}, orient="row")
+
+
+def estimates(frame):
+    return frame.select("estimate", "ci_low", "ci_high").row(0)
+
+
+def test_published_consent_share():
+    """70 of 328 consented: 21.3 % (17.3-26.1)."""
+    got = estimates(with_wilson(shares((70, 328)), "x", "n"))
+    assert [round(100 * value, 1) for value in got] == [21.3, 17.3, 26.1]
+
+
+@pytest.mark.parametrize("add", [with_wilson, with_exact])
+def test_bounds_are_exact_at_nobody_and_everybody(add):
+    got = add(shares((0, 9), (9, 9)), "x", "n")
+    assert got["ci_low"][0] == got["estimate"][0] == 0
+    assert got["ci_high"][1] == got["estimate"][1] == 1
+
+
+@pytest.mark.parametrize("add", [with_wilson, with_exact, with_poisson_rate])
+@pytest.mark.parametrize("pair", [(0, 0), (3, None), (None, 3)])
+def test_no_denominator_no_number(add, pair):
+    assert estimates(add(shares(pair), "x", "n")) == (None, None, None)
+
+
+@pytest.mark.parametrize("pair", [(4, 3), (-1, 3)])
+def test_impossible_share_is_an_error(pair):
+    with pytest.raises(ValueError, match="column x is negative or above column n"):
+        with_wilson(shares(pair), "x", "n")
+
+
+@QUICK
+@given(SHARES, st.sampled_from([0.9, 0.95, 0.99]))
+def test_share_intervals_hold_the_share_and_agree_with_statsmodels(pair, confidence):
+    for add, method in ((with_wilson, "wilson"), (with_exact, "beta")):
+        share, low, high = estimates(add(shares(pair), "x", "n", confidence=confidence))
+        assert 0 <= low <= share <= high <= 1
+        peer = proportion_confint(*pair, alpha=1 - confidence, method=method)
+        assert (low, high) == pytest.approx(peer, abs=1e-9)
+
+
+def test_poisson_rate_of_no_events_has_the_rule_of_three():
+    rate, low, high = estimates(with_poisson_rate(shares((0, 200)), "x", "n"))
+    assert (rate, low) == (0, 0)
+    assert high == pytest.approx(-math.log(0.025) / 200)
+
+
+def test_poisson_rate_is_garwoods():
+    """10 events: 4.795 to 18.390 (Garwood 1936)."""
+    _, low, high = estimates(with_poisson_rate(shares((10, 1)), "x", "n"))
+    assert (low, high) == pytest.approx((4.795389, 18.390356), abs=1e-6)
+
+
+def sums(*values):
+    row = (len(values), sum(values), sum(value**2 for value in values))
+    return pl.DataFrame([row], schema=["n", "total", "total_squares"], orient="row")
+
+
+def test_mean_with_t_interval():
+    got = with_mean(sums(2, 4, 6), "n", "total", "total_squares")
+    half = 4.302652729911275 * 2 / math.sqrt(3)
+    assert estimates(got) == pytest.approx((4, 4 - half, 4 + half))
+
+
+def test_mean_of_one_value_has_no_interval_and_of_none_no_mean():
+    one = with_mean(sums(7), "n", "total", "total_squares")
+    assert estimates(one) == (7, None, None)
+    assert estimates(with_mean(sums(), "n", "total", "total_squares")) == (None, None, None)
+
+
+@QUICK
+@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=50))
+def test_mean_lies_within_its_interval(values):
+    mean, low, high = estimates(with_mean(sums(*values), "n", "total", "total_squares"))
+    assert low <= mean <= high

@@ -1,0 +1,57 @@
+"""Row shares, state shares and entropy: by hand and for odd input."""
+
+import math
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry_pipeline.statistics.transitions import entropy, row_shares, state_shares
+
+QUICK = settings(max_examples=40, deadline=None)
+MOVES = pl.DataFrame(
+    [("A", "A", 30), ("A", "R", 10), ("R", "A", 0), ("R", "R", 0)],
+    schema=["from_state", "to_state", "n"],
+    orient="row",
+).with_columns(wave=pl.lit(1))
+
+
+def states(*counts):
+    return pl.DataFrame({"wave": [0] * len(counts), "state": range(len(counts)), "n": counts})
+
+
+def test_each_row_shares_out_those_who_were_there():
+    got = row_shares(MOVES, ["wave"])
+    assert got["n_from"].to_list() == [40, 40, 0, 0]
+    assert got["probability"].to_list() == [0.75, 0.25, None, None]
+    assert got["reason"].to_list() == [None, None, "not_computable", "not_computable"]
+
+
+def test_one_table_needs_no_grouping_column():
+    assert row_shares(MOVES.drop("wave"), []).equals(row_shares(MOVES, ["wave"]).drop("wave"))
+
+
+def test_shares_of_a_wave():
+    got = state_shares(states(30, 10), ["wave"])
+    assert got["share"].to_list() == [0.75, 0.25]
+    assert got["n_total"].to_list() == [40, 40]
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [((7, 0, 0), 0), ((5, 5), math.log(2)), ((0, 0), None)],
+    ids=["all in one state", "even", "nobody"],
+)
+def test_entropy_in_nats(counts, expected):
+    got = entropy(states(*counts), ["wave"]).row(0, named=True)
+    assert got["entropy"] == (expected if expected is None else pytest.approx(expected))
+    assert (got["reason"] is None) == (expected is not None)
+
+
+@QUICK
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=8))
+def test_entropy_lies_between_one_state_and_an_even_spread(counts):
+    got = entropy(states(*counts), ["wave"])["entropy"][0]
+    if got is not None:
+        assert -1e-12 <= got <= math.log(len(counts)) + 1e-12
