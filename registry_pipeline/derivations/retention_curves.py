@@ -1,0 +1,131 @@
+"""The retention curves: every day, the scheduled days, and each curve in short.
+
+Belongs here: derived.retention_curve, retention_at and retention_summary from counts.
+Does not belong here: exits by type, tests and sensitivity (see `retention_exits`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from registry_pipeline.derivations.retention_counts import CURVE, Counted, with_left_out
+from registry_pipeline.derivations.version import as_table
+from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.intervals import Z95
+from registry_pipeline.statistics.survival import at_days, kaplan_meier, summary
+from schemas.codes import DROP_OUT
+from schemas.derived.retention import RetentionAt, RetentionCurve, RetentionSummary
+from schemas.fields import describe
+from schemas.protocol import Protocol
+
+KAPLAN_MEIER: Final = "Kaplan-Meier, log-log interval"
+IN_SHORT: Final = "Kaplan-Meier median, restricted mean with normal interval"
+
+
+def method(text: str) -> pl.Expr:
+    """The method in words, saying where entry is delayed."""
+    delayed = pl.when(pl.col("origin") == "treatment_start").then(pl.lit(", delayed entry"))
+    return pl.lit(text) + delayed.otherwise(pl.lit(""))
+
+
+def curve_tables(counted: Counted, protocol: Protocol) -> dict[str, pl.DataFrame]:
+    """The three tables of curves of one cohort."""
+    curve = counted.estimate(kaplan_meier)
+    waves = protocol.waves
+    months = dict(zip(waves.nominal_days, waves.months, strict=True))
+    made = (
+        (RetentionCurve, with_left_out(curve.drop_nulls("day"), counted.groups), KAPLAN_MEIER),
+        (RetentionAt, on_days(counted, months), KAPLAN_MEIER),
+        (RetentionSummary, _in_short(counted, curve, waves.nominal_days[-1]), IN_SHORT),
+    )
+    return {
+        describe(model).full_name: as_table(frame, model, cohort=protocol.id, method=method(text))
+        for model, frame, text in made
+    }
+
+
+def on_days(counted: Counted, months: Mapping[int, int]) -> pl.DataFrame:
+    """Every curve of `counted.groups` on every day of `months` (day to month).
+
+    Returns:
+        `CURVE`, month, day, n, n_at_risk, n_event_cum, n_censored_cum, retained, std_error,
+        ci_low, ci_high, reason. A curve that nobody is in has zero counts and no estimate.
+    """
+    n = pl.col("n")
+    of_day = [
+        counted.exits.group_by(CURVE).agg(
+            n.sum(),
+            n_censored_cum=n.filter(pl.col("exit_type").is_null() & (pl.col("day") <= day)).sum(),
+            day=pl.lit(day, pl.Int64),
+        )
+        for day in months
+    ]
+    asked = pl.DataFrame(
+        {"day": list(months), "month": list(months.values())},
+        schema={"day": pl.Int64, "month": pl.Int32},
+    )
+    numbers = pl.col("n", "n_at_risk", "n_event_cum", "n_censored_cum")
+    rows = (
+        counted.groups.select(CURVE)
+        .join(asked, how="cross")
+        .join(pl.concat(of_day), on=[*CURVE, "day"], how="left")
+        .join(counted.estimate(at_days, list(months)), on=[*CURVE, "day"], how="left")
+        .with_columns(numbers.fill_null(0), reason=or_not_computable("reason"))
+    )
+    return with_left_out(rows, counted.groups).sort(*CURVE, "day")
+
+
+def _in_short(counted: Counted, curve: pl.DataFrame, last_day: int) -> pl.DataFrame:
+    """Totals, median and restricted mean of every curve of `counted.groups`.
+
+    The horizon of the restricted mean is the schedule's last day, counted from the day the whole
+    cohort's curve starts, and the same for all strata.
+    """
+    n, exit_type = pl.col("n"), pl.col("exit_type")
+    totals = counted.exits.group_by(CURVE).agg(
+        n.sum(),
+        n_event=n.filter(exit_type.is_not_null()).sum(),
+        n_dropout=n.filter(exit_type.is_in(DROP_OUT)).sum(),
+        n_unknown_exit=n.filter(exit_type == "unknown").sum(),
+        n_censored=n.filter(exit_type.is_null()).sum(),
+    )
+    half = Z95 * pl.col("restricted_mean_std_error")
+    estimates = _summaries(curve, last_day).select(
+        *CURVE,
+        "from_day",
+        "median_day",
+        "median_ci_low",
+        "median_ci_high",
+        restricted_mean_days="restricted_mean",
+        restricted_mean_ci_low=pl.col("restricted_mean") - half,
+        restricted_mean_ci_high=pl.col("restricted_mean") + half,
+        horizon_day=pl.when(pl.col("from_day").is_not_null()).then("horizon"),
+        reason="reason",
+    )
+    numbers = pl.col("n", "n_event", "n_dropout", "n_unknown_exit", "n_censored")
+    rows = (
+        counted.groups.select(CURVE)
+        .join(totals, on=CURVE, how="left")
+        .join(estimates, on=CURVE, how="left")
+        .with_columns(numbers.fill_null(0), reason=or_not_computable("reason"))
+    )
+    return with_left_out(rows, counted.groups)
+
+
+def _summaries(curve: pl.DataFrame, last_day: int) -> pl.DataFrame:
+    """`summary` of every curve with `from_day`, by kind and origin with their own horizon."""
+    parts = []
+    for part in curve.partition_by("kind", "origin"):
+        first_day, *_ = part.filter(stratum_by="all")["start_day"].to_list()
+        horizon = last_day + (first_day or 0)
+        starts = part.group_by(CURVE).agg(from_day=pl.col("start_day").first())
+        parts.append(summary(part, CURVE, horizon).join(starts, on=CURVE))
+    return pl.concat(parts)
+
+
+def or_not_computable(reason: str, of: str = "n") -> pl.Expr:
+    """The reason, which is `not_computable` where the count it is `of` is zero."""
+    return pl.when(pl.col(of) > 0).then(reason).otherwise(pl.lit(reasons.NOT_COMPUTABLE))
