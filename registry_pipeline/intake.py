@@ -247,7 +247,8 @@ class _Taking:
                 quarantined += batch.quarantined.height
                 warnings += int(batch.warnings["n"].sum())
         if form in self.manifest.retract:
-            rows = retracted_rows(form, self.protocol, self.manifest, pseudonymiser)
+            name = f"{partition_key(self.folder)}/delivery.toml"
+            rows = retracted_rows(form, self.protocol, self.manifest, pseudonymiser, name)
             self._insert(table.full_name, rows, is_retraction=True)
         return FileReport(
             form,

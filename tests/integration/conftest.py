@@ -1,0 +1,22 @@
+"""One whole run over the sample, shared by the tests that only read its results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from registry_pipeline.home import Home
+from registry_pipeline.operate import Outcome, run_job
+
+
+@pytest.fixture(scope="session")
+def built_run(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> tuple[Home, Outcome]:
+    home = Home(tmp_path_factory.mktemp("built") / "home")
+    return home, run_job(home, sample)
+
+
+@pytest.fixture(scope="session")
+def built(built_run: tuple[Home, Outcome]) -> Home:
+    """The home folder after the run; not to be written to."""
+    return built_run[0]
