@@ -220,9 +220,10 @@ def two_means(frame: pl.DataFrame) -> pl.DataFrame:
 def standardised_difference(
     mean1: pl.Expr, variance1: pl.Expr, mean0: pl.Expr, variance0: pl.Expr
 ) -> pl.Expr:
-    """Difference over the root of the mean of both variances (Austin 2009); null without spread.
+    """Difference over the root of the mean of both sample variances (Austin 2009).
 
-    For shares pass the share p as the mean and p(1 - p) as the variance.
+    Null where neither group varies. For a share p of n pass p and p (1 - p) n / (n - 1), which
+    is the sample variance of its zeros and ones.
     """
     spread = ((variance1 + variance0) / 2).sqrt()
     return pl.when(spread > 0).then((mean1 - mean0) / spread)
