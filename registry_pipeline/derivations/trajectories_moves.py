@@ -19,7 +19,7 @@ from registry_pipeline.statistics.clustered import with_clustered_share
 from registry_pipeline.statistics.transitions import row_shares
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.trajectories import (
-    MOVE_STATE,
+    MOVE_LETTER,
     MOVES,
     move_from,
     with_move_counts,
@@ -31,8 +31,8 @@ CELL: Final = [*STRATA, "substance"]
 STATES: Final = pl.DataFrame(
     {
         "move": MOVES,
-        "from_state": [MOVE_STATE[move[0]] for move in MOVES],
-        "to_state": [MOVE_STATE[move[1]] for move in MOVES],
+        "from_state": [MOVE_LETTER[move[0]] for move in MOVES],
+        "to_state": [MOVE_LETTER[move[1]] for move in MOVES],
     }
 )
 SUMS: Final = (

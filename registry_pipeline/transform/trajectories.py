@@ -21,10 +21,10 @@ from schemas.protocol import States
 LEFT: Final = ("dead", "withdrawn", "moved", "out_of_treatment")
 """Kinds of missing that end a course when they hold at the last due wave."""
 
-MOVE_STATE: Final = {"A": "abstinent", "E": "episodic", "R": "regular", "M": "missing"}
+MOVE_LETTER: Final = {"A": "abstinent", "E": "episodic", "R": "regular", "M": "missing"}
 """Letters of a pooled word (see `pooled`) that a move goes from and to."""
 
-MOVES: Final = tuple(before + after for before in MOVE_STATE for after in MOVE_STATE)
+MOVES: Final = tuple(before + after for before in MOVE_LETTER for after in MOVE_LETTER)
 """Every move, as the two letters of its ends."""
 
 
@@ -52,11 +52,11 @@ def words(use: Frame, visits: Frame, n_waves: int) -> Frame:
     waves = [f"wave_{wave}" for wave in range(n_waves)]
     spelled = (
         use.with_columns(
-            *(
-                nw.when(nw.col("wave") == number).then(letter).alias(name)
-                for number, name in enumerate(waves)
-            ),
-            observed=nw.col("state").is_in(USED_STATES).cast(nw.Int32),
+            letter=letter, observed=nw.col("state").is_in(USED_STATES).cast(nw.Int32)
+        )
+        .with_columns(
+            nw.when(nw.col("wave") == number).then(nw.col("letter")).alias(name)
+            for number, name in enumerate(waves)
         )
         .group_by("cohort", "patient_id", "substance")
         .agg(nw.col(*waves).max(), n_observed=nw.col("observed").sum().cast(nw.Int32))
@@ -165,8 +165,8 @@ def with_move_counts(courses: Frame, n_waves: int) -> Frame:
             for move in MOVES
         )
         .with_columns(
-            nw.sum_horizontal(*(before + after for after in MOVE_STATE)).alias(before)
-            for before in MOVE_STATE
+            nw.sum_horizontal(*(before + after for after in MOVE_LETTER)).alias(before)
+            for before in MOVE_LETTER
         )
         .drop(pairs)
     )
