@@ -54,21 +54,7 @@ def substance_trend(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     two in the middle. The mean's interval is Student's t, over people.
     """
     rolled = roll_up(cells, [*CELL, "value", "unit"])
-    state, value = pl.col("state"), pl.col("value")
-    number = {f"n_{name}": N.filter(state == name).sum() for name in USED_STATES}
-    waves = rolled.group_by(BY, maintain_order=True).agg(
-        pl.col("unit").first(),
-        n_expected=N.filter(~state.is_in(NOT_EXPECTED)).sum(),
-        n_observed=N.filter(state.is_in(USED_STATES)).sum(),
-        total=(N * value).sum(),
-        total_squares=(N * value**2).sum(),
-        **number,
-    )
-    users = pl.col("n_episodic") + pl.col("n_regular")
-    missing = pl.col("n_expected") - pl.col("n_observed")
-    table = waves.join(_medians(rolled), on=BY, how="left").with_columns(
-        n_missing=missing, users=users, users_or_missing=users + missing
-    )
+    table = _with_shares(_counted(rolled).join(_medians(rolled), on=BY, how="left"))
     table = with_mean(
         table,
         "n_observed",
@@ -78,28 +64,49 @@ def substance_trend(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
         low="mean_days_ci_low",
         high="mean_days_ci_high",
     )
+    computable = pl.all_horizontal(pl.col("mean_days_ci_low", "any_use").is_not_null())
+    table = table.with_columns(
+        pl.col("^(mean|median)_days.*$") / pl.col("unit"),
+        reason=pl.when(~computable).then(pl.lit(reasons.NOT_COMPUTABLE)),
+    )
+    method = "counts; Student t, Wilson"
+    return as_table(table, SubstanceTrend, cohort=protocol.id, method=method)
+
+
+def _counted(rolled: pl.DataFrame) -> pl.DataFrame:
+    """People and sums of `value` per wave."""
+    state, value = pl.col("state"), pl.col("value")
+    return rolled.group_by(BY, maintain_order=True).agg(
+        pl.col("unit").first(),
+        *(N.filter(state == name).sum().alias(f"n_{name}") for name in USED_STATES),
+        n_expected=N.filter(~state.is_in(NOT_EXPECTED)).sum(),
+        n_observed=N.filter(state.is_in(USED_STATES)).sum(),
+        total=(N * value).sum(),
+        total_squares=(N * value**2).sum(),
+    )
+
+
+def _with_shares(waves: pl.DataFrame) -> pl.DataFrame:
+    """Adds n_missing, the share of each observed state, and any use by both missing rules."""
+    observed = pl.col("n_observed")
+    missing = pl.col("n_expected") - observed
+    users = pl.col("n_episodic") + pl.col("n_regular")
+    table = waves.with_columns(
+        *(
+            pl.when(observed > 0).then(pl.col(f"n_{name}") / observed).alias(name)
+            for name in USED_STATES
+        ),
+        n_missing=missing,
+        users=users,
+        users_or_missing=users + missing,
+    )
     for name, part, whole in (
         ("any_use", "users", "n_observed"),
         ("any_use_missing_is_use", "users_or_missing", "n_expected"),
     ):
         low, high = f"{name}_ci_low", f"{name}_ci_high"
         table = with_wilson(table, part, whole, estimate=name, low=low, high=high)
-    days = ["mean_days", "mean_days_ci_low", "mean_days_ci_high", "median_days"]
-    computable = pl.all_horizontal(pl.col("mean_days_ci_low", "any_use").is_not_null())
-    observed = pl.col("n_observed") > 0
-    return as_table(
-        table.with_columns(
-            *(pl.col(name) / pl.col("unit") for name in days),
-            *(
-                pl.when(observed).then(pl.col(f"n_{name}") / pl.col("n_observed")).alias(name)
-                for name in USED_STATES
-            ),
-            reason=pl.when(~computable).then(pl.lit(reasons.NOT_COMPUTABLE)),
-        ),
-        SubstanceTrend,
-        cohort=protocol.id,
-        method="counts; Student t, Wilson",
-    )
+    return table
 
 
 def _medians(rolled: pl.DataFrame) -> pl.DataFrame:
@@ -120,8 +127,7 @@ def reliable_thresholds(cells: pl.DataFrame, protocol: Protocol) -> dict[str, fl
     """Days of 28 that a reliable change exceeds, per substance or group.
 
     1.96 x SD x sqrt(2) x sqrt(1 - r), with SD of everyone's answers at baseline and r the
-    protocol's reliability. Substances that fewer than two
-    answered at baseline, or all alike, have none.
+    protocol's reliability. Where fewer than two answered, or all alike, there is none.
     Source: Jacobson and Truax 1991; domain notes, section 3.
     """
     value = pl.col("value")

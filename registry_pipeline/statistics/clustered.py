@@ -51,15 +51,6 @@ def with_clustered_share(
         .then(pl.min_horizontal(share * (1 - share) / variance, pl.col("denominator")))
         .otherwise(pl.col("people"))
     )
-    return (
-        with_wilson(
-            frame.with_columns(part=share * effective, whole=effective),
-            "part",
-            "whole",
-            estimate="part",
-            low=low,
-            high=high,
-        )
-        .with_columns(share.alias(estimate))
-        .drop("whole", *(["part"] if estimate != "part" else []))
-    )
+    counted = frame.with_columns(part=share * effective, whole=effective)
+    bounded = with_wilson(counted, "part", "whole", estimate=estimate, low=low, high=high)
+    return bounded.with_columns(share.alias(estimate)).drop("part", "whole")

@@ -51,9 +51,7 @@ def words(use: Frame, visits: Frame, n_waves: int) -> Frame:
     )
     waves = [f"wave_{wave}" for wave in range(n_waves)]
     spelled = (
-        use.with_columns(
-            letter=letter, observed=nw.col("state").is_in(USED_STATES).cast(nw.Int32)
-        )
+        use.with_columns(letter=letter, observed=nw.col("state").is_in(USED_STATES).cast(nw.Int32))
         .with_columns(
             nw.when(nw.col("wave") == number).then(nw.col("letter")).alias(name)
             for number, name in enumerate(waves)
@@ -130,10 +128,7 @@ def with_class(courses: Frame) -> Frame:
 
 def _score(pair: nw.Expr) -> nw.Expr:
     """Sum over two letters of A 0, E 1, R 2: twice their mean."""
-    return (
-        pair.str.replace_all("A", "").str.len_chars().cast(nw.Int32)
-        + pair.str.replace_all("[AE]", "").str.len_chars().cast(nw.Int32)
-    )  # fmt: skip
+    return _length(pair.str.replace_all("A", "")) + _length(pair.str.replace_all("[AE]", ""))
 
 
 def pooled(word: nw.Expr) -> nw.Expr:
@@ -187,7 +182,7 @@ def relapse_times(courses: Frame, states: States) -> Frame:
     run = f"A{{{states.relapse_after_waves}}}"
     after = nw.col("word").str.replace_all(f"^.*?{run}", "").str.replace_all("[^AER].*$", "")
     has_event = after.str.contains("R")
-    before = after.str.replace_all("R.*$", "").str.len_chars().cast(nw.Int32)
+    before = _length(after.str.replace_all("R.*$", ""))
     return courses.filter(nw.col("word").str.contains(run)).with_columns(
         waves=before + has_event.cast(nw.Int32), has_event=has_event
     )
