@@ -1,0 +1,220 @@
+"""The gate's one entry: a staged file in, batches of judged rows out.
+
+Belongs here: the walk over a file, the accounting of its rows, the refusals that need the whole
+file. Does not belong here: each single judgement (the other modules of this package).
+
+A file is walked twice before a row is passed on: once to prove its structure, once for its keys.
+Clean blocks take the fast path: parsed with declared types, judged, passed on. The first block with
+a fault, and all after it, are read as text, where every cell can be named and kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn
+
+import polars as pl
+
+from registry_pipeline.gate.convert import FileStyle
+from registry_pipeline.gate.errors import RefusedFileError
+from registry_pipeline.gate.header import Plan, plan_columns, source_of
+from registry_pipeline.gate.judge import FormJudge, Judged
+from registry_pipeline.gate.manifest import Manifest
+from registry_pipeline.gate.persons import Persons
+from registry_pipeline.gate.pseudonym import Pseudonymiser
+from registry_pipeline.gate.quarantine import PROBLEMS, QUARANTINED, quarantine
+from registry_pipeline.gate.read import Block, Source, open_source
+from registry_pipeline.gate.repeated import repeated_rows
+from registry_pipeline.gate.rules import canary
+from registry_pipeline.gate.structure import BLOCK_BYTES
+from schemas.fields import Table
+from schemas.forms import form_table, has_person
+from schemas.protocol import Protocol
+from schemas.rules import RowContext
+
+__all__ = ["Batch", "canary", "read_form"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive rows of a form, judged; rows received = accepted + quarantined.
+
+    Attributes:
+        accepted: row_number, then every column of the form's table, typed exactly as it says;
+            patient_id is a pseudonym; a column the file lacks is null (not asked).
+        quarantined: row_number, patient_id (pseudonym, null where there is no valid id), original
+            (JSON of the other delivered cells, those with an identity number emptied).
+        problems: row_number, column_name (null where the rule speaks of the whole row), rule_id,
+            reason; at least one row per quarantined row, never a value.
+        warnings: column_name, rule_id, n: accepted rows that break a soft rule.
+    """
+
+    accepted: pl.DataFrame
+    quarantined: pl.DataFrame
+    problems: pl.DataFrame
+    warnings: pl.DataFrame
+
+
+def read_form(
+    path: Path,
+    form: str,
+    protocol: Protocol,
+    manifest: Manifest,
+    pseudonymiser: Pseudonymiser | None,
+    *,
+    name: str | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[Batch]:
+    """Reads the rows of one form from one file.
+
+    row_number 1 is the first row of data of the file, in every output and every message; rows of
+    a shared file that are another form's keep their numbers and are not received. Everything
+    is read before the last batch is passed on: a caller stores the batches in one transaction and
+    commits when the iterator ends without an error. Memory is bounded by the block.
+
+    Args:
+        path: the staged file.
+        form: a name in `schemas.forms.FORMS`.
+        protocol: column maps, codes, recall period, kind of person id.
+        manifest: control totals, format, cut-off.
+        pseudonymiser: needed by every form with a person.
+        name: the delivered file as messages name it; its last part says kind and form. The
+            path's own name by default.
+        block_bytes: bytes of a CSV file held at a time.
+
+    Yields:
+        Batches in the order of the file.
+
+    Raises:
+        RefusedFileError: the file as a whole cannot be taken in; nothing of it may be stored.
+        ValidationOffError: Pandera's validation is switched off in this process.
+    """
+    canary()
+    file = name or path.name
+    n_rows = 0
+    try:
+        source = open_source(path, file, manifest, block_bytes)
+        n_rows = source.n_rows
+        walk = _Walk(source, file, form, protocol, manifest, pseudonymiser=pseudonymiser)
+        n_rows = walk.n_received
+        yield from walk.batches()
+    except RefusedFileError as error:
+        error.n_rows = n_rows
+        raise
+
+
+class _Walk:
+    """One file on its way through the gate."""
+
+    def __init__(
+        self,
+        source: Source,
+        file: str,
+        form: str,
+        protocol: Protocol,
+        manifest: Manifest,
+        *,
+        pseudonymiser: Pseudonymiser | None,
+    ) -> None:
+        if has_person(form) and pseudonymiser is None:
+            raise RefusedFileError(file, "no_key", "the form has persons, and there is no key")
+        table = form_table(form, protocol)
+        self._source = source
+        self._file = file
+        self._share = protocol.max_quarantine_share
+        self._plan = plan_columns(source.header, form, table, protocol, file)
+        _check_types(source, self._plan, table, file)
+        _check_total(source, manifest.rows.get(source_of(form, protocol)), file)
+        self._judge = FormJudge(
+            form,
+            table,
+            self._plan,
+            RowContext(protocol, manifest.extracted_on),
+            FileStyle(file, source.decimal),
+            persons=Persons(protocol, pseudonymiser) if pseudonymiser else None,
+        )
+        self._fast = True
+        self.n_received, self._repeated = repeated_rows(self._keys, self._judge.key_required)
+
+    def batches(self) -> Iterator[Batch]:
+        """The judged blocks, in order.
+
+        Raises:
+            RefusedFileError: too many rows are bad, or the file changed while it was read.
+        """
+        n_read, n_judged, n_quarantined = 0, 0, 0
+        problems: Counter[tuple[str | None, str]] = Counter()
+        for block in self._source.blocks():
+            height, judged = self._judged(block, n_read + 1)
+            batch = self._batch(judged)
+            n_read += height
+            n_judged += judged.typed.height
+            n_quarantined += batch.quarantined.height
+            problems.update(batch.problems.select("column_name", "rule_id").iter_rows())
+            if n_quarantined > self._share * self.n_received:
+                self._refuse_share(n_quarantined, problems)
+            yield batch
+        if (n_read, n_judged) != (self._source.n_rows, self.n_received):
+            raise RefusedFileError(self._file, "unreadable_file", "it changed while it was read")
+
+    def _judged(self, block: Block, first_row: int) -> tuple[int, Judged]:
+        """The height of a block, and its rows of this form, judged."""
+        frame = block.typed(self._judge.integers) if self._fast else None
+        if frame is not None:
+            judged = self._judge.judge(self._judge.rows(frame, first_row), self._repeated)
+            if judged.faults.is_empty():
+                return frame.height, judged
+        self._fast = False
+        frame = block.text()
+        return frame.height, self._judge.judge(self._judge.rows(frame, first_row), self._repeated)
+
+    def _batch(self, judged: Judged) -> Batch:
+        if judged.faults.is_empty():
+            accepted, quarantined, problems = judged.typed, _NONE_QUARANTINED, _NO_PROBLEMS
+        else:
+            accepted = judged.typed.filter(~judged.is_bad)
+            person = self._plan.columns.get("patient_id")
+            quarantined, problems = quarantine(judged, self._judge, person)
+        warnings = self._judge.row_judge.warnings(accepted)
+        return Batch(accepted, quarantined, problems, warnings)
+
+    def _keys(self) -> Iterator[pl.DataFrame]:
+        first_row = 1
+        for block in self._source.blocks():
+            frame = block.text(self._judge.key_columns)
+            yield self._judge.keys(self._judge.rows(frame, first_row))
+            first_row += frame.height
+
+    def _refuse_share(
+        self, n_quarantined: int, problems: Counter[tuple[str | None, str]]
+    ) -> NoReturn:
+        (column, rule_id), _ = problems.most_common(1)[0]
+        what = (
+            f"{n_quarantined} of {self.n_received} rows are bad or more, above the protocol's "
+            f"max_quarantine_share of {self._share:g}; the most frequent rule is {rule_id}"
+        )
+        raise RefusedFileError(self._file, "quarantine_share", what, column=column)
+
+
+_NONE_QUARANTINED: Final = pl.DataFrame(schema=QUARANTINED)
+_NO_PROBLEMS: Final = pl.DataFrame(schema=PROBLEMS)
+
+
+def _check_types(source: Source, plan: Plan, table: Table, file: str) -> None:
+    """A Parquet column has the form's type, or is text where the protocol recodes it."""
+    for ours, theirs in plan.columns.items() if source.dtypes else ():
+        wanted = pl.String() if ours in plan.recode else table.dtypes[ours]
+        if source.dtypes and source.dtypes[theirs] != wanted:
+            what = f"stored as {source.dtypes[theirs]}, and it is {wanted}"
+            raise RefusedFileError(file, "column_type", what, column=theirs)
+
+
+def _check_total(source: Source, total: int | None, file: str) -> None:
+    if source.n_rows == 0 and total != 0:
+        raise RefusedFileError(file, "no_rows", "a header, and no row under it")
+    if total is not None and source.n_rows != total:
+        what = f"{source.n_rows} rows where the manifest counts {total}"
+        raise RefusedFileError(file, "control_total", what)

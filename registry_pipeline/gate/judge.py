@@ -1,0 +1,213 @@
+"""The judgement of a block of rows, from delivered cells to typed columns and faults.
+
+Belongs here: which rows of a file are a form's, the order in which cells are recoded, converted,
+pseudonymised, scanned and judged, and the words for each fault.
+Does not belong here: the walk over the file and what becomes of faulty rows (`gate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from registry_pipeline.gate.convert import REASONS, FileStyle, convert
+from registry_pipeline.gate.header import Plan
+from registry_pipeline.gate.identity import find_identity
+from registry_pipeline.gate.persons import Persons
+from registry_pipeline.gate.rules import ColumnJudge, RowJudge
+from schemas.fields import Column, Table
+from schemas.rules import RowContext
+
+ROW: Final = " row"
+"""The row number beside delivered columns; their names are trimmed, so none begins with a space."""
+
+_REASONS: Final = {
+    **REASONS,
+    "missing_required": "missing, and never may be",
+    "unknown_code": "not among the codes of this column",
+    "text_pattern": "not written as this column is",
+    "identity_number": "holds a national identity number",
+    "invalid_person_id": "not a valid id of a person",
+    "duplicate_key": "another row of the file has the same key",
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A block of rows of one form.
+
+    Attributes:
+        delivered: the file's columns, with the row number in `ROW`.
+        typed: row_number, then every column of the form; a column the file lacks is null.
+        faults: see `NO_FAULTS`; index is the place in both frames, column_name null for the key.
+    """
+
+    delivered: pl.DataFrame
+    typed: pl.DataFrame
+    faults: pl.DataFrame
+
+    @property
+    def is_bad(self) -> pl.Series:
+        """For each row, whether it has a fault."""
+        places = pl.int_range(self.typed.height, dtype=pl.UInt32, eager=True)
+        return places.is_in(self.faults["index"].implode())
+
+
+class FormJudge:
+    """Judges the blocks of one file as rows of one form; what it learns of the file, it keeps."""
+
+    def __init__(
+        self,
+        form: str,
+        table: Table,
+        plan: Plan,
+        context: RowContext,
+        style: FileStyle,
+        *,
+        persons: Persons | None,
+    ) -> None:
+        self._table = table
+        self._plan = plan
+        self._persons = persons
+        self._style = style
+        self._columns = [column for column in table.columns if column.name in plan.columns]
+        self._column_judge = ColumnJudge(table)
+        self.row_judge = RowJudge(form, table, plan.columns, context)
+
+    @property
+    def integers(self) -> frozenset[str]:
+        """Delivered columns that may be parsed as whole numbers without being seen as text.
+
+        Not those with a recode map, which speaks of texts, nor those without an upper bound, in
+        which an identity number could pass for a number.
+        """
+        return frozenset(
+            self._plan.columns[column.name]
+            for column in self._columns
+            if column.dtype == pl.Int32
+            and column.high is not None
+            and column.name not in self._plan.recode
+        )
+
+    @property
+    def key_columns(self) -> list[str]:
+        """Delivered columns that decide which rows are the form's and what their key is."""
+        wanted = {*self._table.key, *self._table.key_fallback.values()}
+        mine = [theirs for ours, theirs in self._plan.columns.items() if ours in wanted]
+        return list(dict.fromkeys([*mine, *self._plan.where]))
+
+    def rows(self, frame: pl.DataFrame, first_row: int) -> pl.DataFrame:
+        """The rows of the block that are the form's, numbered in `ROW`."""
+        numbered = frame.select(
+            pl.int_range(first_row, first_row + pl.len(), dtype=pl.Int64).alias(ROW), pl.all()
+        )
+        for name, values in self._plan.where.items():
+            numbered = numbered.filter(pl.col(name).cast(pl.String).is_in(values))
+        return numbered
+
+    def keys(self, delivered: pl.DataFrame) -> pl.DataFrame:
+        """row_number and the key of each row, the fallback in the place of a null."""
+        wanted = {*self._table.key, *self._table.key_fallback.values()}
+        columns = [column for column in self._columns if column.name in wanted]
+        typed, _ = self._typed(delivered, columns)
+        frame = self._complete(delivered, typed, [self._table.column(name) for name in wanted])
+        fallback = self._table.key_fallback
+        return frame.select(
+            "row_number",
+            *(pl.coalesce(name, fallback.get(name, name)).alias(name) for name in self._table.key),
+        )
+
+    @property
+    def key_required(self) -> list[str]:
+        """Key columns without which a row has no key."""
+        fallback = self._table.key_fallback
+        return [k for k in self._table.key if k in fallback or not self._table.column(k).nullable]
+
+    def judge(self, delivered: pl.DataFrame, repeated: pl.Series) -> Judged:
+        """Judges every cell and row of `rows`.
+
+        Args:
+            delivered: rows of the form, as text or typed by the reader.
+            repeated: row numbers whose key stands more than once in the file.
+        """
+        typed, faults = self._typed(delivered, self._columns)
+        faults = pl.concat([faults, *self._identities(delivered)])
+        frame = self._complete(delivered, typed, list(self._table.columns))
+        known = ["index", "column_name"]
+        by_column = self._column_judge.faults(frame.drop("row_number"))
+        faults = pl.concat([faults, by_column.join(faults, on=known, how="anti")])
+        by_row = self.row_judge.faults(frame, faults)
+        doubles = _marked(frame["row_number"].is_in(repeated.implode()), None, "duplicate_key")
+        return Judged(delivered, frame, pl.concat([faults, by_row, doubles]))
+
+    def reason(self, rule_id: str, column_name: str | None) -> str:
+        """What a rule says of a column, in words and without the value."""
+        if rule_id == "out_of_range" and column_name is not None:
+            return f"outside {self._table.column(column_name).allowed}"
+        return _REASONS.get(rule_id) or self.row_judge.reasons[(rule_id, column_name or "")]
+
+    def our_name(self, delivered: str) -> str:
+        """Our name of a delivered column; its own where the form does not take it."""
+        ours = {theirs: name for name, theirs in self._plan.columns.items()}
+        return ours.get(delivered, delivered)
+
+    def _typed(
+        self, delivered: pl.DataFrame, columns: list[Column]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        ours = delivered.select(self._recoded(column.name) for column in columns)
+        typed, faults = convert(ours, columns, self._style)
+        if self._persons is None or "patient_id" not in ours.columns:
+            return typed, faults
+        persons = self._persons.apply(ours["patient_id"])
+        wrong = [
+            _marked((persons["fault"] == rule_id).fill_null(value=False), "patient_id", rule_id)
+            for rule_id in persons["fault"].unique().drop_nulls().sort()
+        ]
+        return typed.with_columns(patient_id=persons["pseudonym"]), pl.concat([faults, *wrong])
+
+    def _recoded(self, name: str) -> pl.Expr:
+        cell = pl.col(self._plan.columns[name])
+        codes = self._plan.recode.get(name)
+        if codes:
+            cell = cell.replace({old: new or None for old, new in codes.items()})
+        return cell.alias(name)
+
+    def _identities(self, delivered: pl.DataFrame) -> list[pl.DataFrame]:
+        """Faults of the cells that could hold an identity number though they pass their column.
+
+        A code of a closed set, a bounded number and a date cannot; a row that fails one of those
+        is scanned whole when it is quarantined.
+        """
+        open_columns = {
+            self._plan.columns[column.name]: column.name
+            for column in self._columns
+            if column.name != "patient_id"
+            and (column.open_text or (column.dtype.is_numeric() and column.high is None))
+        }
+        scanned = {**open_columns, **{name: name for name in self._plan.dropped}}
+        masks = {ours: find_identity(delivered[theirs]) for theirs, ours in scanned.items()}
+        return [_marked(mask, name, "identity_number") for name, mask in masks.items()]
+
+    def _complete(
+        self, delivered: pl.DataFrame, typed: pl.DataFrame, columns: Sequence[Column]
+    ) -> pl.DataFrame:
+        present = set(typed.columns)
+        return typed.select(
+            delivered[ROW].alias("row_number"),
+            *(
+                pl.col(column.name)
+                if column.name in present
+                else pl.lit(None, column.dtype).alias(column.name)
+                for column in columns
+            ),
+        )
+
+
+def _marked(mask: pl.Series, column_name: str | None, rule_id: str) -> pl.DataFrame:
+    """One fault for each true cell of a mask."""
+    return pl.DataFrame({"index": mask.arg_true()}).with_columns(
+        column_name=pl.lit(column_name, pl.String), rule_id=pl.lit(rule_id)
+    )

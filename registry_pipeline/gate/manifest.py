@@ -1,0 +1,116 @@
+"""The manifest of a delivery: `delivery.toml`.
+
+Belongs here: what a sender may say about a delivery, and the reading of it.
+Does not belong here: whether a file agrees with it (see `gate`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from registry_pipeline.gate.errors import DeliveryError
+from schemas.forms import FORMS
+
+_ENCODINGS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "utf-8-sig": "utf-8",
+    "windows-1252": "windows-1252",
+    "cp1252": "windows-1252",
+}
+
+Count = Annotated[int, Field(ge=0, strict=True)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Format(_Part):
+    """How the CSV files of a delivery are written; None where the sender does not say.
+
+    Attributes:
+        encoding: `utf-8` or `windows-1252` (also as `cp1252`).
+        delimiter: comma or semicolon.
+        decimal: point or comma.
+    """
+
+    encoding: Literal["utf-8", "windows-1252"] | None = None
+    delimiter: Literal[",", ";"] | None = None
+    decimal: Literal[".", ","] | None = None
+
+    @field_validator("encoding", mode="before")
+    @classmethod
+    def _known_name(cls, value: Any) -> Any:
+        return _ENCODINGS.get(value.lower(), value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _two_signs(self) -> Format:
+        if self.delimiter is not None and self.delimiter == self.decimal:
+            raise ValueError("delimiter and decimal are the same sign")
+        return self
+
+
+class Manifest(_Part):
+    """What the sender says of a delivery; see the contract, section 2.
+
+    Attributes:
+        protocol: id of the protocol the rows follow.
+        quarter: the quarter delivered, `2014-Q3`.
+        number: 1, then 2, 3, ... for corrections of the quarter.
+        extracted_on: the cut-off; no date of something that happened lies after it.
+        kind: `full`, or `correction`, which never moves the cut-off.
+        sender: who delivers.
+        rows: control totals, data rows by file (its name without the ending).
+        sha256: hash in hex by file name, ending included.
+        format: how the CSV files are written.
+        retract: by form, the keys of rows that are taken back.
+    """
+
+    protocol: str = Field(min_length=1)
+    quarter: str = Field(pattern=r"^[0-9]{4}-Q[1-4]$")
+    number: int = Field(ge=1, strict=True)
+    extracted_on: date
+    kind: Literal["full", "correction"]
+    sender: str = Field(min_length=1)
+    rows: dict[str, Count] = Field(default_factory=dict)
+    sha256: dict[str, Sha256] = Field(default_factory=dict)
+    format: Format = Format()
+    retract: dict[str, tuple[dict[str, str | int | date], ...]] = Field(default_factory=dict)
+
+    @field_validator("retract")
+    @classmethod
+    def _known_forms(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not value.keys() <= FORMS.keys():
+            raise ValueError("names a form that does not exist")
+        return value
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the delivery in a folder.
+
+    Raises:
+        DeliveryError: there is none, it is not TOML, or a field is wrong; the sentence names the
+            delivery (the folder's name) and the field, never its value.
+    """
+    place = f"{folder.name}/delivery.toml"
+    try:
+        return Manifest.model_validate(tomllib.loads((folder / "delivery.toml").read_text("utf-8")))
+    except FileNotFoundError:
+        raise DeliveryError(f"{place}: there is no manifest") from None
+    except OSError:
+        raise DeliveryError(f"{place}: the manifest cannot be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise DeliveryError(f"{place}: not a TOML file") from None
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        )
+        raise DeliveryError(f"{place}: {wrong}") from None

@@ -1,0 +1,153 @@
+"""Keyed pseudonyms: the key file, and the way from a person's id to its pseudonym.
+
+Belongs here: making, reading and proving the key, and the hash. Does not belong here: whether an
+id is valid (`persons`), or where key id and check value are kept (`registry_pipeline.warehouse`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from schemas.protocol import Protocol
+
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+_KEY_BYTES = 32
+
+
+class KeyFileError(Exception):
+    """A key file that cannot be used; one sentence names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """The secret behind the pseudonyms, with what may be stored to recognise it.
+
+    Attributes:
+        secret: 32 random bytes; never shown, logged or stored beside the data.
+        created: whether the file was made just now, which a run says aloud.
+    """
+
+    secret: bytes = field(repr=False)
+    created: bool = False
+
+    @property
+    def key_id(self) -> str:
+        """Eight letters that name the key; safe to store and to show."""
+        return _letters(hmac.digest(self.secret, b"registry key id", "sha256"))[:8]
+
+    @property
+    def check_value(self) -> str:
+        """32 letters that only this key gives: a stored one refuses a run with another key."""
+        return _letters(hmac.digest(self.secret, b"registry check value", "sha256"))
+
+
+def load_or_create_key(path: Path) -> Key:
+    """The key in a file, made there (mode 0600, 32 random bytes in hex) when there is no file.
+
+    Raises:
+        KeyFileError: the folder is missing, the file is not a regular file of its owner alone, or
+            it does not hold 64 hex digits.
+    """
+    if not path.parent.is_dir():
+        raise KeyFileError(f"{path}: the folder of the key file does not exist")
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return Key(_read_secret(path))
+    secret = os.urandom(_KEY_BYTES)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(secret.hex() + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    return Key(secret, created=True)
+
+
+def _read_secret(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        raise KeyFileError(f"{path}: the key file cannot be opened (a link is refused)") from None
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise KeyFileError(f"{path}: the key file is not a regular file")
+        if mode & 0o077:
+            raise KeyFileError(f"{path}: the key file is open to others; its mode must be 0600")
+        text = file.read(2 * _KEY_BYTES + 3)
+    try:
+        secret = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        secret = b""
+    if len(secret) != _KEY_BYTES:
+        raise KeyFileError(f"{path}: the key file does not hold 64 hex digits")
+    return secret
+
+
+def namespace(protocol: Protocol) -> str:
+    """`national`, so that a person is one across protocols, or the protocol for local ids."""
+    return "national" if protocol.person_id == "national" else protocol.id
+
+
+class UniqueMap:
+    """A column function that sees each distinct text once, however many rows and batches hold it.
+
+    `function` takes a column of distinct texts without nulls and gives a frame of the same height;
+    what it gave is kept for the life of the map, so memory grows with the persons, not the rows.
+    """
+
+    def __init__(self, function: Callable[[pl.Series], pl.DataFrame]) -> None:
+        self._function = function
+        self._known = self._row(pl.Series("text", [], dtype=pl.String))
+
+    def apply(self, texts: pl.Series) -> pl.DataFrame:
+        """The function's columns for every text, in order; nulls stay null."""
+        wanted = texts.alias("text").to_frame()
+        new = wanted.unique().drop_nulls().join(self._known, on="text", how="anti")
+        if new.height:
+            self._known = pl.concat([self._known, self._row(new["text"])])
+        found = wanted.join(self._known, on="text", how="left", maintain_order="left")
+        return found.drop("text")
+
+    def _row(self, texts: pl.Series) -> pl.DataFrame:
+        return self._function(texts).insert_column(0, texts)
+
+
+class Pseudonymiser:
+    """Turns normalised ids into pseudonyms.
+
+    The pseudonym of an id is HMAC-SHA-256 over the UTF-8 bytes of the namespace, one byte 0x1F
+    and the normalised id; its first 16 bytes are written as 32 letters, each hex digit 0..f as
+    a..p (digit runs would trip the identity scanner). The same key, namespace and id give the same
+    pseudonym for ever; without the key nothing leads back.
+    """
+
+    def __init__(self, key: bytes, namespace: str) -> None:
+        self._key = key
+        self._prefix = f"{namespace}\x1f".encode()
+        self._map = UniqueMap(self._hash)
+
+    def apply(self, ids: pl.Series) -> pl.Series:
+        """The pseudonyms of normalised ids, in order; nulls stay null. Distinct ids are kept."""
+        return self._map.apply(ids)["pseudonym"]
+
+    def _hash(self, ids: pl.Series) -> pl.DataFrame:
+        keyed = hmac.new(self._key, self._prefix, hashlib.sha256)
+        pseudonyms = []
+        for text in ids.to_list():
+            mac = keyed.copy()
+            mac.update(text.encode())
+            pseudonyms.append(_letters(mac.digest()))
+        return pl.DataFrame({"pseudonym": pl.Series(pseudonyms, dtype=pl.String)})
+
+
+def _letters(digest: bytes) -> str:
+    return digest[:16].hex().translate(_LETTERS)
