@@ -1,0 +1,54 @@
+"""How much of the eligible the cohort covers, and the time it spans.
+
+Belongs here: what indicators, programme tables and data-quality rules all ask of a cohort.
+Does not belong here: what is done with the answer.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import narwhals as nw
+import polars as pl
+
+from registry_pipeline.indicators.definition import Core
+from schemas.protocol import Protocol
+
+
+def enrolled_of_eligible(core: Core, protocol: Protocol) -> tuple[int, int]:
+    """How many people are enrolled, and of how many.
+
+    Eligible are those of core.patient, and at least as many as the protocol says: a patients
+    form without the people who declined does not read as full coverage.
+    """
+    patients = core["core.patient"].select(
+        nw.col("enrolled").cast(nw.Int64).sum().fill_null(0).cast(nw.Int64).alias("n_enrolled"),
+        nw.len().cast(nw.Int64).alias("n"),
+    )
+    row: pl.DataFrame = patients.collect("polars").to_native()
+    n_enrolled, n = row.row(0)
+    return n_enrolled, max(n, protocol.eligible or 0)
+
+
+def is_low(core: Core, protocol: Protocol) -> bool:
+    """Whether coverage is known and below the protocol's threshold (60 % by default)."""
+    n_enrolled, n_eligible = enrolled_of_eligible(core, protocol)
+    return n_eligible > 0 and n_enrolled / n_eligible < protocol.disclosure.low_coverage
+
+
+def whole_period(core: Core) -> tuple[date, date]:
+    """From the cohort's first day to its cut-off.
+
+    The first invitation, consent or interview; for a cohort without people the first delivery's
+    cut-off. The last is the latest cut-off of a delivery.
+    """
+    days = core["core.patient"].select(
+        nw.min_horizontal("invited_date", "consent_date", "baseline_date").min().alias("first")
+    )
+    cuts = core["meta.delivery"].select(
+        nw.col("extracted_on").min().alias("first"), nw.col("extracted_on").max().alias("last")
+    )
+    people: pl.DataFrame = days.collect("polars").to_native()
+    deliveries: pl.DataFrame = cuts.collect("polars").to_native()
+    first, last = deliveries.row(0)
+    return min(people.item() or first, first), last
