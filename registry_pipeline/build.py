@@ -22,6 +22,7 @@ from registry_pipeline.derivations.retention import retention_tables
 from registry_pipeline.derivations.trajectories import trajectory_tables
 from registry_pipeline.transform.engine import Frame
 from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import InvalidTableError, Part, ensure, replace
 from schemas.catalog import TABLES
 from schemas.forms import FORMS, intake_table
@@ -145,12 +146,14 @@ def cohorts(connection: duckdb.DuckDBPyConnection) -> list[Protocol]:
 
 def as_of(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> str:
     """The cohort's latest accepted delivery, in the order deliveries apply."""
-    row = connection.execute(
-        "SELECT delivery FROM meta.delivery WHERE protocol = ? AND status = 'accepted' "
-        "ORDER BY quarter DESC, number DESC, delivery DESC LIMIT 1",
-        [protocol.id],
-    ).fetchone()
-    return str(row[0]) if row else ""
+    return str(
+        scalar(
+            connection,
+            "SELECT delivery FROM meta.delivery WHERE protocol = ? AND status = 'accepted' "
+            "ORDER BY quarter DESC, number DESC, delivery DESC LIMIT 1",
+            [protocol.id],
+        )
+    )
 
 
 def stored_frames(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> dict[str, Frame]:

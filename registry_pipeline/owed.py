@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import duckdb
 
+from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.ledger import open_refusals
 from schemas.protocol import Disclosure
 
@@ -44,9 +45,10 @@ def owed(connection: duckdb.DuckDBPyConnection) -> list[str]:
         for protocol, sender, quarter, form in connection.execute(_FORMS).fetchall()
     ]
     sentences += [f"refused and not mended: {reason}" for *_, reason in open_refusals(connection)]
-    has_visits = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'core' AND table_name = 'visit'"
-    ).fetchone()
+    has_visits = scalar(
+        connection,
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'core' AND table_name = 'visit'",
+    )
     if has_visits:
         sentences += [
             f"{cohort}: wave {wave} lacks the interview row of {_safe(missing)} of {_safe(due)} due"

@@ -245,8 +245,8 @@ def shipped_protocols() -> dict[str, str]:
     }
 
 
-def load_shipped(protocol_id: str) -> Protocol:
-    """A protocol that ships, by id.
+def shipped_text(protocol_id: str) -> str:
+    """The TOML text of a protocol that ships.
 
     Raises:
         ProtocolError: no protocol of that id ships.
@@ -254,7 +254,16 @@ def load_shipped(protocol_id: str) -> Protocol:
     texts = shipped_protocols()
     if protocol_id not in texts:
         raise ProtocolError(f"{protocol_id}: unknown protocol; known: {', '.join(texts)}")
-    return parse_protocol(texts[protocol_id], protocol_id)
+    return texts[protocol_id]
+
+
+def load_shipped(protocol_id: str) -> Protocol:
+    """A protocol that ships, by id.
+
+    Raises:
+        ProtocolError: no protocol of that id ships.
+    """
+    return parse_protocol(shipped_text(protocol_id), protocol_id)
 
 
 def protocol_sha256(text: str) -> str:

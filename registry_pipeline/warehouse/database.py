@@ -6,8 +6,9 @@ Belongs here: how a connection is made and kept safe. Does not belong here: any 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import duckdb
 
@@ -66,6 +67,17 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def scalar(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] | None = None
+) -> Any:
+    """The first cell of a query's answer, None where it has no row.
+
+    Fetches all of it: a result read in part keeps the connection in use.
+    """
+    rows = connection.execute(sql, values).fetchall()
+    return rows[0][0] if rows else None
 
 
 def _open(home: Home, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:

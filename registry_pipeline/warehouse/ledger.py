@@ -15,12 +15,13 @@ import polars as pl
 
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.pseudonym import Key, KeyFileError
+from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import ensure, insert
 from schemas import meta
 from schemas.fields import Table, describe
 from schemas.forms import FORMS
 from schemas.forms.provenance import Provenance
-from schemas.protocol import Protocol, load_shipped, parse_protocol, protocol_sha256
+from schemas.protocol import Protocol, parse_protocol, protocol_sha256, shipped_text
 
 DELIVERY = describe(meta.Delivery)
 PROTOCOL = describe(meta.ProtocolInUse)
@@ -142,23 +143,26 @@ def unchanged(
     connection: duckdb.DuckDBPyConnection, table: Table, protocol: str, delivery: str
 ) -> int:
     """How many rows of a delivery say what an earlier row of the protocol said already."""
-    earlier = connection.execute(
+    earlier = scalar(
+        connection,
         f"SELECT 1 FROM {table.full_name} WHERE protocol = ? AND delivery <> ? LIMIT 1",
         [protocol, delivery],
-    ).fetchone()
+    )
     if earlier is None:
         return 0
     said = ", ".join(
         f'"{column.name}"' for column in table.columns if column.name not in _PROVENANCE
     )
     rows = f"SELECT hash({said}) AS said FROM {table.full_name} WHERE NOT is_retraction"
-    row = connection.execute(
-        f"SELECT count(*) FROM ({rows} AND protocol = $protocol AND delivery = $delivery) new "
-        f"WHERE EXISTS (FROM ({rows} AND protocol = $protocol AND delivery <> $delivery) old "
-        "WHERE old.said = new.said)",
-        {"protocol": protocol, "delivery": delivery},
-    ).fetchone()
-    return int(row[0]) if row else 0
+    return int(
+        scalar(
+            connection,
+            f"SELECT count(*) FROM ({rows} AND protocol = $protocol AND delivery = $delivery) new "
+            f"WHERE EXISTS (FROM ({rows} AND protocol = $protocol AND delivery <> $delivery) old "
+            "WHERE old.said = new.said)",
+            {"protocol": protocol, "delivery": delivery},
+        )
+    )
 
 
 def protocol_in_use(
@@ -169,9 +173,7 @@ def protocol_in_use(
     Raises:
         ProtocolError: unknown, unreadable, or a given text that is another protocol's.
     """
-    text = given or stored_protocols(connection).get(protocol_id)
-    if text is None:
-        return load_shipped(protocol_id)
+    text = given or stored_protocols(connection).get(protocol_id) or shipped_text(protocol_id)
     return parse_protocol(text, protocol_id), text
 
 
@@ -197,13 +199,13 @@ def check_key(connection: duckdb.DuckDBPyConnection, key: Key) -> None:
     Raises:
         KeyFileError: it is another key: the pseudonyms would not meet.
     """
-    row = connection.execute("SELECT check_value FROM meta.key").fetchone()
-    if row is None:
+    stored = scalar(connection, "SELECT check_value FROM meta.key")
+    if stored is None:
         connection.execute(
             "INSERT INTO meta.key BY NAME SELECT ? AS key_id, ? AS check_value",
             [key.key_id, key.check_value],
         )
-    elif row[0] != key.check_value:
+    elif stored != key.check_value:
         raise KeyFileError(
             "the pseudonym key is not the one this database was filled under; "
             "put the right key file back before anything is taken in"
@@ -212,7 +214,7 @@ def check_key(connection: duckdb.DuckDBPyConnection, key: Key) -> None:
 
 def has_key(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether the database was filled under a key already."""
-    return connection.execute("SELECT 1 FROM meta.key").fetchone() is not None
+    return scalar(connection, "SELECT 1 FROM meta.key") is not None
 
 
 def discrepancies(connection: duckdb.DuckDBPyConnection) -> list[str]:

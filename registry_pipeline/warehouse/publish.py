@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 
 from registry_pipeline.home import Home
+from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import comment, create_sql, insert, quoted
 from schemas.catalog import TABLES, codebook_rows
 from schemas.fields import describe
@@ -66,21 +67,18 @@ def _copy(connection: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, int]:
             columns = ", ".join(f'"{column.name}"' for column in TABLES[name].columns)
             connection.execute(f"INSERT INTO out.{name} BY NAME SELECT {columns} FROM {name}")
         comment(connection, TABLES[name], "out.")
-        row = connection.execute(f"SELECT count(*) FROM out.{name}").fetchone()
-        rows[name] = int(row[0]) if row else 0
+        rows[name] = scalar(connection, f"SELECT count(*) FROM out.{name}")
     connection.execute("COMMIT")
     return rows
 
 
 def _stamp(connection: duckdb.DuckDBPyConnection, run_id: str) -> pl.DataFrame:
-    row = connection.execute(
-        "SELECT max(quarter) FROM meta.delivery WHERE status = 'accepted'"
-    ).fetchone()
+    as_of = scalar(connection, "SELECT max(quarter) FROM meta.delivery WHERE status = 'accepted'")
     return pl.DataFrame(
         [
             {
                 "run_id": run_id,
-                "as_of": row[0] if row else None,
+                "as_of": as_of,
                 "format_version": FORMAT_VERSION,
                 "n_tables": len(published_tables()),
             }

@@ -16,7 +16,7 @@ import pandera.errors
 import polars as pl
 
 from registry_pipeline.transform.engine import Frame
-from registry_pipeline.warehouse.database import transaction
+from registry_pipeline.warehouse.database import scalar, transaction
 from schemas.fields import Table
 
 VALIDATION_BATCH = 250_000
@@ -146,8 +146,7 @@ def replace(
         validate(connection, table)
         prove_key(connection, table)
         comment(connection, table)
-        row = connection.execute(f"SELECT count(*) FROM {table.full_name}").fetchone()
-    return int(row[0]) if row else 0
+        return int(scalar(connection, f"SELECT count(*) FROM {table.full_name}"))
 
 
 def _append(connection: duckdb.DuckDBPyConnection, table: Table, part: Part) -> None:
@@ -192,13 +191,14 @@ def prove_key(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
         InvalidTableError: some do; the number of keys is named.
     """
     keys = ", ".join(key_expressions(table))
-    row = connection.execute(
+    twice = scalar(
+        connection,
         f"SELECT count(*) FROM (SELECT 1 FROM {table.full_name} GROUP BY {keys} "
-        "HAVING count(*) > 1)"
-    ).fetchone()
-    if row and row[0]:
+        "HAVING count(*) > 1)",
+    )
+    if twice:
         raise InvalidTableError(
-            f"{table.full_name} holds {row[0]} keys more than once ({', '.join(table.key)})"
+            f"{table.full_name} holds {twice} keys more than once ({', '.join(table.key)})"
         )
 
 
