@@ -16,16 +16,16 @@ import narwhals as nw
 
 from registry_pipeline.transform.change import verdict
 from registry_pipeline.transform.engine import Frame, materialise, with_epoch_days
+from registry_pipeline.transform.people import HELD
 from registry_pipeline.transform.retention import origins
 from schemas.codes import USED_STATES
 from schemas.outcomes import OUTCOMES
 from schemas.protocol import Protocol
 
-NOT_EXPECTED: Final = ("dead", "withdrawn", "moved", "not_due")
 EXCLUDED: Final = ("dead", "withdrawn", "moved")
-"""Of those not expected, the ones shown as left out; the others are only not due yet."""
+NOT_EXPECTED: Final = (*EXCLUDED, "not_due")
+"""Nobody waits for their answer; the excluded are shown as left out, the others are early."""
 
-ANSWERED: Final = ("completed", "partial")
 IMPROVED: Final = ("not_able_to_improve", "abstinent", "improved")
 AUDIT_C_CUT_OFF: Final = {"male": 4, "female": 3}
 HSCL10_CUT_OFF: Final = 1.85
@@ -54,7 +54,7 @@ def outcomes(core: Mapping[str, Frame], protocol: Protocol) -> Frame:
         null where nobody is expected or no answer can be had. `unknown` is no answer.
     """
     visits = core["core.visit"].with_columns(
-        is_answered=nw.col("status").is_in(ANSWERED),
+        is_answered=nw.col("status").is_in(HELD),
         is_expected=~nw.col("status").is_in(NOT_EXPECTED),
         is_excluded=nw.col("status").is_in(EXCLUDED),
         pathway_at_wave=nw.col("pathway"),

@@ -1,0 +1,157 @@
+"""Adjusted comparisons of pathways: one regression per outcome and wave, over observed answers.
+
+Belongs here: who is in the model, which terms, and when it is refused.
+Does not belong here: unadjusted contrasts (see `pathways_comparison`), the fitting itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from registry_pipeline.derivations.pathways_counts import MEANS, NOT_ASKED, TOO_FEW_FOR_TERMS
+from registry_pipeline.derivations.pathways_models import (
+    Term,
+    design,
+    known_covariates,
+    most_terms,
+    others,
+    pathway_model,
+)
+from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.intervals import FloatArray, floats
+from registry_pipeline.statistics.regression import People, regress
+from schemas.protocol import Protocol
+
+CONTRAST: Final = ["outcome", "wave", "missing_rule"]
+SHOWN: Final = ("estimate", "ci_low", "ci_high", "p_value")
+Fitted = dict[str, dict[str, float]]
+"""Pathway to the values of `SHOWN`."""
+
+SCHEMA: Final = {
+    "outcome": pl.String,
+    "wave": pl.Int32,
+    "missing_rule": pl.String,
+    "pathway": pl.String,
+    "measure": pl.String,
+    "adjusted": pl.Boolean,
+    "covariates": pl.String,
+    "n": pl.Int64,
+    "n_missing": pl.Int64,
+    "n_events": pl.Int64,
+    "estimate": pl.Float64,
+    "ci_low": pl.Float64,
+    "ci_high": pl.Float64,
+    "p_value": pl.Float64,
+    "method": pl.String,
+    "reason": pl.String,
+}
+"""The columns of a contrast that differ from row to row."""
+
+
+def adjusted_contrasts(observed: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    """Odds ratios and mean differences against the reference, adjusted for the covariates.
+
+    Args:
+        observed: rows of `under_each_rule` with rule observed, by pathway and covariates.
+        protocol: the cohort's protocol.
+
+    Returns:
+        The columns of `SCHEMA`, one row per outcome, wave and pathway but the reference.
+    """
+    rows: list[dict[str, Any]] = []
+    for keys, part in observed.partition_by(CONTRAST, as_dict=True, maintain_order=True).items():
+        contrast = dict(zip(CONTRAST, keys, strict=True))
+        rows.extend(contrast | row for row in _one_outcome(part, str(keys[0]), protocol))
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _one_outcome(part: pl.DataFrame, outcome: str, protocol: Protocol) -> list[dict[str, Any]]:
+    """One row per pathway but the reference, estimated in one model or refused."""
+    is_mean, reference = outcome in MEANS, str(protocol.reference_pathway)
+    named = part.filter(pl.col("pathway").is_in([reference, *others(protocol)]))
+    covariates = known_covariates(named)
+    known = pl.all_horizontal(pl.lit(value=True), pl.col(covariates).is_not_null())
+    complete = named.filter(known & (pl.col("n") > 0))
+    varied = _varied(complete, is_mean=is_mean)
+    model = complete.filter(pl.col("pathway").is_in(varied))
+    terms = pathway_model(model, covariates, reference)
+    n_events = None if is_mean else int(model["total"].sum())
+    fitted: Fitted = {}
+    refusal = None
+    if not part["is_asked"].all():
+        refusal = NOT_ASKED
+    elif not people_in(complete, "n", reference):
+        refusal = reasons.NOT_COMPUTABLE
+    elif reference not in varied:
+        refusal = reasons.SPARSE_CELLS
+    elif len(terms) > most_terms(int(model["n"].sum()), n_events):
+        refusal = TOO_FEW_FOR_TERMS
+    else:
+        fitted = _fit(model, terms, is_mean=is_mean)
+    return [
+        {
+            "pathway": code,
+            "measure": "mean_difference" if is_mean else "odds_ratio",
+            "adjusted": True,
+            "covariates": ",".join(covariates) or None,
+            "n": people_in(complete, "n", code, reference),
+            "n_missing": people_in(named, "n_expected", code, reference)
+            - people_in(complete, "n", code, reference),
+            "n_events": None if is_mean else people_in(complete, "total", code, reference),
+            "method": "linear regression, t" if is_mean else "logistic regression, Wald",
+            "reason": refusal or why_null(code, complete, fitted),
+            **fitted.get(code, {}),
+        }
+        for code in others(protocol)
+    ]
+
+
+def _varied(complete: pl.DataFrame, *, is_mean: bool) -> list[str]:
+    """The pathways that people in the model are in; for a share, with successes and failures."""
+    sums = complete.group_by("pathway").agg(pl.col("n", "total").sum()).sort("pathway")
+    both = (pl.col("total") > 0) & (pl.col("total") < pl.col("n"))
+    return sums.filter(both | is_mean)["pathway"].to_list()
+
+
+def _fit(model: pl.DataFrame, terms: list[Term], *, is_mean: bool) -> Fitted:
+    people = floats(model, "n")
+    fit = regress(
+        People(
+            terms=design(model, terms),
+            people=people,
+            rows=np.ones(model.height),
+            total=floats(model, "total") / people,
+            squares=floats(model, "squares"),
+        ),
+        logistic=not is_mean,
+        clustered=False,
+    )
+    shown = [fit.estimate[1:], fit.low[1:], fit.high[1:]]
+    if not is_mean:
+        shown = [np.exp(values) for values in shown]
+    return pathway_estimates(terms, (*shown, fit.p_value[1:]))
+
+
+def pathway_estimates(terms: Sequence[Term], values: Sequence[FloatArray]) -> Fitted:
+    """What a model says of each pathway, from one value per term; absent where it says nothing."""
+    return {
+        term.level: {name: float(value[place]) for name, value in zip(SHOWN, values, strict=True)}
+        for place, term in enumerate(terms)
+        if term.factor == "pathway" and np.isfinite(values[0][place])
+    }
+
+
+def why_null(code: str, complete: pl.DataFrame, fitted: Fitted) -> str | None:
+    """Why a pathway of a model has no estimate: too little variation there, or nobody."""
+    if code in fitted:
+        return None
+    return reasons.SPARSE_CELLS if people_in(complete, "n", code) else reasons.NOT_COMPUTABLE
+
+
+def people_in(frame: pl.DataFrame, column: str, *pathways: str) -> int:
+    """A count summed over the cells of some pathways."""
+    return int(frame.filter(pl.col("pathway").is_in(pathways))[column].sum())

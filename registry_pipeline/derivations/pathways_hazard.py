@@ -1,0 +1,163 @@
+"""Hazard ratios of leaving treatment, each pathway against the reference, plain and adjusted.
+
+Belongs here: Cox regression of the first episode of treatment up to the last wave.
+Does not belong here: curves and tests of retention (see `derivations.retention`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from registry_pipeline.derivations.pathways_adjusted import (
+    SCHEMA,
+    Fitted,
+    pathway_estimates,
+    people_in,
+    why_null,
+)
+from registry_pipeline.derivations.pathways_counts import RETAINED, TOO_FEW_FOR_TERMS
+from registry_pipeline.derivations.pathways_models import (
+    COVARIATES,
+    EVENTS_PER_TERM,
+    Term,
+    design,
+    known_covariates,
+    others,
+    pathway_model,
+)
+from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.comparison import MIN_EXPECTED
+from registry_pipeline.statistics.intervals import floats
+from registry_pipeline.transform.engine import Frame, counts
+from registry_pipeline.transform.outcomes import treatment_stays
+from registry_pipeline.transform.retention import in_curves
+from schemas.protocol import Protocol
+
+TIME: Final = ["entry_day", "exit_day", "is_exit"]
+
+
+def hazard_ratios(core: Mapping[str, Frame], factors: Frame, protocol: Protocol) -> pl.DataFrame:
+    """Hazard of any exit from treatment, of each pathway relative to the reference.
+
+    Above 1, people of the pathway leave sooner. First episodes, followed to the last nominal day
+    of the protocol; all pathways in one model. A pathway with fewer than 5 exits is refused as
+    sparse; so is the adjusted model where the exits do not carry its terms.
+
+    Args:
+        core: derived.retention_person.
+        factors: the rows of `transform.baseline.baseline_factors`.
+        protocol: the cohort's protocol.
+
+    Returns:
+        The columns of `pathways_adjusted.SCHEMA`: two rows per pathway but the reference.
+    """
+    people = _first_episodes(core, factors, protocol)
+    models = {False: [], True: known_covariates(people)}
+    rows = [
+        row | {"adjusted": adjusted}
+        for adjusted, covariates in models.items()
+        for row in _one_model(people, covariates, protocol)
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _first_episodes(core: Mapping[str, Frame], factors: Frame, protocol: Protocol) -> pl.DataFrame:
+    """People (n) per pathway, covariates, entry_day, exit_day and is_exit; null without a stay."""
+    horizon = protocol.waves.nominal_days[-1]
+    exit_day, within = nw.col("exit_day"), nw.col("exit_day") <= horizon
+    stays = (
+        treatment_stays(core, protocol)
+        .filter(in_curves() & (nw.col("entry_day") < horizon))
+        .select(
+            "patient_id",
+            "entry_day",
+            exit_day=nw.when(within).then(exit_day).otherwise(nw.lit(horizon)),
+            is_exit=within & ~nw.col("exit_type").is_null(),
+        )
+    )
+    compared = factors.filter(
+        nw.col("pathway").is_in([protocol.reference_pathway or "", *others(protocol)])
+    ).select("patient_id", "pathway", *COVARIATES)
+    rows = compared.join(stays, on="patient_id", how="left")
+    return counts(rows, ["pathway", *COVARIATES, *TIME])
+
+
+def _one_model(
+    people: pl.DataFrame, covariates: Sequence[str], protocol: Protocol
+) -> list[dict[str, Any]]:
+    """One row per pathway but the reference, estimated in one model or refused."""
+    reference = str(protocol.reference_pathway)
+    complete = people.filter(pl.all_horizontal(pl.col("exit_day", *covariates).is_not_null()))
+    exits = complete.filter(pl.col("is_exit"))
+    codes = [reference, *others(protocol)]
+    dense = [code for code in codes if people_in(exits, "n", code) >= MIN_EXPECTED]
+    model = complete.filter(pl.col("pathway").is_in(dense))
+    terms = pathway_model(model, covariates, reference)
+    most = people_in(exits, "n", *dense) // EVENTS_PER_TERM
+    fitted: Fitted = {}
+    refusal = None
+    if not people_in(complete, "n", reference):
+        refusal = reasons.NOT_COMPUTABLE
+    elif reference not in dense:
+        refusal = reasons.SPARSE_CELLS
+    elif covariates and len(terms) > most:
+        refusal = TOO_FEW_FOR_TERMS
+    elif len(dense) > 1:
+        fitted = _cox(model, terms)
+    return [
+        {
+            "outcome": RETAINED,
+            "wave": len(protocol.waves.nominal_days) - 1,
+            "missing_rule": "observed",
+            "pathway": code,
+            "measure": "hazard_ratio",
+            "covariates": ",".join(covariates) or None,
+            "n": people_in(complete, "n", code, reference),
+            "n_missing": people_in(people, "n", code, reference)
+            - people_in(complete, "n", code, reference),
+            "n_events": people_in(exits, "n", code, reference),
+            "method": "Cox regression, Efron ties, Wald",
+            "reason": refusal or why_null(code, complete, fitted),
+            **fitted.get(code, {}),
+        }
+        for code in others(protocol)
+    ]
+
+
+def _cox(model: pl.DataFrame, terms: Sequence[Term]) -> Fitted:
+    """Cox regression of the people behind the cells.
+
+    Days are moved by one, and with them entries after day 0: an exit on day 0 is then after the
+    entry on day 0, as the definition of at risk has it. The order of days is all the model sees.
+    Nothing is said where terms depend on each other or the search for them does not end: some
+    level has no exits.
+    """
+    from statsmodels.duration.hazard_regression import PHReg  # noqa: PLC0415 - slow to import
+    from statsmodels.tools.sm_exceptions import ModelWarning  # noqa: PLC0415
+
+    matrix, entry = design(model, terms), floats(model, "entry_day")
+    if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+        return {}
+    times = model["n"].to_numpy()
+    regression = PHReg(
+        np.repeat(floats(model, "exit_day") + 1, times),
+        np.repeat(matrix[:, 1:], times, axis=0),
+        status=np.repeat(floats(model, "is_exit"), times),
+        entry=np.repeat(entry + (entry > 0), times) if entry.any() else None,
+        ties="efron",
+    )
+    with warnings.catch_warnings():
+        for kind in (ModelWarning, RuntimeWarning):
+            warnings.simplefilter("error", kind)
+        try:
+            fit = regression.fit(disp=0)
+        except (ModelWarning, RuntimeWarning, np.linalg.LinAlgError):
+            return {}
+    low, high = np.asarray(fit.conf_int()).T
+    return pathway_estimates(terms, (np.exp(fit.params), np.exp(low), np.exp(high), fit.pvalues))

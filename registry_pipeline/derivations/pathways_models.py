@@ -1,0 +1,106 @@
+"""What comparisons and associations share: who is compared, the terms of a model, its size.
+
+Belongs here: pathways, waves and covariates compared; from factors to a design matrix; what the
+data can carry. Does not belong here: the fitting (see `statistics.regression`) and the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from registry_pipeline.statistics.intervals import FloatArray
+from schemas.protocol import Protocol
+
+COVARIATES: Final = [
+    "age_group",
+    "sex",
+    "baseline_use",
+    "time_in_treatment",
+    "co_occurring_disorder",
+]
+"""What the adjusted comparisons hold equal (domain notes, section 3); baseline severity is the
+state of the illicit group at the baseline."""
+
+MONTH_12: Final = 12
+EVENTS_PER_TERM: Final = 10
+PEOPLE_PER_TERM: Final = 15
+PER_UNIT: Final = "per_unit"
+
+
+def compared_waves(protocol: Protocol) -> list[int]:
+    """The wave at month 12, where the schedule has one, and the last wave."""
+    months = protocol.waves.months
+    last = len(months) - 1
+    return sorted({months.index(MONTH_12), last} if MONTH_12 in months else {last})
+
+
+def others(protocol: Protocol) -> list[str]:
+    """The pathways compared with the reference; none where the protocol has no reference."""
+    reference = protocol.reference_pathway
+    return [p.code for p in protocol.pathways if reference and p.code != reference]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One column of a model: a level against the reference, or a number per unit."""
+
+    factor: str
+    level: str
+    reference: str | None
+
+
+def known_covariates(people: pl.DataFrame, n: str = "n") -> list[str]:
+    """The covariates that people differ in; one that nobody answered cannot be adjusted for."""
+    return [name for name in COVARIATES if len(levels_of(people, name, n)) > 1]
+
+
+def pathway_model(people: pl.DataFrame, covariates: Sequence[str], reference: str) -> list[Term]:
+    """The terms of an adjusted comparison: every pathway against the reference, then covariates."""
+    terms = against("pathway", levels_of(people, "pathway"), [reference])
+    for name in covariates:
+        terms += against(name, levels_of(people, name), [])
+    return terms
+
+
+def levels_of(frame: pl.DataFrame, factor: str, n: str = "n") -> dict[str, int]:
+    """Level to people, by name, of the rows in which the factor is known."""
+    people = frame.group_by(factor).agg(pl.col(n).sum()).drop_nulls(factor).sort(factor)
+    return {level: count for level, count in people.iter_rows() if count > 0}
+
+
+def against(factor: str, levels: dict[str, int], preferred: Sequence[str | None]) -> list[Term]:
+    """A term per level but the reference: the first preferred one that is there, or the largest."""
+    if not levels:
+        return []
+    largest = max(levels, key=lambda level: levels[level])
+    reference = next((str(level) for level in preferred if level in levels), largest)
+    return [Term(factor, level, reference) for level in levels if level != reference]
+
+
+def design(frame: pl.DataFrame, terms: Sequence[Term]) -> FloatArray:
+    """Constant and terms as columns, one row per row of the frame."""
+    columns = [
+        pl.col(term.factor) if term.reference is None else pl.col(term.factor) == term.level
+        for term in terms
+    ]
+    numbers = [
+        column.cast(pl.Float64).alias(str(position)) for position, column in enumerate(columns)
+    ]
+    constant = np.ones((frame.height, 1))
+    return np.hstack([constant, frame.select(numbers).to_numpy()]) if numbers else constant
+
+
+def most_terms(n: int, n_events: int | None) -> int:
+    """How many terms a model of n people carries, with so many events among them.
+
+    One per 10 of the fewer of events and non-events, or per 15 people for a mean.
+    Source: domain notes, section 3 (Peduzzi 1996; Harrell 2015).
+    """
+    if n_events is None:
+        return n // PEOPLE_PER_TERM
+    return min(n_events, n - n_events) // EVENTS_PER_TERM
