@@ -11,6 +11,11 @@ from collections.abc import Sequence
 _LISTED = 5
 
 
+def counted(n: int, noun: str) -> str:
+    """A number with its noun, in the plural but for one."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 class DeliveryError(Exception):
     """A delivery that cannot be taken in; one sentence names the delivery and the field."""
 

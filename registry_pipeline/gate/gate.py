@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 import polars as pl
 
 from registry_pipeline.gate.convert import FileStyle
-from registry_pipeline.gate.errors import RefusedFileError
+from registry_pipeline.gate.errors import RefusedFileError, counted
 from registry_pipeline.gate.header import Plan, plan_columns, source_of
 from registry_pipeline.gate.judge import FormJudge, Judged
 from registry_pipeline.gate.manifest import Manifest
@@ -216,5 +216,5 @@ def _check_total(source: Source, total: int | None, file: str) -> None:
     if source.n_rows == 0 and total != 0:
         raise RefusedFileError(file, "no_rows", "a header, and no row under it")
     if total is not None and source.n_rows != total:
-        what = f"{source.n_rows} rows where the manifest counts {total}"
+        what = f"{counted(source.n_rows, 'row')} where the manifest counts {total}"
         raise RefusedFileError(file, "control_total", what)

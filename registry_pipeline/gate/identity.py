@@ -22,7 +22,6 @@ _SEPARATORS: Final = re.compile(r"[ .\-/\u00a0\u202f\u2010-\u2015]")
 
 _K1: Final = (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)
 _K2: Final = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
-_CPR: Final = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 _TEN: Final = {(10,), (6, 4), (2, 2, 2, 4)}
 _TWELVE: Final = {(12,), (8, 4), (4, 2, 2, 4)}
 
@@ -50,8 +49,8 @@ def holds_identity(text: str) -> bool:
     Digits may stand in groups parted by a space, point, comma, dash or slash. Read as numbers:
     11 digits (Norwegian), 10 digits (a lost leading zero, Danish, Swedish), 12 digits (Swedish
     with century), and any 11 digits within a longer unbroken run (an id built of a number and a
-    date). A Danish number written without its dash must pass the modulo-11 check, although those
-    issued since 2007 need not: any ten digits that begin like a date would be one otherwise.
+    date). Danish numbers carry no sure check digit since 2007, so any ten digits that begin with a
+    day and a month are taken for one: a false alarm is looked at, a miss is not.
     """
     for run in _RUN_PATTERN.finditer(text):
         groups = _GROUP.findall(run.group())
@@ -89,7 +88,7 @@ def _is_identity(groups: list[str]) -> bool:
         return _norwegian(digits)
     if len(digits) == 10:
         return _norwegian("0" + digits) or (
-            lengths in _TEN and (_danish(digits, dashed=len(groups) > 1) or _swedish(digits))
+            lengths in _TEN and (_is_day(int(digits[:2]), int(digits[2:4])) or _swedish(digits))
         )
     return lengths in _TWELVE and digits[:2] in ("18", "19", "20") and _swedish(digits[2:])
 
@@ -108,11 +107,6 @@ def _norwegian(digits: str) -> bool:
         return True
     day, month = int(digits[:2]), int(digits[2:4])
     return _is_day(day % 40 if day > 40 else day, month % 40)
-
-
-def _danish(digits: str, *, dashed: bool) -> bool:
-    dated = _is_day(int(digits[:2]), int(digits[2:4]))
-    return dated and (dashed or _weighted(digits, _CPR) == 0)
 
 
 def _swedish(digits: str) -> bool:

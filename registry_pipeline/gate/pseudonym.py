@@ -141,11 +141,13 @@ class Pseudonymiser:
 
     def _hash(self, ids: pl.Series) -> pl.DataFrame:
         keyed = hmac.new(self._key, self._prefix, hashlib.sha256)
-        pseudonyms = []
+        digests = []
         for text in ids.to_list():
             mac = keyed.copy()
             mac.update(text.encode())
-            pseudonyms.append(_letters(mac.digest()))
+            digests.append(mac.digest()[:16])
+        letters = b"".join(digests).hex().translate(_LETTERS)
+        pseudonyms = [letters[start : start + 32] for start in range(0, len(letters), 32)]
         return pl.DataFrame({"pseudonym": pl.Series(pseudonyms, dtype=pl.String)})
 
 

@@ -22,7 +22,7 @@ import polars as pl
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.header import tidy
 from registry_pipeline.gate.manifest import Manifest
-from registry_pipeline.gate.structure import BLOCK_BYTES, CsvShape, prove_csv, record_blocks
+from registry_pipeline.gate.structure import BLOCK_BYTES, CsvShape, prove_csv, read_blocks
 from registry_pipeline.gate.xlsx import read_xlsx
 
 BATCH_ROWS: Final = 150_000
@@ -152,9 +152,8 @@ def _csv(path: Path, file: str, manifest: Manifest, block_bytes: int) -> Source:
     shape = replace(shape, header=tuple(tidy(name) for name in shape.header))
 
     def blocks() -> Iterator[Block]:
-        for data in record_blocks(path, shape.body_start, block_bytes):
-            utf8 = data if shape.encoding == "utf-8" else data.decode(shape.encoding).encode()
-            yield _CsvBlock(utf8, file, shape)
+        for data in read_blocks(path, shape):
+            yield _CsvBlock(data, file, shape)
 
     decimal = "." if shape.delimiter == "," else manifest.format.decimal
     return Source(shape.header, shape.n_rows, decimal, None, blocks)

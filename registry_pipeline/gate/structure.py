@@ -21,7 +21,7 @@ from typing import Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from registry_pipeline.gate.errors import RefusedFileError
+from registry_pipeline.gate.errors import RefusedFileError, counted
 from registry_pipeline.gate.manifest import Format
 
 BLOCK_BYTES: Final = 32 << 20
@@ -46,14 +46,14 @@ class CsvShape:
         header: column names as delivered, trimmed and NFC.
         delimiter: comma or semicolon.
         encoding: utf-8 or windows-1252.
-        body_start: the byte at which the first row of data begins.
+        blocks: first and last byte (not included) of each block; all end where a record ends.
         n_rows: rows of data.
     """
 
     header: tuple[str, ...]
     delimiter: str
     encoding: str
-    body_start: int
+    blocks: tuple[tuple[int, int], ...]
     n_rows: int
 
 
@@ -71,46 +71,33 @@ def prove_csv(path: Path, file: str, declared: Format, block_bytes: int = BLOCK_
             without a guess, has no known delimiter, or has a row of another width.
     """
     proof = _Proof(file, declared)
-    start = 0
-    try:
-        for block in record_blocks(path, 0, block_bytes):
-            if not proof.header:
-                start = _first_record_end(block)
-                proof.take_header(block[:start])
-                proof.take(block[start:])
-            else:
-                proof.take(block)
-    except EndlessRecordError:
-        what = "the row does not end: a quote is not closed, or line ends are missing"
-        raise RefusedFileError(file, "quotes", what, rows=[proof.n_rows + 1]) from None
+    blocks: list[tuple[int, int]] = []
+    with path.open("rb") as stream:
+        while chunk := stream.read(block_bytes):
+            start = stream.tell() - len(chunk)
+            is_last = len(chunk) < block_bytes
+            end = len(chunk) if is_last else _last_record_end(chunk)
+            if not end:
+                what = "the row does not end: a quote is not closed, or line ends are missing"
+                raise RefusedFileError(file, "quotes", what, rows=[proof.n_rows + 1])
+            head = 0 if proof.header else _first_record_end(chunk)
+            if head:
+                proof.take_header(chunk[:head])
+            proof.take(chunk[head:end])
+            blocks.append((start + head, start + end))
+            stream.seek(start + end)
     if not proof.header:
         raise RefusedFileError(file, "empty_file", "the file is empty")
-    return CsvShape(proof.header, proof.delimiter, proof.encoding, start, proof.n_rows)
+    return CsvShape(proof.header, proof.delimiter, proof.encoding, tuple(blocks), proof.n_rows)
 
 
-class EndlessRecordError(Exception):
-    """More than a block without the end of a record."""
-
-
-def record_blocks(path: Path, start: int, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """The bytes of a file from `start`, in blocks that end where a record ends.
-
-    Raises:
-        EndlessRecordError: one record is longer than a block; never for a proved file.
-    """
-    rest = b""
+def read_blocks(path: Path, shape: CsvShape) -> Iterator[bytes]:
+    """The rows of a proved file, block by block, as UTF-8."""
     with path.open("rb") as stream:
-        stream.seek(start)
-        while chunk := stream.read(block_bytes):
-            buffer = rest + chunk
-            end = _last_record_end(buffer)
-            if end:
-                yield buffer[:end]
-            rest = buffer[end:]
-            if len(rest) > block_bytes:
-                raise EndlessRecordError
-    if rest:
-        yield rest
+        for start, end in shape.blocks:
+            stream.seek(start)
+            block = stream.read(end - start)
+            yield block if shape.encoding == "utf-8" else block.decode(shape.encoding).encode()
 
 
 def _first_record_end(block: bytes) -> int:
@@ -284,7 +271,7 @@ class _Proof:
 
     def _ragged(self, widths: npt.NDArray[np.intp]) -> NoReturn:
         wrong = np.flatnonzero(widths != len(self.header))
-        what = f"{widths[wrong[0]]} fields where the header has {len(self.header)}"
+        what = f"{counted(widths[wrong[0]], 'field')} where the header has {len(self.header)}"
         if self.delimiter == "," and widths[wrong[0]] > len(self.header):
             what += "; a decimal comma in a comma-separated file does this"
         rows = [self.n_rows + 1 + int(row) for row in wrong]
