@@ -34,9 +34,7 @@ def with_epoch_days(frame: Frame, columns: Iterable[str]) -> Frame:
         added = ", ".join(
             f'("{name}" - DATE \'1970-01-01\')::INTEGER AS "{name}_epoch"' for name in names
         )
-        rows: Frame = nw.from_native(
-            frame.to_native().query("rows", f"SELECT *, {added} FROM rows")
-        )
+        rows: Frame = nw.from_native(frame.to_native().select(f"*, {added}"))
         return rows
     native: pl.LazyFrame = frame.to_native()
     return nw.from_native(
@@ -51,9 +49,12 @@ def materialise(frame: Frame) -> Frame:
     """
     native: Any = frame.to_native()
     if is_duckdb(frame):
+        # The relation's own connection has no public name. `native.query()` would do without, but
+        # it makes a view and drops it, after which every relation in hand is bound anew.
+        connection = native._con  # noqa: SLF001
         name = f"step_{uuid4().hex}"
-        native.query("rows", f"CREATE TEMP TABLE {name} AS SELECT * FROM rows")
-        kept: Frame = nw.from_native(native.query("rows", f"SELECT * FROM {name}"))
+        connection.execute(f"CREATE TEMP TABLE {name} AS {native.sql_query()}")
+        kept: Frame = nw.from_native(connection.sql(f"SELECT * FROM {name}"))
     else:
         kept = nw.from_native(native.collect().lazy())
     return kept

@@ -156,7 +156,7 @@ def _append(connection: duckdb.DuckDBPyConnection, table: Table, part: Part) -> 
         with registered(connection, part.frame) as rows:
             connection.execute(statement + rows)
     else:
-        nw.to_native(part.frame).query("rows", statement + "rows")
+        connection.execute(f"{statement}({nw.to_native(part.frame).sql_query()})")
 
 
 def validate(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
