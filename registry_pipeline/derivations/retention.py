@@ -12,12 +12,23 @@ from collections.abc import Mapping
 import narwhals as nw
 import polars as pl
 
-from registry_pipeline.derivations.retention_counts import count_cells, count_people, counted
+from registry_pipeline.derivations.retention_counts import (
+    Counted,
+    count_cells,
+    count_people,
+    counted,
+)
 from registry_pipeline.derivations.retention_curves import curve_tables
 from registry_pipeline.derivations.retention_exits import exit_tables
 from registry_pipeline.derivations.version import ASSEMBLED, RULE_VERSION
-from registry_pipeline.transform.engine import Frame
-from registry_pipeline.transform.retention import in_curves, retention_person
+from registry_pipeline.transform.engine import Frame, materialise
+from registry_pipeline.transform.retention import (
+    episode_time,
+    followed_people,
+    in_curves,
+    retention_person,
+)
+from registry_pipeline.transform.stays import closed_stays
 from schemas.derived.retention import RetentionPerson
 from schemas.fields import describe
 from schemas.protocol import Protocol
@@ -40,18 +51,29 @@ def retention_tables(
         retention_summary, cumulative_incidence, retention_comparison, retention_sensitivity and
         early_dropout as estimates.
     """
-    persons = retention_person(core, protocol)
-    people = count_people(core["core.patient"])
-    main = counted(count_cells(persons), people, protocol)
-    other_gaps = {
-        gap: counted(count_cells(retention_person(core, protocol, gap)), people, protocol)
-        for gap in protocol.retention.sensitivity_gap_days
+    people = materialise(followed_people(core["core.patient"], core["core.event"], protocol))
+    stays = materialise(closed_stays(core["core.episode"], people))
+    persons = materialise(retention_person(people, stays, core["core.visit"], protocol))
+    strata = count_people(core["core.patient"])
+    main = counted(count_cells(persons), strata, protocol)
+    own_gap, gaps = protocol.retention.gap_days, protocol.retention.sensitivity_gap_days
+    by_gap = {
+        gap: main if gap == own_gap else _under(gap, people, stays, strata, protocol)
+        for gap in gaps
     }
     return {
         "derived.retention_person": _person_table(persons, protocol),
         **curve_tables(main, protocol),
-        **exit_tables(main, other_gaps, protocol),
+        **exit_tables(main, by_gap, protocol),
     }
+
+
+def _under(
+    gap_days: int, people: Frame, stays: Frame, strata: pl.DataFrame, protocol: Protocol
+) -> Counted:
+    """The counts under another gap rule, on the protocol's own clock."""
+    rows = episode_time(people, stays, protocol, gap_days, main_clock=True)
+    return counted(count_cells(rows), strata, protocol)
 
 
 def _person_table(persons: Frame, protocol: Protocol) -> Frame:

@@ -6,13 +6,14 @@ Does not belong here: the rows (see `registry_pipeline.transform.retention`), th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up, strata_columns
+from registry_pipeline.statistics.grouping import GROUP
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.retention import in_curves, origins
 from schemas.protocol import Protocol
@@ -20,46 +21,53 @@ from schemas.protocol import Protocol
 CURVE: Final = ("kind", "origin", "stratum_by", "stratum")
 """What one curve is of, within a cohort."""
 
-Estimate = Callable[..., pl.DataFrame]
+DAYS: Final = ("entry_day", "exit_day", "exit_type")
+N: Final = pl.col("n")
 
 
 @dataclass(frozen=True)
 class Counted:
-    """The counts of one cohort.
+    """The counts of one cohort under one gap rule.
 
     Attributes:
         cells: people in the curves per `STRATA`, kind, origin, entry_day, exit_day, exit_type.
-        exits: `CURVE`, day, exit_type, n: the cells by exit day, in every stratum.
-        entries: `CURVE`, day, n: the cells by entry day, in every stratum.
-        groups: `CURVE`, n_left_out: every curve there could be, also where nobody is in it.
-        min_at_risk: for each origin, how many must be at risk for its curves to start.
+        groups: every curve there could be, also where nobody is in it: group_id, `CURVE`,
+            n (people in it), n_left_out, min_at_risk (from where on the curve speaks), is_main
+            (of the protocol's own clock).
+        exits: the cells by curve and exit day: group_id, day, exit_type, n.
+        entries: the cells by curve and entry day: group_id, day, n.
     """
 
     cells: pl.DataFrame
+    groups: pl.DataFrame
     exits: pl.DataFrame
     entries: pl.DataFrame
-    groups: pl.DataFrame
-    min_at_risk: Mapping[str, int]
 
-    def estimate(self, estimator: Estimate, *args: object) -> pl.DataFrame:
-        """An estimator of `statistics` over every curve, conditional where entry is delayed."""
-        return pl.concat(
-            estimator(
-                self.exits.filter(origin=origin),
-                self.entries.filter(origin=origin),
-                CURVE,
-                *args,
-                min_at_risk=at_least,
-            )
-            for origin, at_least in self.min_at_risk.items()
+    def estimate(self, estimator: Callable[..., pl.DataFrame], *args: object) -> pl.DataFrame:
+        """An estimator of `statistics` over every curve that anyone is in, by group_id."""
+        parts = []
+        for (at_least,), groups in self.groups.group_by("min_at_risk"):
+            these = pl.col(GROUP).is_in(groups[GROUP].implode())
+            exits, entries = self.exits.filter(these), self.entries.filter(these)
+            parts.append(estimator(exits, entries, [GROUP], *args, min_at_risk=at_least))
+        return pl.concat(parts)
+
+    def labelled(self, estimates: pl.DataFrame) -> pl.DataFrame:
+        """Estimates by group_id with their `CURVE`, sorted, and with who is left out in words."""
+        left_out = pl.col("n_left_out")
+        told = pl.when(left_out > 0).then(pl.format("left_out={}", left_out))
+        said = pl.concat_str("reason", "told", separator=", ", ignore_nulls=True)
+        return (
+            self.groups.select(GROUP, *CURVE, "is_main", "n_left_out", told=told)
+            .join(estimates, on=GROUP, maintain_order="left_right")
+            .with_columns(reason=pl.when(said != "").then(said))
         )
 
 
 def count_cells(persons: Frame) -> pl.DataFrame:
     """People in the curves, from rows of derived.retention_person; columns as `Counted.cells`."""
-    labels = strata_columns("pathway")
-    columns = ["kind", "origin", "entry_day", "exit_day", "exit_type"]
-    rows = persons.filter(in_curves()).select(*labels, *columns)
+    columns = ["kind", "origin", *DAYS]
+    rows = persons.filter(in_curves()).select(*strata_columns("pathway"), *columns)
     return counts(rows, [*STRATA, *columns])
 
 
@@ -70,32 +78,43 @@ def count_people(patients: Frame) -> pl.DataFrame:
 
 
 def counted(cells: pl.DataFrame, people: pl.DataFrame, protocol: Protocol) -> Counted:
-    """The cells in the shape that every estimate takes."""
-    keys = ["kind", "origin"]
-    exits = roll_up(cells, [*keys, "exit_day", "exit_type"]).rename({"exit_day": "day"})
-    clocks = origins(protocol)
-    kinds = [(kind, origin) for kind in ("treatment", "pathway") for origin in clocks]
-    curves = pl.DataFrame([*kinds, ("study", "baseline")], schema=keys, orient="row")
-    n_in = exits.group_by(CURVE).agg(n_in=pl.col("n").sum())
-    delayed = protocol.retention.min_at_risk_delayed_entry
+    """The counts of `count_cells`, and of the people of `count_people` who are not in them."""
+    groups = _groups(people, protocol)
+    rows = pl.concat(_of_stratum(cells, groups, by) for by in ("all", *STRATA))
+    exits = rows.group_by(GROUP, "exit_type", day="exit_day").agg(N.sum())
+    left_out = pl.col("n_people") - N
     return Counted(
         cells=cells,
+        groups=groups.join(exits.group_by(GROUP).agg(N.sum()), on=GROUP, how="left")
+        .with_columns(N.fill_null(0))
+        .with_columns(n_left_out=left_out)
+        .drop("n_people")
+        .sort(GROUP),
         exits=exits,
-        entries=roll_up(cells, [*keys, "entry_day"]).rename({"entry_day": "day"}),
-        groups=people.join(curves, how="cross")
-        .join(n_in, on=CURVE, how="left")
-        .select(*CURVE, n_left_out=pl.col("n_people") - pl.col("n_in").fill_null(0))
-        .sort(CURVE),
-        min_at_risk={"baseline": 0, "treatment_start": delayed},
+        entries=rows.group_by(GROUP, day="entry_day").agg(N.sum()),
     )
 
 
-def with_left_out(
-    estimates: pl.DataFrame, groups: pl.DataFrame, keys: Sequence[str] = CURVE
-) -> pl.DataFrame:
-    """The estimates with how many people their curve leaves out, in words, after the reason."""
-    told = pl.when(pl.col("n_left_out") > 0).then(pl.format("left_out={}", "n_left_out"))
-    said = pl.concat_str("reason", told, separator=", ", ignore_nulls=True)
-    return estimates.join(groups, on=list(keys), how="left", maintain_order="left").with_columns(
-        reason=pl.when(said != "").then(said)
+def _groups(people: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    """Every curve of a cohort: both kinds with stays on every clock, the study on its own."""
+    clocks = origins(protocol)
+    kinds = [(kind, origin) for kind in ("treatment", "pathway") for origin in clocks]
+    curves = pl.DataFrame([*kinds, ("study", "baseline")], schema=["kind", "origin"], orient="row")
+    delayed = pl.col("origin") == "treatment_start"
+    at_least = pl.lit(protocol.retention.min_at_risk_delayed_entry)
+    return (
+        people.join(curves, how="cross")
+        .sort(CURVE)
+        .with_row_index(GROUP)
+        .with_columns(
+            min_at_risk=pl.when(delayed).then(at_least).otherwise(0),
+            is_main=pl.col("origin").is_in([clocks[0], "baseline"]),
+        )
     )
+
+
+def _of_stratum(cells: pl.DataFrame, groups: pl.DataFrame, by: str) -> pl.DataFrame:
+    """The cells with the curve of one stratifying variable that each belongs to."""
+    of = groups.filter(stratum_by=by).select(GROUP, "kind", "origin", pl.col("stratum").alias(by))
+    keys = ["kind", "origin", *([] if by == "all" else [by])]
+    return cells.join(of, on=keys).select(GROUP, *DAYS, "n")

@@ -11,9 +11,10 @@ from typing import Final
 
 import polars as pl
 
-from registry_pipeline.derivations.retention_counts import CURVE, Counted, with_left_out
+from registry_pipeline.derivations.retention_counts import Counted
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.grouping import GROUP
 from registry_pipeline.statistics.intervals import Z95
 from registry_pipeline.statistics.survival import at_days, kaplan_meier, summary
 from schemas.codes import DROP_OUT
@@ -23,6 +24,7 @@ from schemas.protocol import Protocol
 
 KAPLAN_MEIER: Final = "Kaplan-Meier, log-log interval"
 IN_SHORT: Final = "Kaplan-Meier median, restricted mean with normal interval"
+N: Final = pl.col("n")
 
 
 def method(text: str) -> pl.Expr:
@@ -31,13 +33,18 @@ def method(text: str) -> pl.Expr:
     return pl.lit(text) + delayed.otherwise(pl.lit(""))
 
 
+def or_not_computable(reason: str, of: str = "n") -> pl.Expr:
+    """The reason, which is `not_computable` where the count it is `of` is zero."""
+    return pl.when(pl.col(of) > 0).then(reason).otherwise(pl.lit(reasons.NOT_COMPUTABLE))
+
+
 def curve_tables(counted: Counted, protocol: Protocol) -> dict[str, pl.DataFrame]:
     """The three tables of curves of one cohort."""
     curve = counted.estimate(kaplan_meier)
     waves = protocol.waves
     months = dict(zip(waves.nominal_days, waves.months, strict=True))
     made = (
-        (RetentionCurve, with_left_out(curve.drop_nulls("day"), counted.groups), KAPLAN_MEIER),
+        (RetentionCurve, counted.labelled(curve.drop_nulls("day")), KAPLAN_MEIER),
         (RetentionAt, on_days(counted, months), KAPLAN_MEIER),
         (RetentionSummary, _in_short(counted, curve, waves.nominal_days[-1]), IN_SHORT),
     )
@@ -54,28 +61,32 @@ def on_days(counted: Counted, months: Mapping[int, int]) -> pl.DataFrame:
         `CURVE`, month, day, n, n_at_risk, n_event_cum, n_censored_cum, retained, std_error,
         ci_low, ci_high, reason. A curve that nobody is in has zero counts and no estimate.
     """
-    n = pl.col("n")
-    of_day = [
-        counted.exits.group_by(CURVE).agg(
-            n.sum(),
-            n_censored_cum=n.filter(pl.col("exit_type").is_null() & (pl.col("day") <= day)).sum(),
-            day=pl.lit(day, pl.Int64),
-        )
-        for day in months
-    ]
     asked = pl.DataFrame(
         {"day": list(months), "month": list(months.values())},
         schema={"day": pl.Int64, "month": pl.Int32},
     )
-    numbers = pl.col("n", "n_at_risk", "n_event_cum", "n_censored_cum")
+    censored = counted.exits.filter(pl.col("exit_type").is_null())
+    by_then = (
+        censored.select(GROUP, "n", left=pl.col("day"))
+        .join(asked.select("day"), how="cross")
+        .filter(pl.col("left") <= pl.col("day"))
+        .group_by(GROUP, "day")
+        .agg(n_censored_cum=N.sum())
+    )
+    numbers = pl.col("n_at_risk", "n_event_cum", "n_censored_cum")
     rows = (
-        counted.groups.select(CURVE)
-        .join(asked, how="cross")
-        .join(pl.concat(of_day), on=[*CURVE, "day"], how="left")
-        .join(counted.estimate(at_days, list(months)), on=[*CURVE, "day"], how="left")
+        counted.groups.select(GROUP, "n")
+        .join(asked, how="cross", maintain_order="left_right")
+        .join(by_then, on=[GROUP, "day"], how="left", maintain_order="left")
+        .join(
+            counted.estimate(at_days, list(months)),
+            on=[GROUP, "day"],
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(numbers.fill_null(0), reason=or_not_computable("reason"))
     )
-    return with_left_out(rows, counted.groups).sort(*CURVE, "day")
+    return counted.labelled(rows)
 
 
 def _in_short(counted: Counted, curve: pl.DataFrame, last_day: int) -> pl.DataFrame:
@@ -84,17 +95,16 @@ def _in_short(counted: Counted, curve: pl.DataFrame, last_day: int) -> pl.DataFr
     The horizon of the restricted mean is the schedule's last day, counted from the day the whole
     cohort's curve starts, and the same for all strata.
     """
-    n, exit_type = pl.col("n"), pl.col("exit_type")
-    totals = counted.exits.group_by(CURVE).agg(
-        n.sum(),
-        n_event=n.filter(exit_type.is_not_null()).sum(),
-        n_dropout=n.filter(exit_type.is_in(DROP_OUT)).sum(),
-        n_unknown_exit=n.filter(exit_type == "unknown").sum(),
-        n_censored=n.filter(exit_type.is_null()).sum(),
+    exit_type = pl.col("exit_type")
+    totals = counted.exits.group_by(GROUP).agg(
+        n_event=N.filter(exit_type.is_not_null()).sum(),
+        n_dropout=N.filter(exit_type.is_in(DROP_OUT)).sum(),
+        n_unknown_exit=N.filter(exit_type == "unknown").sum(),
+        n_censored=N.filter(exit_type.is_null()).sum(),
     )
     half = Z95 * pl.col("restricted_mean_std_error")
-    estimates = _summaries(curve, last_day).select(
-        *CURVE,
+    estimates = _summaries(counted, curve, last_day).select(
+        GROUP,
         "from_day",
         "median_day",
         "median_ci_low",
@@ -105,27 +115,23 @@ def _in_short(counted: Counted, curve: pl.DataFrame, last_day: int) -> pl.DataFr
         horizon_day=pl.when(pl.col("from_day").is_not_null()).then("horizon"),
         reason="reason",
     )
-    numbers = pl.col("n", "n_event", "n_dropout", "n_unknown_exit", "n_censored")
+    numbers = pl.col("n_event", "n_dropout", "n_unknown_exit", "n_censored")
     rows = (
-        counted.groups.select(CURVE)
-        .join(totals, on=CURVE, how="left")
-        .join(estimates, on=CURVE, how="left")
+        counted.groups.select(GROUP, "n")
+        .join(totals, on=GROUP, how="left", maintain_order="left")
+        .join(estimates, on=GROUP, how="left", maintain_order="left")
         .with_columns(numbers.fill_null(0), reason=or_not_computable("reason"))
     )
-    return with_left_out(rows, counted.groups)
+    return counted.labelled(rows)
 
 
-def _summaries(curve: pl.DataFrame, last_day: int) -> pl.DataFrame:
+def _summaries(counted: Counted, curve: pl.DataFrame, last_day: int) -> pl.DataFrame:
     """`summary` of every curve with `from_day`, by kind and origin with their own horizon."""
+    starts = curve.group_by(GROUP).agg(from_day=pl.col("start_day").first())
+    known = counted.groups.join(starts, on=GROUP)
     parts = []
-    for part in curve.partition_by("kind", "origin"):
-        first_day, *_ = part.filter(stratum_by="all")["start_day"].to_list()
-        horizon = last_day + (first_day or 0)
-        starts = part.group_by(CURVE).agg(from_day=pl.col("start_day").first())
-        parts.append(summary(part, CURVE, horizon).join(starts, on=CURVE))
-    return pl.concat(parts)
-
-
-def or_not_computable(reason: str, of: str = "n") -> pl.Expr:
-    """The reason, which is `not_computable` where the count it is `of` is zero."""
-    return pl.when(pl.col(of) > 0).then(reason).otherwise(pl.lit(reasons.NOT_COMPUTABLE))
+    for _, groups in known.group_by("kind", "origin"):
+        [whole] = groups.filter(stratum_by="all")["from_day"].to_list()
+        part = curve.join(groups, on=GROUP, how="semi")
+        parts.append(summary(part, [GROUP], last_day + (whole or 0)))
+    return pl.concat(parts).join(starts, on=GROUP)

@@ -10,14 +10,13 @@ interview ends no treatment, and the end of a treatment ends no study.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import narwhals as nw
 
 from registry_pipeline.transform.engine import Frame, materialise, with_epoch_days
 from registry_pipeline.transform.people import HELD
-from registry_pipeline.transform.stays import DEATH, EPISODE, closed_stays, merge_stays
+from registry_pipeline.transform.stays import DEATH, EPISODE, merge_stays, settled
 from schemas.codes import DROP_OUT
 from schemas.protocol import Origin, Protocol
 
@@ -25,33 +24,35 @@ WHO: Final = ("sex", "age_group", "pathway", "co_occurring_disorder")
 DAYS: Final = ("episode_no", "entry_day", "exit_day", "cutoff_day")
 
 
-def retention_person(
-    core: Mapping[str, Frame], protocol: Protocol, gap_days: int | None = None
-) -> Frame:
+def retention_person(people: Frame, stays: Frame, visits: Frame, protocol: Protocol) -> Frame:
     """Everyone's episodes of each kind on each clock: derived.retention_person of one cohort.
 
-    Grain: person, kind, origin, episode. Enrolled people with a day to count from; a person
-    without a stay gives no row of treatment and pathway, nor does a stay that was over before the
-    person was followed.
+    Grain: person, kind, origin, episode. A person without a stay gives no row of treatment and
+    pathway, nor does a stay that was over before the person was followed.
 
     Args:
-        core: core.patient, core.episode, core.visit and core.event of the cohort.
+        people: `followed_people`.
+        stays: `stays.closed_stays`.
+        visits: core.visit.
         protocol: the cohort's protocol.
-        gap_days: another gap than the protocol's, for the sensitivity table; then without the
-            kind study, which has no gaps.
 
     Returns:
         The columns of derived.retention_person up to co_occurring_disorder; days count from the
         origin of the row. Null exit_type: censored at exit_day.
     """
-    gap = protocol.retention.gap_days if gap_days is None else gap_days
-    people = materialise(followed_people(core["core.patient"], core["core.event"], protocol))
-    stays = closed_stays(core["core.episode"], people, gap)
-    episodes = materialise(merge_stays(stays, gap))
-    parts = [_on_clock(episodes, people, origin, protocol, gap) for origin in origins(protocol)]
-    if gap_days is None:
-        parts.append(study_time(core["core.visit"], people))
-    return materialise(nw.concat([_with_person(part, people) for part in parts]))
+    in_episodes = episode_time(people, stays, protocol, protocol.retention.gap_days)
+    return nw.concat([in_episodes, _with_person(study_time(visits, people), people)])
+
+
+def episode_time(
+    people: Frame, stays: Frame, protocol: Protocol, gap_days: int, *, main_clock: bool = False
+) -> Frame:
+    """The rows of treatment and pathway under one gap rule, on every clock or the first alone."""
+    episodes = materialise(merge_stays(settled(stays, gap_days), gap_days))
+    clocks = origins(protocol)[:1] if main_clock else origins(protocol)
+    first = protocol.retention.origin is Origin.EPISODE_START
+    rows = [_on_clock(episodes, people, origin, gap_days, first=first) for origin in clocks]
+    return _with_person(nw.concat(rows), people)
 
 
 def origins(protocol: Protocol) -> list[str]:
@@ -152,12 +153,12 @@ def study_time(visits: Frame, people: Frame) -> Frame:
     )
 
 
-def _on_clock(episodes: Frame, people: Frame, origin: str, protocol: Protocol, gap: int) -> Frame:
+def _on_clock(episodes: Frame, people: Frame, origin: str, gap_days: int, *, first: bool) -> Frame:
     """The episodes that were not over when the person was first followed, on one clock.
 
     Number 1 covers that day, or begins at most a gap after it; a person without such an episode
-    has re-entries only, numbered from 2. Where the clock itself starts with the first episode,
-    number 1 is the first of the kind.
+    has re-entries only, numbered from 2. Where the clock itself starts with the first episode
+    (`first`), number 1 is the first of the kind.
     """
     clock = people.filter(~nw.col(origin).is_null() & ~nw.col("observed").is_null()).select(
         "patient_id",
@@ -167,10 +168,10 @@ def _on_clock(episodes: Frame, people: Frame, origin: str, protocol: Protocol, g
     )
     zero, followed, start = nw.col("zero"), nw.col("followed"), nw.col("start")
     number = start.cum_count().over(*EPISODE, order_by=["start", "until"])
-    if protocol.retention.origin is not Origin.EPISODE_START:
-        late = start.min().over(*EPISODE) > followed + gap
+    if not first:
+        late = start.min().over(*EPISODE) > followed + gap_days
         number = number + nw.when(late).then(1).otherwise(0)
-    covered = (nw.col("number") == 1) & (start <= followed + gap)
+    covered = (nw.col("number") == 1) & (start <= followed + gap_days)
     entry = nw.when(covered).then("followed").otherwise(nw.max_horizontal("start", "followed"))
     return (
         episodes.join(clock, on="patient_id", how="inner")

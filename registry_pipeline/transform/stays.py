@@ -37,22 +37,23 @@ DEATH: Final = sorted(DEATHS)
 START, UNTIL, EXIT = nw.col("start"), nw.col("until"), nw.col("exit_type")
 
 
-def closed_stays(episodes: Frame, people: Frame, gap_days: int) -> Frame:
+def closed_stays(episodes: Frame, people: Frame) -> Frame:
     """One row per stay and kind: the day it covers until, and the exit there.
 
     - A stay without an end is censored on the day it was last seen, or ended by a move out of the
       country before that day.
-    - A stay known from doses (it has cover) ends only when end + cover + gap is not after the
-      cut-off, `unknown` where nobody said how; else it is censored at end + cover.
+    - A stay known from doses (it has cover) that nobody said the end of ends as `unknown`, once
+      `settled` grants it an end.
     - Death closes whatever still covers, and no stay starts after it.
 
     Args:
         episodes: core.episode; stays that were never begun are left out.
         people: `retention.followed_people`; stays of others are left out.
-        gap_days: the gap rule.
 
     Returns:
-        patient_id, kind, start, until, exit_type (null = censored), unit_id; days from the origin.
+        patient_id, kind, start, until, exit_type (null = censored), unit_id, wait_days (days from
+        `until` to the cut-off where the stay is known from doses, else null); days count from the
+        origin.
     """
     begun = episodes.filter(~nw.col("start_day").is_null()).select(
         "patient_id",
@@ -66,22 +67,38 @@ def closed_stays(episodes: Frame, people: Frame, gap_days: int) -> Frame:
     )
     of_kind = [begun.filter(flag).with_columns(kind=nw.lit(kind)) for kind, flag in KINDS.items()]
     rows = nw.concat(of_kind).join(people, on="patient_id", how="inner")
-    died = nw.col("death_day") <= UNTIL
+    died, doses = nw.col("death_day") <= UNTIL, nw.col("cover") > 0
+    stated = nw.when(doses).then(EXIT.fill_null("unknown")).otherwise("exit_type")
     return (
-        _settled(_left(rows), gap_days)
+        _left(rows)
         .filter(nw.col("death_day").is_null() | (nw.col("death_day") >= START))
         .select(
             *EPISODE,
             "start",
             nw.when(died).then("death_day").otherwise("until").alias("until"),
-            nw.when(died).then("death_type").otherwise("exit_type").alias("exit_type"),
+            nw.when(died).then("death_type").otherwise(stated).alias("exit_type"),
             nw.coalesce("stay_unit_id", "unit_id").alias("unit_id"),
+            nw.when(doses & ~died.fill_null(value=False))
+            .then(nw.col("cutoff_day") - UNTIL)
+            .alias("wait_days"),
         )
     )
 
 
+def settled(stays: Frame, gap_days: int) -> Frame:
+    """The stays under one gap rule, without wait_days.
+
+    A stay known from doses ends only when end + cover + gap is not after the cut-off: before,
+    the person may still come back within the gap, and the stay is censored at end + cover.
+    """
+    wait = gap_days if gap_days < UNLIMITED_GAP_DAYS else 0
+    returning = nw.col("wait_days") < wait
+    unsettled = nw.when(returning).then(nw.lit(None, dtype=nw.String)).otherwise("exit_type")
+    return stays.with_columns(exit_type=unsettled).drop("wait_days")
+
+
 def merge_stays(stays: Frame, gap_days: int) -> Frame:
-    """Stays merged into episodes: the columns of `closed_stays` in and out, a row per episode.
+    """Stays merged into episodes: the columns of `settled` in and out, a row per episode.
 
     The exit and the unit are those of the stay that covers longest; of several such stays a
     death goes first, then one that left the pathway, then one that nobody is known to have left
@@ -133,20 +150,6 @@ def _left(rows: Frame) -> Frame:
         end_day=nw.when(moved).then("moved_day").otherwise(nw.coalesce(end, seen)),
         exit_type=nw.when(moved).then(nw.lit("moved")).when(~end.is_null()).then("exit_type"),
     ).with_columns(until=nw.col("end_day") + nw.col("cover"))
-
-
-def _settled(rows: Frame, gap_days: int) -> Frame:
-    """A stay known from doses ends only when there was time to come back within the gap."""
-    wait = gap_days if gap_days < UNLIMITED_GAP_DAYS else 0
-    doses = nw.col("cover") > 0
-    open_still = doses & (UNTIL + wait > nw.col("cutoff_day"))
-    return rows.with_columns(
-        exit_type=nw.when(open_still)
-        .then(nw.lit(None, dtype=nw.String))
-        .when(doses)
-        .then(EXIT.fill_null("unknown"))
-        .otherwise("exit_type")
-    )
 
 
 def _leaves_pathway() -> nw.Expr:
