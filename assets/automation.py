@@ -4,8 +4,6 @@ Belongs here: jobs, sensors and schedules.
 Does not belong here: what they run.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Belongs here: asset keys, columns, titles, owners, tags and kinds.
 Does not belong here: which op makes which asset.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final
 

@@ -4,16 +4,14 @@ Belongs here: the partitioned intake op and the check that reads the whole ledge
 Does not belong here: how a file is judged (`registry_pipeline.gate`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
-from registry_pipeline.gate.gate import canary
 
 from assets.catalogue import asset_key, asset_spec
 from assets.run import POOL, RegistryRun
+from registry_pipeline.gate.gate import canary
 from registry_pipeline.intake import DeliveryReport, deliveries, open_key, partition_key, take_in
 from registry_pipeline.warehouse import ledger
 from schemas.catalog import TABLES

@@ -4,18 +4,16 @@ Belongs here: which op makes which tables, in the order data flows, with its che
 Does not belong here: how a table is made (`registry_pipeline.build`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
 import dagster as dg
 import duckdb
-from registry_pipeline.charts.pages import Page, page
 
 from assets.catalogue import asset_key, asset_spec
-from assets.lineage import upstream
+from assets.lineage import in_order, upstream
 from assets.run import POOL, RegistryRun
 from registry_pipeline.build import CORE_TABLES, LAYERS, Built, build_core, build_layer
+from registry_pipeline.charts.pages import Page, page
 from schemas.catalog import TABLES
 
 REBUILD = (
@@ -53,9 +51,10 @@ def _layer(
     )
     def layer(registry: RegistryRun) -> Results:
         with registry.connect() as connection:
-            for built in build(connection):
-                shown = page(connection, built.table) if not built.error else None
-                yield from _results(built, shown)
+            built = {one.table: one for one in build(connection)}
+            pages = {one: page(connection, one) for one in built if not built[one].error}
+        for table in in_order(tables):
+            yield from _results(built[table], pages.get(table))
 
     return layer
 

@@ -3,8 +3,8 @@
 Belongs here: upstreams by table. Does not belong here: anything computed.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from typing import Final
 
 _CORE: Final[dict[str, tuple[str, ...]]] = {
@@ -91,3 +91,10 @@ UPSTREAM: Final = {**_CORE, **_DERIVED, **_QUALITY}
 def upstream(table: str) -> tuple[str, ...]:
     """The tables a table is made from."""
     return UPSTREAM[table]
+
+
+def in_order(tables: Iterable[str]) -> list[str]:
+    """The tables, each after those it is made from: the order in which an op yields them."""
+    wanted = list(tables)
+    graph = {name: [parent for parent in upstream(name) if parent in wanted] for name in wanted}
+    return list(TopologicalSorter(graph).static_order())

@@ -3,8 +3,6 @@
 Belongs here: the last op of a run. Does not belong here: how a file is replaced.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -4,8 +4,6 @@ Belongs here: the resource every asset works through.
 Does not belong here: what assets do with it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -36,7 +34,7 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
     wait_seconds: float = 0
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[RegistryRun]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["RegistryRun"]:
         """Locks and prepares the home for the whole of the run."""
         del context
         with self.place.lock(self.wait_seconds):

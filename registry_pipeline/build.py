@@ -28,7 +28,7 @@ from schemas.catalog import TABLES
 from schemas.forms import FORMS, intake_table
 from schemas.protocol import Protocol, parse_protocol
 
-Derived = dict[str, Frame | pl.DataFrame]
+Derived = Mapping[str, Frame | pl.DataFrame]
 Builder = Callable[[Mapping[str, Frame], Protocol], Derived]
 
 

@@ -136,7 +136,7 @@ def import_ctn0027_command(
     if drop_out not in STAYS:
         _fail(f"--drop-out is one of {', '.join(STAYS)}")
     try:
-        summary = import_ctn0027(source, out, drop_out)  # type: ignore[arg-type]
+        summary = import_ctn0027(source, out, drop_out)
     except SourceError as error:
         _fail(str(error))
     counted = ", ".join(f"{form} {rows}" for form, rows in summary.rows.items())

@@ -70,7 +70,7 @@ def run_job(
     from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
 
     keys = [partition_key(folder) for folder in deliveries(landing)]
-    repository = build_defs(home, landing, protocol_file)
+    repository = build_defs(home.path, landing, protocol_file)
     with dg.DagsterInstance.get() as instance:
         tags = {}
         if keys:
@@ -131,8 +131,10 @@ def _outcome(result: dg.ExecuteInProcessResult, run_id: str, keys: list[str]) ->
     ]
     errors = []
     for event in result.filter_events(lambda event: event.is_step_failure):
-        cause = event.step_failure_data.error_root_cause
-        errors.append(f"{event.step_key}: {cause.message.strip() if cause else 'failed'}")
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        errors.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
     return Outcome(run_id, result.success and not red, keys, red, errors)
 
 

@@ -186,7 +186,7 @@ def _red_checks(home: Home) -> list[tuple[str, str]]:
     prepare_instance(home)
     from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
 
-    graph = build_defs(home).resolve_asset_graph()
+    graph = build_defs(home.path).resolve_asset_graph()
     with dg.DagsterInstance.get() as instance:
         latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
             list(graph.asset_check_keys)

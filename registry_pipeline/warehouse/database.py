@@ -6,7 +6,7 @@ Belongs here: how a connection is made and kept safe. Does not belong here: any 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,7 +70,9 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def scalar(
-    connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] | None = None
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    values: list[Any] | dict[str, Any] | None = None,
 ) -> Any:
     """The first cell of a query's answer, None where it has no row.
 

@@ -186,6 +186,8 @@ def stored_protocols(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 def store_protocol(connection: duckdb.DuckDBPyConnection, protocol_id: str, text: str) -> None:
     """Makes a text the one in use for its protocol."""
+    if stored_protocols(connection).get(protocol_id) == text:
+        return
     connection.execute("DELETE FROM meta.protocol WHERE protocol = ?", [protocol_id])
     connection.execute(
         "INSERT INTO meta.protocol BY NAME SELECT ? AS protocol, ? AS sha256, ? AS content",
