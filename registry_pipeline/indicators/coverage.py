@@ -12,27 +12,28 @@ import narwhals as nw
 import polars as pl
 
 from registry_pipeline.indicators.definition import Core
+from registry_pipeline.transform.engine import Frame
 from schemas.protocol import Protocol
 
 
-def enrolled_of_eligible(core: Core, protocol: Protocol) -> tuple[int, int]:
-    """How many people are enrolled, and of how many.
+def eligible(core: Core, protocol: Protocol) -> Frame:
+    """One row: n_enrolled and n_eligible.
 
     Eligible are those of core.patient, and at least as many as the protocol says: a patients
     form without the people who declined does not read as full coverage.
     """
     patients = core["core.patient"].select(
-        nw.col("enrolled").cast(nw.Int64).sum().fill_null(0).cast(nw.Int64).alias("n_enrolled"),
-        nw.len().cast(nw.Int64).alias("n"),
+        n_enrolled=nw.col("enrolled").cast(nw.Int64).sum().fill_null(0).cast(nw.Int64),
+        n_delivered=nw.len().cast(nw.Int64),
     )
-    row: pl.DataFrame = patients.collect("polars").to_native()
-    n_enrolled, n = row.row(0)
-    return n_enrolled, max(n, protocol.eligible or 0)
+    told = nw.lit(protocol.eligible or 0, nw.Int64)
+    return patients.select("n_enrolled", n_eligible=nw.max_horizontal("n_delivered", told))
 
 
 def is_low(core: Core, protocol: Protocol) -> bool:
     """Whether coverage is known and below the protocol's threshold (60 % by default)."""
-    n_enrolled, n_eligible = enrolled_of_eligible(core, protocol)
+    row: pl.DataFrame = eligible(core, protocol).collect("polars").to_native()
+    n_enrolled, n_eligible = map(int, row.row(0))
     return n_eligible > 0 and n_enrolled / n_eligible < protocol.disclosure.low_coverage
 
 

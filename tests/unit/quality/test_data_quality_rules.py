@@ -1,0 +1,430 @@
+"""Every check type of data quality on a few rows: what it looks at, and what breaks it.
+
+A case is the rows given, then rows looked at and rows that break the rule, as arithmetic on them.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, NamedTuple
+
+import pytest
+
+from registry_pipeline.data_quality import checks
+from registry_pipeline.data_quality.engine import PASSES, data_quality
+from registry_pipeline.data_quality.rule import Pass, Rule
+
+INTERVIEW, PATIENT, EPISODE = "core.interview", "core.patient", "core.episode"
+VISIT, USE, LEDGER = "core.visit", "core.substance_use", "meta.delivery"
+DAY = date(2014, 5, 1)
+HSCL10 = " ".join(f"hscl10_{number}" for number in range(1, 11))
+
+
+class Case(NamedTuple):
+    """Rows by table, and what a rule says of them."""
+
+    rule_id: str
+    table: str
+    column: str | None
+    rows: dict[str, list[dict[str, Any]]]
+    n_checked: int
+    n_failed: int
+
+
+def rows(columns: str, *cells: tuple[Any, ...]) -> list[dict[str, Any]]:
+    return [dict(zip(columns.split(), row, strict=True)) for row in cells]
+
+
+def of(table: str, columns: str, *cells: tuple[Any, ...]) -> dict[str, list[dict[str, Any]]]:
+    return {table: rows(columns, *cells)}
+
+
+HOUSING = of(
+    INTERVIEW,
+    "status housing",
+    ("completed", "own"),
+    ("partial", "unknown"),
+    ("completed", None),
+    ("missed", None),
+)
+CASES = [
+    Case(
+        "coverage", PATIENT, "enrolled", of(PATIENT, "enrolled", (True,), (True,), (False,)), 3, 1
+    ),
+    Case("missing", INTERVIEW, "housing", HOUSING, 4 - 1, 1),
+    Case("missing_or_unknown", INTERVIEW, "housing", HOUSING, 4 - 1, 1 + 1),
+    Case(
+        "missing_or_unknown",
+        PATIENT,
+        "sex",
+        of(PATIENT, "enrolled sex", (True, "male"), (True, "unknown"), (False, "unknown")),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "missing_or_unknown",
+        EPISODE,
+        "exit_type",
+        of(
+            EPISODE,
+            "start_date end_date exit_type",
+            (DAY, DAY, "moved"),
+            (DAY, DAY, "unknown"),
+            (DAY, None, None),
+        ),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "score_lost",
+        INTERVIEW,
+        "hscl10_score",
+        of(INTERVIEW, "hscl10_1 hscl10_score", (1, 1.0), (1, None), (None, None)),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "use_answered",
+        USE,
+        "state",
+        {
+            INTERVIEW: rows("patient_id wave", ("a", 0)),
+            USE: rows(
+                "patient_id wave is_group state",
+                ("a", 0, False, "abstinent"),
+                ("a", 0, False, "not_asked"),
+                ("a", 0, True, "not_asked"),
+                ("a", 1, False, "missed"),
+            ),
+        },
+        4 - 2,
+        1,
+    ),
+    Case(
+        "wave_complete",
+        VISIT,
+        "status",
+        of(
+            VISIT,
+            "status",
+            ("completed",),
+            ("partial",),
+            ("missed",),
+            ("out_of_treatment",),
+            ("dead",),
+            ("not_due",),
+        ),
+        6 - 2,
+        2,
+    ),
+    Case(
+        "held_back",
+        "core.event",
+        None,
+        {
+            "core.event": [{}, {}],
+            "meta.held": rows(
+                "form row_key rule_id",
+                ("events", "x", "after_death"),
+                ("events", "x", "after_cutoff"),
+                ("episodes", "y", "after_death"),
+            ),
+        },
+        2 + 1,
+        1,
+    ),
+    Case(
+        "delivered_in_time",
+        INTERVIEW,
+        "interview_date",
+        {
+            INTERVIEW: rows(
+                "patient_id interview_date", ("a", date(2014, 5, 31)), ("b", date(2014, 6, 1))
+            ),
+            "intake.interviews": rows(
+                "patient_id interview_date delivery is_retraction",
+                ("a", date(2014, 5, 31), "2014-Q3", False),  # 123 days to 1 October
+                ("b", date(2014, 6, 1), "2014-Q3", False),  # 122 days
+                ("b", date(2014, 6, 1), "2014-Q4", False),  # again, later
+            ),
+            LEDGER: rows(
+                "delivery extracted_on",
+                ("2014-Q3", date(2014, 10, 1)),
+                ("2014-Q4", date(2015, 1, 1)),
+            ),
+        },
+        2,
+        1,
+    ),
+    Case(
+        "off_window",
+        INTERVIEW,
+        "visit_window",
+        of(INTERVIEW, "wave visit_window", (0, "on_time"), (1, "off_window"), (None, None)),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "refused_files", LEDGER, "status", of(LEDGER, "status", ("accepted",), ("refused",)), 2, 1
+    ),
+    Case(
+        "quarantined",
+        LEDGER,
+        "n_quarantined",
+        of(LEDGER, "status n_received n_quarantined", ("accepted", 10, 2), ("refused", 5, 5)),
+        10,
+        2,
+    ),
+    Case("soft_warning", LEDGER, "n_warning", of(LEDGER, "n_accepted n_warning", (8, 3)), 8, 3),
+    Case(
+        "unit_known",
+        "core.appointment",
+        "unit_id",
+        of("core.appointment", "unit_id", ("north",), ("elsewhere",), (None,)),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "pathway_known",
+        EPISODE,
+        "pathway",
+        of(EPISODE, "pathway start_date", ("gp", DAY), ("other", DAY)),
+        2,
+        1,
+    ),
+    Case(
+        "substance_known",
+        "core.toxicology",
+        "substance",
+        of("core.toxicology", "substance", ("heroin",), ("tea",)),
+        2,
+        1,
+    ),
+    Case(
+        "recall_period_known",
+        INTERVIEW,
+        "recall_days",
+        of(INTERVIEW, "recall_days", (28,), (31,), (None,)),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "item_code_known",
+        INTERVIEW,
+        "dudit_10",
+        of(INTERVIEW, "dudit_10", (2,), (3,), (None,)),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "no_answers_unheld",
+        INTERVIEW,
+        None,
+        of(INTERVIEW, "status crime_days", ("missed", None), ("refused", 0), ("partial", None)),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "answers_when_held",
+        INTERVIEW,
+        None,
+        of(INTERVIEW, "status crime_days", ("completed", None), ("completed", 0), ("missed", None)),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "one_per_wave",
+        INTERVIEW,
+        "wave",
+        of(INTERVIEW, "status wave", ("completed", 0), ("completed", None), ("missed", None)),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "possible_duplicate",
+        PATIENT,
+        None,
+        of(
+            PATIENT,
+            "sex birth_year municipality_code consent_date treatment_start_day",
+            ("male", 1970, "4601", DAY, -100),
+            ("male", 1970, "4601", DAY, -100),
+            ("male", 1980, "4601", DAY, -100),
+            ("male", None, "4601", DAY, -100),
+        ),
+        4 - 1,
+        2,
+    ),
+    Case(
+        "planned_wave_agrees",
+        INTERVIEW,
+        "planned_wave",
+        of(INTERVIEW, "wave planned_wave", (0, 0), (0, 1), (0, None)),
+        3 - 1,
+        1,
+    ),
+    Case(
+        "recall_period_kept",
+        INTERVIEW,
+        "recall_days",
+        of(
+            INTERVIEW,
+            "patient_id wave recall_days",
+            ("a", 0, 28),
+            ("a", 1, 30),
+            ("a", 2, 30),
+            ("b", 0, 90),
+        ),
+        4 - 2,
+        1,
+    ),
+    Case(
+        "medicine_in_treatment",
+        INTERVIEW,
+        "oat_medicine",
+        {
+            INTERVIEW: rows(
+                "patient_id wave oat_medicine",
+                ("a", 0, "methadone"),
+                ("b", 0, "none"),
+                ("c", 0, "none"),
+            ),
+            VISIT: rows("patient_id wave pathway", ("a", 0, "gp"), ("b", 0, "gp"), ("c", 0, None)),
+        },
+        3 - 1,
+        1,
+    ),
+    Case(
+        "injection_within_use",
+        INTERVIEW,
+        "injection_days",
+        {
+            INTERVIEW: rows("patient_id wave injection_days", ("a", 0, 2 + 3), ("b", 0, 2 + 3 + 1)),
+            USE: rows(
+                "patient_id wave is_group days",
+                ("a", 0, False, 2),
+                ("a", 0, False, 3),
+                ("b", 0, False, 2),
+                ("b", 0, False, 3),
+                ("b", 0, True, 28),
+            ),
+        },
+        2,
+        1,
+    ),
+    Case(
+        "same_answer_throughout",
+        INTERVIEW,
+        "hscl10_score",
+        of(INTERVIEW, HSCL10, (1,) * 10, (3,) * 10, (2, *(3,) * 9), (None, *(3,) * 9)),
+        4 - 1,
+        1,
+    ),
+    Case(
+        "agrees_with_toxicology",
+        "core.toxicology",
+        "result",
+        {
+            INTERVIEW: rows("patient_id wave interview_day", ("a", 0, 100)),
+            USE: rows(
+                "patient_id wave substance days recall_days",
+                ("a", 0, "heroin", 0, 28),
+                ("a", 0, "cannabis", 3, 28),
+            ),
+            "core.toxicology": rows(
+                "patient_id substance sample_day result",
+                ("a", "heroin", 100 - 27, "positive"),
+                ("a", "cannabis", 100 - 27, "positive"),
+                ("a", "heroin", 100 - 28, "positive"),  # before the recall period
+                ("a", "heroin", 100 + 1, "positive"),  # after the interview
+                ("a", "heroin", 99, "negative"),
+            ),
+        },
+        5 - 3,
+        1,
+    ),
+    Case(
+        "plausible_age",
+        PATIENT,
+        "birth_year",
+        of(
+            PATIENT,
+            "origin_date birth_year",
+            (DAY, 2014 - 15),
+            (DAY, 2014 - 16),
+            (DAY, 2014 - 90),
+            (DAY, 2014 - 91),
+            (DAY, None),
+        ),
+        5 - 1,
+        2,
+    ),
+    Case(
+        "no_overlap",
+        EPISODE,
+        "start_date",
+        of(
+            EPISODE,
+            "patient_id pathway start_date end_date",
+            ("a", "gp", date(2014, 1, 1), date(2014, 2, 1)),
+            ("a", "gp", date(2014, 2, 1), date(2014, 3, 1)),
+            ("a", "gp", date(2014, 2, 28), None),  # before the end of the one before
+            ("a", "gp", date(2014, 9, 1), None),  # the one before never ended
+            ("b", "gp", date(2014, 1, 1), None),
+        ),
+        5 - 2,
+        2,
+    ),
+    Case(
+        "ends_by_death",
+        EPISODE,
+        "end_date",
+        {
+            PATIENT: rows("patient_id death_day", ("a", 50), ("b", None)),
+            EPISODE: rows(
+                "patient_id start_date end_day",
+                ("a", DAY, 50),
+                ("a", DAY, 51),
+                ("a", DAY, None),
+                ("b", DAY, None),
+            ),
+        },
+        4 - 1,
+        2,
+    ),
+    Case(
+        "contact_after_identified",
+        "core.outreach_contact",
+        "centre_contact_date",
+        of(
+            "core.outreach_contact",
+            "identified_date centre_contact_date",
+            (DAY, DAY),
+            (DAY, date(2014, 4, 30)),
+            (DAY, None),
+        ),
+        3 - 1,
+        1,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.rule_id}-{case.table}" for case in CASES])
+def test_a_check_counts_what_it_looks_at_and_what_breaks_it(store, protocol, case):
+    def is_it(rule: Rule) -> bool:
+        return (rule.check.rule_id, rule.table, rule.column) == case[:3]
+
+    passes = [
+        Pass(part.rows, lambda _, rules=rules: rules)
+        for part in PASSES
+        if (rules := [rule for rule in part.rules(protocol) if is_it(rule)])
+    ]
+    table = data_quality(store(case.rows), protocol, passes)
+    assert table.select("n_checked", "n_failed", "share").rows() == [
+        (case.n_checked, case.n_failed, case.n_failed / case.n_checked)
+    ]
+
+
+def test_every_check_type_has_a_case():
+    known = {item.rule_id for item in vars(checks).values() if isinstance(item, checks.Check)}
+    assert {case.rule_id for case in CASES} == known
