@@ -20,6 +20,7 @@ from registry_pipeline.derivations.pathways_models import (
     most_terms,
     others,
     pathway_model,
+    reference_of,
 )
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import FloatArray, floats
@@ -71,7 +72,7 @@ def adjusted_contrasts(observed: pl.DataFrame, protocol: Protocol) -> pl.DataFra
 
 def _one_outcome(part: pl.DataFrame, outcome: str, protocol: Protocol) -> list[dict[str, Any]]:
     """One row per pathway but the reference, estimated in one model or refused."""
-    is_mean, reference = outcome in MEANS, str(protocol.reference_pathway)
+    is_mean, reference = outcome in MEANS, reference_of(protocol)
     named = part.filter(pl.col("pathway").is_in([reference, *others(protocol)]))
     covariates = known_covariates(named)
     known = pl.all_horizontal(pl.lit(value=True), pl.col(covariates).is_not_null())

@@ -46,8 +46,8 @@ def control_chart(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) ->
 
     - `dropout`: drop-outs in the quarter, of the stays in treatment on any day of it; missing are
       exits of unknown type.
-    - `missed_interview`: of the interviews expected in the quarter by their due day, those
-      not held.
+    - `missed_interview`: of the follow-up interviews expected in the quarter by their due day,
+      those not held. The baseline is what most people enter by, so it is left out.
     - `coping`: mean coping of the interviews held in the quarter; null below 5 answers.
 
     For all units together, and for each where there are several. Quarters run from the first
@@ -180,9 +180,10 @@ def _dropout(stays: Frame, people: Frame, until: date | None) -> pl.DataFrame:
 
 
 def _missed(visits: Frame, people: Frame, until: date | None) -> pl.DataFrame:
-    """The same columns: interviews expected by their due day, and those not held."""
+    """The same columns: follow-up interviews expected by their due day, and those not held."""
     status = nw.col("status")
-    expected = visits.filter(~status.is_in(NOT_EXPECTED)).join(people, on="patient_id", how="inner")
+    follow_up = visits.filter((nw.col("wave") > 0) & ~status.is_in(NOT_EXPECTED))
+    expected = follow_up.join(people, on="patient_id", how="inner")
     dated = expected.with_columns(
         due=nw.col("origin_epoch") + nw.col("due_day"), is_held=status.is_in(HELD)
     )

@@ -23,7 +23,12 @@ from registry_pipeline.derivations.pathways_counts import (
     cells,
     under_each_rule,
 )
-from registry_pipeline.derivations.pathways_models import COVARIATES, compared_waves, others
+from registry_pipeline.derivations.pathways_models import (
+    COVARIATES,
+    compared_waves,
+    others,
+    reference_of,
+)
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.comparison import (
@@ -66,7 +71,7 @@ def outcome_comparison(
         hazards,
     ]
     table = pl.concat(contrasts, how="diagonal_relaxed").with_columns(
-        reference=pl.lit(protocol.reference_pathway, pl.String),
+        reference=pl.lit(reference_of(protocol)),
         effective_n=pl.col("n").cast(pl.Float64),
     )
     made = as_table(table, OutcomeComparison, cohort=protocol.id, method=pl.col("method"))
@@ -81,7 +86,7 @@ def covariate_balance(factors: Frame, protocol: Protocol) -> pl.DataFrame:
     people = counts(factors, ["pathway", *COVARIATES])
     parts = [_level_shares(people, covariate, protocol) for covariate in COVARIATES]
     table = pl.concat(parts).with_columns(
-        reference=pl.lit(protocol.reference_pathway, pl.String),
+        reference=pl.lit(reference_of(protocol)),
         difference_before=standardised_difference(
             pl.col("p1"), pl.col("p1") * (1 - pl.col("p1")),
             pl.col("p0"), pl.col("p0") * (1 - pl.col("p0")),
@@ -104,7 +109,7 @@ def _level_shares(people: pl.DataFrame, covariate: str, protocol: Protocol) -> p
         n=pl.col("n").sum(), known=pl.col("n").filter(pl.col(covariate).is_not_null()).sum()
     )
     held = people.group_by("pathway", pl.col(covariate).alias("level")).agg(x=pl.col("n").sum())
-    codes = [*others(protocol), protocol.reference_pathway]
+    codes = [*others(protocol), reference_of(protocol)]
     grid = pl.DataFrame({"pathway": codes}, schema={"pathway": pl.String}).join(levels, how="cross")
     shares = (
         grid.join(sizes, on="pathway", how="left")
@@ -112,7 +117,7 @@ def _level_shares(people: pl.DataFrame, covariate: str, protocol: Protocol) -> p
         .with_columns(pl.col("n", "known", "x").fill_null(0))
         .with_columns(p=pl.when(pl.col("known") > 0).then(pl.col("x") / pl.col("known")))
     )
-    reference = shares.filter(pl.col("pathway") == protocol.reference_pathway)
+    reference = shares.filter(pl.col("pathway") == reference_of(protocol))
     return (
         shares.filter(pl.col("pathway").is_in(others(protocol)))
         .join(reference, on="level", suffix="_reference", maintain_order="left")
@@ -134,7 +139,7 @@ def _unadjusted(counted: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     """Two groups at a time, from counts."""
     arms = counted.group_by([*CONTRAST, "pathway"]).agg(pl.col(SUMMED).sum())
     asked = counted.select([*CONTRAST, "is_asked"]).unique()
-    reference = arms.filter(pl.col("pathway") == protocol.reference_pathway).drop("pathway")
+    reference = arms.filter(pl.col("pathway") == reference_of(protocol)).drop("pathway")
     other = pl.DataFrame({"pathway": others(protocol)}, schema={"pathway": pl.String})
     pairs = (
         asked.join(other, how="cross")

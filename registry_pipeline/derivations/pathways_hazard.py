@@ -30,6 +30,7 @@ from registry_pipeline.derivations.pathways_models import (
     known_covariates,
     others,
     pathway_model,
+    reference_of,
 )
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.comparison import MIN_EXPECTED
@@ -82,7 +83,7 @@ def _first_episodes(core: Mapping[str, Frame], factors: Frame, protocol: Protoco
         )
     )
     compared = factors.filter(
-        nw.col("pathway").is_in([protocol.reference_pathway or "", *others(protocol)])
+        nw.col("pathway").is_in([reference_of(protocol), *others(protocol)])
     ).select("patient_id", "pathway", *COVARIATES)
     rows = compared.join(stays, on="patient_id", how="left")
     return counts(rows, ["pathway", *COVARIATES, *TIME])
@@ -92,7 +93,7 @@ def _one_model(
     people: pl.DataFrame, covariates: Sequence[str], protocol: Protocol
 ) -> list[dict[str, Any]]:
     """One row per pathway but the reference, estimated in one model or refused."""
-    reference = str(protocol.reference_pathway)
+    reference = reference_of(protocol)
     complete = people.filter(pl.all_horizontal(pl.col("exit_day", *covariates).is_not_null()))
     exits = complete.filter(pl.col("is_exit"))
     codes = [reference, *others(protocol)]

@@ -39,9 +39,14 @@ def compared_waves(protocol: Protocol) -> list[int]:
     return sorted({months.index(MONTH_12), last} if MONTH_12 in months else {last})
 
 
+def reference_of(protocol: Protocol) -> str:
+    """The reference pathway; empty where the protocol has none, and then nobody is in it."""
+    return protocol.reference_pathway or ""
+
+
 def others(protocol: Protocol) -> list[str]:
     """The pathways compared with the reference; none where the protocol has no reference."""
-    reference = protocol.reference_pathway
+    reference = reference_of(protocol)
     return [p.code for p in protocol.pathways if reference and p.code != reference]
 
 

@@ -22,6 +22,9 @@ from registry_pipeline.statistics.intervals import Z95, FloatArray
 
 MAX_STEPS: Final = 50
 CONVERGED: Final = 1e-10
+ROUNDING: Final = 1e-9
+"""An error below this is rounding: the outcome is the same in everyone alike."""
+
 RUNAWAY: Final = 15.0
 """A coefficient (log odds) or its error beyond this has no finite estimate: the outcome does not
 vary where the term holds."""
@@ -84,7 +87,7 @@ def regress(cells: People, *, logistic: bool, clustered: bool) -> Fit:
             total = (cells.people * cells.total) @ mean
             covariance = inverse * max(cells.squares.sum() - total, 0.0) / df
         error = np.sqrt(np.diag(covariance))
-        finite = np.isfinite(error) & (error > 0)
+        finite = np.isfinite(error) & (error > ROUNDING)
         if logistic:
             finite &= (np.abs(beta) < RUNAWAY) & (error < RUNAWAY)
         half = (Z95 if np.isinf(df) else special.stdtrit(df, 0.975)) * error
@@ -122,7 +125,7 @@ def _solve(
 
 def _meat(cells: People, inverse: FloatArray, mean: FloatArray, weight: FloatArray) -> FloatArray:
     """Sum over people of their squared score, residuals divided by 1 less their leverage."""
-    leverage = cells.rows * weight * np.einsum("ij,jk,ik->i", cells.terms, inverse, cells.terms)
+    leverage = cells.rows * weight * ((cells.terms @ inverse) * cells.terms).sum(axis=1)
     residual = (cells.total - cells.rows * mean) / (1 - leverage)
     squared = (cells.terms * (cells.people * residual**2)[:, None]).T @ cells.terms
     return np.asarray(squared, dtype=np.float64)
