@@ -6,6 +6,7 @@ Does not belong here: the work (see `operate`, `report_card`, `synthetic`, `coho
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A longitudinal quality registry for addiction treatment: interviews in, tables out.",
 )
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
 errors = Console(stderr=True, highlight=False)
 
 HomeOption = Annotated[
@@ -143,9 +144,20 @@ def import_ctn0027_command(
     console.print(f"{summary.folder}: {counted}", markup=False)
 
 
-def main() -> None:
-    """The console script."""
-    app()
+def main() -> NoReturn:
+    """The console script.
+
+    Leaves without the interpreter's teardown, where DuckDB's wheel reports its own constants as
+    leaked once charts were drawn; every connection and the instance are closed by then.
+    """
+    code: int | str | None = 0
+    try:
+        app()
+    except SystemExit as left:
+        code = left.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _progress() -> Progress:

@@ -24,6 +24,8 @@ from registry_pipeline.intake import deliveries, partition_key
 
 PARTITIONS = "delivery"
 _POLL_SECONDS = 0.2
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The event log holds every step; the terminal gets progress and one sentence per fault."""
 
 Observer = Callable[[str, int, int], None]
 """Told of each finished step: its name, how many are done, how many there are."""
@@ -84,7 +86,11 @@ def run_job(
         run_id = str(uuid4())
         with _watched(instance, run_id, len(job.graph.node_defs), observer):
             result = job.execute_in_process(
-                instance=instance, run_id=run_id, tags=tags, raise_on_error=False
+                run_config=_QUIET,
+                instance=instance,
+                run_id=run_id,
+                tags=tags,
+                raise_on_error=False,
             )
         return _outcome(result, run_id, keys)
 
