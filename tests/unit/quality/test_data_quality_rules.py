@@ -290,8 +290,8 @@ CASES = [
             INTERVIEW: rows("patient_id wave interview_day", ("a", 0, 100)),
             USE: rows(
                 "patient_id wave substance days recall_days",
-                ("a", 0, "heroin", (0, 28)),
-                ("a", 0, "cannabis", (3, 28)),
+                ("a", 0, "heroin", 0, 28),
+                ("a", 0, "cannabis", 3, 28),
             ),
             "core.toxicology": rows(
                 "patient_id substance sample_day result",
