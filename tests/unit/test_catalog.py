@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from registry_pipeline import codebook
+from registry_pipeline.warehouse.publish import published_tables
 from schemas import result_codes
 from schemas.catalog import TABLES, codebook_rows
 from schemas.codes import STATE_LETTER, USE_STATE, VISIT_STATUS, CodeList
@@ -245,3 +246,10 @@ def test_every_term_of_the_glossary_says_what_to_avoid() -> None:
     assert len(terms) > 60
     for term in terms:
         assert "\n_Avoid_: " in term, term.splitlines()[0]
+
+
+def test_the_readme_names_every_published_table_with_its_key() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for name in published_tables():
+        assert f"| `{name}` |" in readme
+        assert f"| {', '.join(TABLES[name].key)} |" in readme
