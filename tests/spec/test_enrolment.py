@@ -137,5 +137,5 @@ def test_both_tables_are_as_their_models_say(derive: Derive) -> None:
     for model in (Enrolment, ResponseByWave):
         table = describe(model)
         rows = tables[table.full_name].with_columns(as_of_delivery=pl.lit("2014-Q3"))
-        table.schema.validate(rows.select(table.dtypes))
+        table.schema.validate(rows.select(list(table.dtypes)))
         assert not rows.select(table.key).is_duplicated().any()
