@@ -80,7 +80,8 @@ def print_report_card(console: Console, home: Home, outcome: Outcome) -> list[st
     """Prints what a run built and where to look.
 
     Returns:
-        One sentence per refused file of the deliveries the run saw.
+        One sentence per refused file of the deliveries the run saw, and per cohort whose
+        patients are missing.
     """
     if not home.database.exists():
         return []
@@ -105,15 +106,16 @@ def print_report_card(console: Console, home: Home, outcome: Outcome) -> list[st
             )
         if {"derived.enrolment", "derived.retention_at"} <= present:
             _print(console, "Results", ("cohort", "what", "estimate", "of"), _results(connection))
-        refused = [
+        wrong = [
             reason
             for protocol, delivery, _, reason in ledger.open_refusals(connection)
             if f"{protocol}/{delivery}" in outcome.deliveries
         ]
+        wrong += [sentence for _, sentence in ledger.without_patients(connection)]
     if home.analysis.exists():
         console.print(f"{len(present)} tables. To query: duckdb -readonly {home.analysis}")
         console.print(f"To look: registry ui --home {home.path}")
-    return refused
+    return wrong
 
 
 def print_status(console: Console, home: Home) -> None:

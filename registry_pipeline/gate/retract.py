@@ -29,7 +29,8 @@ def retracted_rows(
         name: the manifest as a message names it.
 
     Returns:
-        The key columns (with the column that stands for a null one), typed, and row_number 0.
+        The key columns (with the column that stands for a null one) as text or date, and row_number
+        0: no form has a key of another type.
 
     Raises:
         RefusedFileError: a key lacks a column, has another, or holds no usable value.
@@ -55,7 +56,9 @@ def retracted_rows(
         schema=dict.fromkeys(columns, pl.String),
     )
     typed = texts.with_columns(
-        pl.col(column).cast(table.column(column).dtype, strict=False) for column in columns
+        pl.col(column).str.to_date("%Y-%m-%d", strict=False)
+        for column in columns
+        if table.column(column).dtype == pl.Date
     )
     if "patient_id" in columns:
         persons = Persons(protocol, pseudonymiser).apply(texts["patient_id"])

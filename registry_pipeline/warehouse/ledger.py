@@ -112,6 +112,18 @@ def open_refusals(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str,
     ).fetchall()
 
 
+def without_patients(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Protocols of which rows came in and no patients form ever did, each with its sentence."""
+    rows = connection.execute(
+        "SELECT protocol FROM meta.delivery WHERE status = 'accepted' GROUP BY protocol "
+        "HAVING count(*) FILTER (form = 'patients') = 0 ORDER BY protocol"
+    ).fetchall()
+    return [
+        (protocol, f"{protocol}: no patients form was ever taken in, so every row is held back")
+        for (protocol,) in rows
+    ]
+
+
 def taken_in(
     connection: duckdb.DuckDBPyConnection, manifest: Manifest, delivery: str, form: str
 ) -> tuple[bool, set[str | None]]:

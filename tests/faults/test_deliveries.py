@@ -1,0 +1,280 @@
+"""Faults of a whole delivery: what is refused, what goes on, and what the ledger says."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from registry_pipeline.build import build_core
+from registry_pipeline.gate.pseudonym import KeyFileError
+from registry_pipeline.home import Home, HomeBusyError
+from registry_pipeline.intake import DeliveryReport, deliveries, open_key, take_in
+from registry_pipeline.landing import write_manifest
+from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse.database import connect
+
+PATIENTS = "patient_id,sex,birth_year,consent,consent_date\nA-1,male,1970,consented,2014-05-02\n"
+INTERVIEWS = "patient_id,interview_date,status,heroin_days\nA-1,2014-05-10,completed,0\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    place = Home(tmp_path / "home")
+    place.prepare()
+    return place
+
+
+@pytest.fixture
+def connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect(home) as opened:
+        yield opened
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    return tmp_path / "landing"
+
+
+def deliver(
+    landing: Path, delivery: str = "2014-Q2", protocol: str = "lar_x", **given: Any
+) -> Path:
+    """Writes a delivery; a file's text is given under its form's name."""
+    folder = landing / protocol / delivery
+    folder.mkdir(parents=True)
+    files = {form: given.pop(form) for form in ("patients", "interviews") if form in given}
+    rows = given.pop("rows", {form: text.count("\n") - 1 for form, text in files.items()})
+    for form, text in files.items():
+        (folder / f"{form}.csv").write_text(text)
+    quarter, _, number = delivery[:7], delivery[7:8], delivery[8:] or "1"
+    write_manifest(
+        folder,
+        protocol=given.pop("manifest_protocol", protocol),
+        quarter=quarter,
+        number=int(number),
+        kind="full" if number == "1" else "correction",
+        extracted_on=given.pop("extracted_on", date(2014, 7, 1)),
+        sender="helse-bergen",
+        rows=rows,
+    )
+    text = given.pop("append", "")
+    with (folder / "delivery.toml").open("a") as manifest:
+        manifest.write(text)
+    return folder
+
+
+def take(connection: duckdb.DuckDBPyConnection, home: Home, folder: Path) -> DeliveryReport:
+    return take_in(connection, home, folder, open_key(connection, home))
+
+
+def stored(connection: duckdb.DuckDBPyConnection, form: str = "interviews") -> int:
+    return int(connection.execute(f"SELECT count(*) FROM intake.{form}").fetchall()[0][0])
+
+
+def test_a_refused_file_leaves_the_others_in(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS, rows={"interviews": 2})
+    report = take(connection, home, folder)
+    assert {file.form: file.status for file in report.files} == {
+        "patients": "accepted",
+        "interviews": "refused",
+    }
+    (message,) = report.messages
+    assert "lar_x/2014-Q2/interviews.csv" in message
+    assert "1 row where the manifest counts 2" in message
+    assert stored(connection, "patients") == 1
+    assert stored(connection) == 0
+    assert ledger.discrepancies(connection) == []
+    lines = connection.execute(
+        "SELECT form, status, n_received, n_accepted, n_quarantined FROM meta.delivery ORDER BY ALL"
+    ).fetchall()
+    assert lines == [("interviews", "refused", 1, 0, 1), ("patients", "accepted", 1, 1, 0)]
+
+
+def test_a_mended_file_closes_the_refusal(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, interviews=INTERVIEWS, rows={"interviews": 2})
+    take(connection, home, folder)
+    assert len(ledger.open_refusals(connection)) == 1
+    shutil.rmtree(folder)
+    deliver(landing, interviews=INTERVIEWS)
+    take(connection, home, folder)
+    assert ledger.open_refusals(connection) == []
+    assert stored(connection) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"protocol": "nobody"}, "nobody: unknown protocol; known: ctn0027, lar_x"),
+        ({"manifest_protocol": "ctn0027"}, "protocol is not the folder's, lar_x"),
+        ({"rows": {"interviews": 1, "events": 3}}, "counts rows of events"),
+        ({"append": "nonsense ="}, "not a TOML file"),
+        ({"append": "[retract]\nvisits = []"}, "names a form that does not exist"),
+    ],
+)
+def test_a_delivery_that_cannot_be_opened(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    landing: Path,
+    given: dict[str, Any],
+    said: str,
+) -> None:
+    report = take(connection, home, deliver(landing, interviews=INTERVIEWS, **given))
+    assert report.files == []
+    assert said in report.message
+    ((_, _, form, reason),) = ledger.open_refusals(connection)
+    assert (form, reason) == ("delivery.toml", report.message)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("intervews.csv", "no form of protocol lar_x has this name"),
+        ("interviews.pdf", "no form of protocol lar_x has this name"),
+        ("interviews.parquet", "the form is there twice, as interviews.csv"),
+    ],
+)
+def test_a_file_that_no_form_reads(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, name: str, said: str
+) -> None:
+    folder = deliver(landing, interviews=INTERVIEWS)
+    (folder / name).write_text(INTERVIEWS)
+    assert said in take(connection, home, folder).message
+
+
+def test_a_link_is_not_followed(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, tmp_path: Path
+) -> None:
+    folder = deliver(landing, rows={})
+    outside = tmp_path / "elsewhere.csv"
+    outside.write_text(INTERVIEWS)
+    (folder / "interviews.csv").symlink_to(outside)
+    assert "is not a regular file" in take(connection, home, folder).messages[0]
+
+
+def test_the_same_bytes_again_change_nothing(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, interviews=INTERVIEWS)
+    take(connection, home, folder)
+    copied = landing / "lar_x" / "again"
+    shutil.copytree(folder, copied)
+    for repeated in (folder, copied):
+        report = take(connection, home, repeated)
+        assert [file.status for file in report.files] == ["unchanged"]
+    assert stored(connection) == 1
+
+
+def test_the_same_file_in_a_later_quarter_is_unchanged_rows(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    take(connection, home, deliver(landing, interviews=INTERVIEWS))
+    later = deliver(landing, "2014-Q3", interviews=INTERVIEWS, extracted_on=date(2014, 10, 1))
+    (file,) = take(connection, home, later).files
+    assert (file.status, file.n_accepted, file.n_unchanged) == ("accepted", 1, 1)
+
+
+def test_other_bytes_under_a_taken_name_are_refused(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, interviews=INTERVIEWS)
+    take(connection, home, folder)
+    shutil.rmtree(folder)
+    deliver(landing, interviews=INTERVIEWS.replace("2014-05-10", "2014-05-11"))
+    (message,) = take(connection, home, folder).messages
+    assert "taken in before with other bytes" in message
+    assert stored(connection) == 1
+
+
+def test_a_retraction_takes_a_row_back(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    take(connection, home, deliver(landing, patients=PATIENTS, interviews=INTERVIEWS))
+    retract = "[[retract.interviews]]\npatient_id = 'A-1'\ninterview_date = 2014-05-10\n"
+    take(connection, home, deliver(landing, "2014-Q2-2", append=retract))
+    build_core(connection)
+    assert connection.execute("SELECT count(*) FROM core.interview").fetchall() == [(0,)]
+    assert connection.execute("SELECT count(*) FROM core.patient").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("patient_id = 'A-1'", "a key of interviews is patient_id, interview_date"),
+        ("patient_id = 'A-1'\ninterview_date = 'soon'", "hold no usable value"),
+    ],
+)
+def test_a_retraction_without_a_whole_key_is_refused(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, key: str, said: str
+) -> None:
+    folder = deliver(landing, append=f"[[retract.interviews]]\n{key}\n")
+    (message,) = take(connection, home, folder).messages
+    assert said in message
+    assert "soon" not in message
+
+
+def test_missing_patients_are_said_and_the_rows_wait(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    take(connection, home, deliver(landing, interviews=INTERVIEWS))
+    ((_, sentence),) = ledger.without_patients(connection)
+    assert sentence == "lar_x: no patients form was ever taken in, so every row is held back"
+    build_core(connection)
+    held = connection.execute("SELECT rule_id FROM meta.held").fetchall()
+    assert held == [("unknown_person",)]
+    take(connection, home, deliver(landing, "2014-Q3", patients=PATIENTS))
+    build_core(connection)
+    assert ledger.without_patients(connection) == []
+    assert connection.execute("SELECT count(*) FROM meta.held").fetchall() == [(0,)]
+    assert connection.execute("SELECT count(*) FROM core.interview").fetchall() == [(1,)]
+
+
+def test_a_folder_without_a_manifest_waits(landing: Path) -> None:
+    deliver(landing, interviews=INTERVIEWS)
+    (landing / "lar_x" / "2014-Q3").mkdir()
+    assert [folder.name for folder in deliveries(landing)] == ["2014-Q2"]
+
+
+def test_deliveries_apply_in_the_order_of_quarter_and_number(landing: Path) -> None:
+    for name in ("2014-Q3", "2014-Q2-2", "2014-Q2", "2014-Q2-10"):
+        deliver(landing, name, interviews=INTERVIEWS)
+    assert [folder.name for folder in deliveries(landing)] == [
+        "2014-Q2",
+        "2014-Q2-2",
+        "2014-Q2-10",
+        "2014-Q3",
+    ]
+
+
+def test_another_key_is_refused(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    open_key(connection, home)
+    home.key_file.write_text("ab" * 32)
+    with pytest.raises(KeyFileError, match="not the one this database was filled under"):
+        open_key(connection, home)
+    home.key_file.unlink()
+    with pytest.raises(KeyFileError, match="the pseudonym key is missing"):
+        open_key(connection, home)
+
+
+def test_a_second_run_waits_its_turn(home: Home) -> None:
+    with (
+        home.lock(),
+        pytest.raises(HomeBusyError, match="another run holds this home"),
+        Home(home.path).lock(),
+    ):
+        pass
+
+
+def test_nothing_is_left_in_staging(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    take(connection, home, deliver(landing, patients=PATIENTS, interviews=INTERVIEWS))
+    assert list(home.staging.iterdir()) == []
