@@ -104,7 +104,7 @@ def _one_outcome(part: pl.DataFrame, outcome: str, protocol: Protocol) -> list[d
             - people_in(complete, "n", code, reference),
             "n_events": None if is_mean else people_in(complete, "total", code, reference),
             "method": "linear regression, t" if is_mean else "logistic regression, Wald",
-            "reason": refusal or why_null(code, complete, fitted),
+            "reason": why_null(code, complete, fitted, refusal),
             **fitted.get(code, {}),
         }
         for code in others(protocol)
@@ -146,11 +146,13 @@ def pathway_estimates(terms: Sequence[Term], values: Sequence[FloatArray]) -> Fi
     }
 
 
-def why_null(code: str, complete: pl.DataFrame, fitted: Fitted) -> str | None:
-    """Why a pathway of a model has no estimate: too little variation there, or nobody."""
+def why_null(code: str, complete: pl.DataFrame, fitted: Fitted, refusal: str | None) -> str | None:
+    """Why a pathway has no estimate: not asked, nobody there, the model refused, or too sparse."""
     if code in fitted:
         return None
-    return reasons.SPARSE_CELLS if people_in(complete, "n", code) else reasons.NOT_COMPUTABLE
+    if refusal != NOT_ASKED and not people_in(complete, "n", code):
+        return reasons.NOT_COMPUTABLE
+    return refusal or reasons.SPARSE_CELLS
 
 
 def people_in(frame: pl.DataFrame, column: str, *pathways: str) -> int:

@@ -14,6 +14,7 @@ import narwhals as nw
 import polars as pl
 from polars.dataframe.group_by import GroupBy
 
+from registry_pipeline.derivations.pathways_counts import NOT_ASKED
 from registry_pipeline.derivations.pathways_models import compared_waves
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
@@ -51,7 +52,8 @@ def control_chart(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) ->
     - `coping`: mean coping of the interviews held in the quarter; null below 5 answers.
 
     For all units together, and for each where there are several. Quarters run from the first
-    with data to the last that the cut-off leaves whole; one without data keeps its row.
+    to the last with data, as far as the cut-off leaves them whole; one without data between them
+    keeps its row.
 
     Args:
         core: core.patient, core.visit, derived.retention_person.
@@ -75,8 +77,11 @@ def control_chart(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) ->
             chart=pl.lit("xmr"), method=pl.lit("XmR chart, 2.66 mean moving ranges")
         ),
     ]
+    never = (pl.col("denominator").sum() == 0).over("measure")
     table = pl.concat(charts, how="diagonal").with_columns(
-        reason=pl.when(pl.col("few") & pl.col("value").is_null())
+        reason=pl.when(pl.col("few") & never)
+        .then(pl.lit(NOT_ASKED))
+        .when(pl.col("few"))
         .then(pl.lit(reasons.TOO_FEW))
         .otherwise("reason")
     )
@@ -232,15 +237,12 @@ def _day(epoch: str) -> pl.Expr:
 
 
 def _quarters(days: pl.Series, until: date | None) -> pl.DataFrame:
-    """period, start, end (last day): from the first day's quarter to the last whole one."""
-    first = days.min()
-    schema = {"start": pl.Date}
-    if until is None or not isinstance(first, date):
-        starts = pl.DataFrame(schema=schema)
-    else:
-        starts = pl.select(
-            start=pl.date_range(pl.lit(first).dt.truncate("1q"), pl.lit(until), "1q")
-        )
+    """period, start, end (last day): from the first day's quarter to the last day's, if whole."""
+    first, last = days.min(), days.max()
+    starts = pl.DataFrame(schema={"start": pl.Date})
+    if isinstance(first, date) and isinstance(last, date):
+        quarter = pl.date_range(pl.lit(first).dt.truncate("1q"), pl.lit(last), "1q")
+        starts = pl.select(start=quarter)
     start = pl.col("start")
     return starts.select(
         "start",

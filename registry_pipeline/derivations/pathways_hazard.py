@@ -124,7 +124,7 @@ def _one_model(
             - people_in(complete, "n", code, reference),
             "n_events": people_in(exits, "n", code, reference),
             "method": "Cox regression, Efron ties, Wald",
-            "reason": refusal or why_null(code, complete, fitted),
+            "reason": why_null(code, complete, fitted, refusal),
             **fitted.get(code, {}),
         }
         for code in others(protocol)

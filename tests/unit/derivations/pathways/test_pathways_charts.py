@@ -59,11 +59,10 @@ def test_follow_ups_that_were_not_held(pathways: Make) -> None:
 
 def test_mean_coping_needs_five_answers(pathways: Make) -> None:
     people = [
-        {"n": 5, "waves": {0: {"coping_score": 4}, 1: {"coping_score": 6}, 2: {"coping_score": 9}}},
+        {"n": 4, "waves": {0: {"coping_score": 4}, 1: {"coping_score": 6}, 2: {"coping_score": 9}}},
         {"n": 1, "waves": {0: {"coping_score": 10}, 1: {}, 2: "missed"}},
         {"n": 2, "waves": {0: {}, 2: "missed"}},
     ]
-    people[0]["n"] = 4
     made = pathways([*people, {"waves": {0: {"coping_score": 4}, 1: {"coping_score": 6}}}])
     found = series(made, "coping", "period", "value", "numerator", "denominator", "n_missing")
     assert found == [
@@ -74,6 +73,16 @@ def test_mean_coping_needs_five_answers(pathways: Make) -> None:
         ("2015-Q2", None, None, 4, 0),
     ]
     assert series(made, "coping", "reason")[-1] == ("too_few",)
+
+
+def test_coping_that_nobody_was_asked_has_no_chart_to_read(pathways: Make) -> None:
+    made = pathways([{"n": 9, "waves": {0: {}, 1: {}}}])
+    assert set(series(made, "coping", "value", "reason")) == {(None, "not_asked")}
+
+
+def test_a_series_ends_with_its_last_event(pathways: Make) -> None:
+    made = pathways([{"n": 9, "treatment": (0, 100, "patient_absent")}])
+    assert [period for (period,) in series(made, "dropout", "period")] == QUARTERS[:2]
 
 
 def test_a_quarter_that_the_cut_off_breaks_is_left_out(pathways: Make) -> None:

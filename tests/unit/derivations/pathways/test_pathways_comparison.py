@@ -90,10 +90,13 @@ def test_sparse_cells_are_refused(pathways: Make) -> None:
 
 
 def test_a_pathway_that_nobody_took_is_not_computable(pathways: Make) -> None:
-    made = pathways([*group(30, 15, "clinic"), *group(30, 15, "gp")])
+    treated = {"treatment": (0, 425, None)}
+    made = pathways([*group(30, 15, "clinic", **treated), *group(30, 15, "gp", **treated)])
     table = made["derived.outcome_comparison"].filter(pathway="nobody_took")
     assert table["estimate"].is_null().all()
-    assert set(table.filter(outcome="crime_free")["reason"]) == {"not_computable"}
+    asked = table.filter(pl.col("outcome").is_in(["crime_free", "retained"]))
+    assert set(asked["reason"]) == {"not_computable"}
+    assert set(asked["adjusted"]) == {True, False}
 
 
 def test_what_nobody_was_asked_is_not_compared(pathways: Make) -> None:
@@ -258,6 +261,30 @@ def test_a_covariate_with_a_level_that_never_leaves_has_no_adjusted_hazard(pathw
     assert contrast(made, "hazard_ratio", "retained")["estimate"] is not None
     row = contrast(made, "hazard_ratio", "retained", adjusted=True)
     assert (row["estimate"], row["reason"]) == (None, "sparse_cells")
+
+
+@pytest.mark.parametrize(
+    ("exits", "sexes", "reason"),
+    [
+        (9, ("female", "male"), "too_few_for_terms"),  # 18 exits carry one term, not two
+        (30, ("female",), "sparse_cells"),  # the sex is the pathway over again
+    ],
+)
+def test_refused_adjusted_hazards(
+    pathways: Make, exits: int, sexes: tuple[str, ...], reason: str
+) -> None:
+    def leave(n: int, **who: Any) -> Person:
+        return {"n": n, "treatment": (0, 60, "patient_absent")} | who
+
+    people = [
+        leave(exits, baseline_pathway="gp", sex="male"),
+        *(leave(exits // len(sexes), baseline_pathway="clinic", sex=sex) for sex in sexes),
+        leave(exits % len(sexes), baseline_pathway="clinic", sex="male"),
+    ]
+    made = pathways(people)
+    row = contrast(made, "hazard_ratio", "retained", adjusted=True)
+    assert (row["estimate"], row["reason"], row["covariates"]) == (None, reason, "sex")
+    assert contrast(made, "hazard_ratio", "retained")["estimate"] == pytest.approx(1)
 
 
 # Balance: in the clinic 6 of 8 are women, with the GP 3 of 10; one in the clinic is unknown.
