@@ -46,8 +46,9 @@ class Counted:
     def estimate(self, estimator: Callable[..., pl.DataFrame], *args: object) -> pl.DataFrame:
         """An estimator of `statistics` over every curve that anyone is in, by group_id."""
         parts = []
-        for (at_least,), groups in self.groups.group_by("min_at_risk"):
-            these = pl.col(GROUP).is_in(groups[GROUP].implode())
+        for at_least in {0, *self.groups["min_at_risk"]}:
+            groups = self.groups.filter(min_at_risk=at_least)[GROUP]
+            these = pl.col(GROUP).is_in(groups.implode())
             exits, entries = self.exits.filter(these), self.entries.filter(these)
             parts.append(estimator(exits, entries, [GROUP], *args, min_at_risk=at_least))
         return pl.concat(parts)

@@ -128,10 +128,12 @@ def _in_short(counted: Counted, curve: pl.DataFrame, last_day: int) -> pl.DataFr
 def _summaries(counted: Counted, curve: pl.DataFrame, last_day: int) -> pl.DataFrame:
     """`summary` of every curve with `from_day`, by kind and origin with their own horizon."""
     starts = curve.group_by(GROUP).agg(from_day=pl.col("start_day").first())
-    known = counted.groups.join(starts, on=GROUP)
+    first_day = pl.col("from_day").filter(pl.col("stratum_by") == "all").first()
+    horizons = counted.groups.join(starts, on=GROUP).select(
+        GROUP, horizon=last_day + first_day.over("kind", "origin").fill_null(0)
+    )
     parts = []
-    for _, groups in known.group_by("kind", "origin"):
-        [whole] = groups.filter(stratum_by="all")["from_day"].to_list()
-        part = curve.join(groups, on=GROUP, how="semi")
-        parts.append(summary(part, [GROUP], last_day + (whole or 0)))
+    for horizon in {last_day, *horizons["horizon"]}:
+        these = curve.join(horizons.filter(horizon=horizon), on=GROUP, how="semi")
+        parts.append(summary(these, [GROUP], horizon))
     return pl.concat(parts).join(starts, on=GROUP)
