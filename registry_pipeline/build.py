@@ -28,6 +28,9 @@ from schemas.catalog import TABLES
 from schemas.forms import FORMS, intake_table
 from schemas.protocol import Protocol, parse_protocol
 
+COHORT: Final = frozenset({"cohort", "protocol"})
+"""The column that says whose a row is; a table without one is the same for every cohort."""
+
 Derived = Mapping[str, Frame | pl.DataFrame]
 Builder = Callable[[Mapping[str, Frame], Protocol], Derived]
 
@@ -121,16 +124,24 @@ def build_core(connection: duckdb.DuckDBPyConnection) -> list[Built]:
 
 
 def build_layer(connection: duckdb.DuckDBPyConnection, name: str) -> list[Built]:
-    """Builds one layer's tables of every cohort from core and the layers before it."""
+    """Builds one layer's tables of every cohort from core and the layers before it.
+
+    Timeliness alone looks past core: at the deliveries that carried an interview.
+    """
     layer = LAYERS[name]
     parts: dict[str, list[Part]] = {table: [] for table in layer.tables}
     for protocol in cohorts(connection):
         frames = stored_frames(connection, protocol)
+        frames["intake.interviews"] = _intake_rows(connection, "interviews", protocol)
         constants = {"as_of_delivery": as_of(connection, protocol)}
         for builder in layer.builders:
             for table, frame in builder(frames, protocol).items():
-                stamped = any(c.name == "as_of_delivery" for c in TABLES[table].columns)
-                parts[table].append(Part(frame, constants if stamped else {}))
+                columns = TABLES[table].dtypes
+                part = Part(frame, constants if "as_of_delivery" in columns else {})
+                if COHORT.isdisjoint(columns):  # the same for every cohort
+                    parts[table] = [part]
+                else:
+                    parts[table].append(part)
     return _store(connection, parts)
 
 
@@ -166,7 +177,7 @@ def stored_frames(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> 
     }
     frames = {}
     for name, table in TABLES.items():
-        column = next((c.name for c in table.columns if c.name in {"cohort", "protocol"}), None)
+        column = next((c.name for c in table.columns if c.name in COHORT), None)
         if name in stored and column:
             frames[name] = nw.from_native(
                 connection.sql(f"SELECT * FROM {name} WHERE {column} = '{protocol.id}'")

@@ -1,0 +1,183 @@
+"""What the programmes' tables share: periods, totals, the rows of what is not there.
+
+Belongs here: the shape of a programme table.
+Does not belong here: what a programme counts (see `quality_services` and `quality_people`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import narwhals as nw
+import polars as pl
+
+from registry_pipeline.derivations.version import as_table
+from registry_pipeline.indicators.coverage import is_low, whole_period
+from registry_pipeline.indicators.definition import Core
+from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.intervals import with_mean, with_wilson
+from schemas.fields import Table, describe
+from schemas.protocol import Protocol
+from schemas.quality.programmes import ProgrammeTable
+
+NOT_APPLICABLE: Final = "not_applicable"
+"""Nothing of the kind was delivered."""
+
+NOT_IN_THIS_VERSION: Final = "not_in_this_version"
+"""It was delivered, and the measure is not computed yet."""
+
+PERIOD: Final = ["period_start", "period_end"]
+COUNTS: Final = ["n", "n_missing", "numerator", "denominator"]
+ALL: Final = pl.lit("all")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every programme table asks of its cohort."""
+
+    protocol: Protocol
+    first: date
+    last: date
+    low_coverage: bool
+
+
+def setting(core: Core, protocol: Protocol) -> Setting:
+    """The cohort's whole period, and whether its coverage is low."""
+    first, last = whole_period(core)
+    return Setting(protocol, first, last, is_low(core, protocol))
+
+
+def quarter(day: str) -> list[nw.Expr]:
+    """First and last day of a date's quarter, as period_start and period_end."""
+    start = nw.col(day).dt.truncate("1q")
+    return [
+        start.cast(nw.Date).alias("period_start"),
+        start.dt.offset_by("1q").dt.offset_by("-1d").cast(nw.Date).alias("period_end"),
+    ]
+
+
+def rolled(
+    cells: pl.DataFrame, keys: Sequence[str], values: Sequence[str], where: Setting
+) -> pl.DataFrame:
+    """Sums by unit and quarter, and for all units and the whole period.
+
+    Args:
+        cells: one row per unit_id, period and `keys`, with the sums of `values`.
+        keys: what else a row is known by.
+        values: the columns summed.
+        where: the cohort's whole period.
+    """
+    by = ["unit_id", *PERIOD, *keys]
+    whole = {"period_start": pl.lit(where.first), "period_end": pl.lit(where.last)}
+    units = [cells.with_columns(unit_id=pl.col("unit_id").fill_null("unknown"))]
+    units.append(cells.with_columns(unit_id=ALL))
+    spans = [part for one in units for part in (one, one.with_columns(**whole))]
+    summed = [part.group_by(by).agg(pl.col(values).sum()) for part in spans]
+    return pl.concat(part.select(*by, *values) for part in summed).unique(by)
+
+
+def measure(
+    rows: pl.DataFrame,
+    name: str,
+    numerator: pl.Expr,
+    denominator: pl.Expr,
+    *,
+    n: pl.Expr,
+    n_missing: pl.Expr | None = None,
+) -> pl.DataFrame:
+    """One measure of rolled rows: the columns of the key, and `COUNTS`."""
+    return rows.with_columns(
+        measure=pl.lit(name),
+        numerator=numerator.cast(pl.Int64),
+        denominator=denominator.cast(pl.Int64),
+        n=n.cast(pl.Int64),
+        n_missing=pl.lit(0, pl.Int64) if n_missing is None else n_missing.cast(pl.Int64),
+    )
+
+
+def shares(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds value, its Wilson interval and the reason where the denominator is 0."""
+    nobody = pl.when(pl.col("denominator") == 0).then(pl.lit(reasons.NOT_COMPUTABLE))
+    return with_wilson(rows, "numerator", "denominator", estimate="value").with_columns(
+        reason=nobody, method=pl.lit("share; Wilson")
+    )
+
+
+def means(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds the mean of numerator over denominator, its t interval and reason.
+
+    The rows carry `squares`, the sum of squared values; below two values there is no interval.
+    """
+    few = pl.when(pl.col("denominator") < 2).then(pl.lit(reasons.NOT_COMPUTABLE))
+    return with_mean(rows, "denominator", "numerator", "squares", estimate="value").with_columns(
+        reason=few, method=pl.lit("mean; Student t")
+    )
+
+
+def programme(
+    model: type[ProgrammeTable],
+    rows: Sequence[pl.DataFrame],
+    where: Setting,
+    absent: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
+    """A programme's table, without as_of_delivery.
+
+    Args:
+        model: the table.
+        rows: its rows: what is left out of group_by and group is `all`, of the others null.
+        where: the cohort.
+        absent: measure to reason, for measures without rows; not_applicable for the others.
+
+    Returns:
+        The rows, and one over the whole period for each measure (and item) that has none.
+    """
+    table = describe(model)
+    empty = pl.DataFrame(schema=table.dtypes)
+    missing = _missing(table, {name for part in rows for name in part["measure"]}, where)
+    reason = pl.col("measure").replace_strict(absent or {}, default=NOT_APPLICABLE)
+    parts = [empty, *rows, missing.with_columns(reason=reason)]
+    known = pl.concat(
+        (part.select(name for name in part.columns if name in table.dtypes) for part in parts),
+        how="diagonal_relaxed",
+    ).with_columns(pl.col("group_by", "group").fill_null("all"), protocol=pl.lit(where.protocol.id))
+    few = pl.col("denominator") < where.protocol.disclosure.min_percentage_denominator
+    hidden = (
+        pl.when(pl.col("value").is_null())
+        .then(None)
+        .when(pl.lit(where.low_coverage))
+        .then(pl.lit("low_coverage"))
+        .when(few)
+        .then(pl.lit("small_denominator"))
+    )
+    method = pl.col("method").fill_null("none")
+    shaped = known.with_columns(hidden_reason=hidden)
+    return as_table(shaped, model, cohort=where.protocol.id, method=method).sort(table.key)
+
+
+def _missing(table: Table, present: set[str], where: Setting) -> pl.DataFrame:
+    """The key and zero counts of measures without rows."""
+    codes = table.column("measure").codes
+    texts = [name for name in table.key if table.dtypes[name] == pl.String]
+    items = range(1, 7) if "item" in table.key else (None,)
+    rows = [
+        {
+            **dict.fromkeys(texts, "all"),
+            "period_start": where.first,
+            "period_end": where.last,
+            "measure": name,
+            "item": item,
+            "n": 0,
+            "n_missing": 0,
+            "denominator": 0,
+        }
+        for name in (codes.codes if codes else ())
+        if name not in present
+        for item in items
+    ]
+    columns = ["measure", *table.key, "item", "n", "n_missing", "denominator"]
+    return pl.DataFrame(
+        rows, schema={name: table.dtypes[name] for name in columns if name in table.dtypes}
+    )
