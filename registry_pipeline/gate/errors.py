@@ -47,7 +47,7 @@ class RefusedFileError(Exception):
         self.n_rows = 0
         place = [file]
         if rows:
-            more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+            more = " and more" if len(rows) > _LISTED else ""
             listed = ", ".join("header" if row == 0 else str(row) for row in self.rows)
             place.append(f"{'row' if len(rows) == 1 else 'rows'} {listed}{more}")
         if column is not None:

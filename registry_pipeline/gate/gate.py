@@ -18,6 +18,7 @@ from typing import Final, NoReturn
 
 import polars as pl
 
+from registry_pipeline.gate.ahead import ahead
 from registry_pipeline.gate.convert import FileStyle
 from registry_pipeline.gate.errors import RefusedFileError, counted
 from registry_pipeline.gate.header import Plan, plan_columns, source_of
@@ -94,16 +95,21 @@ def read_form(
     """
     canary()
     file = name or path.name
-    n_rows = 0
+    source = open_source(path, file, manifest, block_bytes)
     try:
-        source = open_source(path, file, manifest, block_bytes)
-        n_rows = source.n_rows
         walk = _Walk(source, file, form, protocol, manifest, pseudonymiser=pseudonymiser)
-        n_rows = walk.n_received
-        yield from walk.batches()
+        yield from ahead(walk.batches())
     except RefusedFileError as error:
-        error.n_rows = n_rows
+        error.n_rows = _countable_rows(source)
         raise
+
+
+def _countable_rows(source: Source) -> int:
+    """Rows of a refused file; 0 where it is refused because they cannot be told apart."""
+    try:
+        return source.n_rows
+    except RefusedFileError:
+        return 0
 
 
 class _Walk:
@@ -127,7 +133,6 @@ class _Walk:
         self._share = protocol.max_quarantine_share
         self._plan = plan_columns(source.header, form, table, protocol, file)
         _check_types(source, self._plan, table, file)
-        _check_total(source, manifest.rows.get(source_of(form, protocol)), file)
         self._judge = FormJudge(
             form,
             table,
@@ -137,7 +142,8 @@ class _Walk:
             persons=Persons(protocol, pseudonymiser) if pseudonymiser else None,
         )
         self._fast = True
-        self.n_received, self._repeated = repeated_rows(self._keys, self._judge.key_required)
+        self._n_received, self._repeated = repeated_rows(self._keys, self._judge.key_required)
+        _check_total(source, manifest.rows.get(source_of(form, protocol)), file)
 
     def batches(self) -> Iterator[Batch]:
         """The judged blocks, in order.
@@ -154,10 +160,10 @@ class _Walk:
             n_judged += judged.typed.height
             n_quarantined += batch.quarantined.height
             problems.update(batch.problems.select("column_name", "rule_id").iter_rows())
-            if n_quarantined > self._share * self.n_received:
+            if n_quarantined > self._share * self._n_received:
                 self._refuse_share(n_quarantined, problems)
             yield batch
-        if (n_read, n_judged) != (self._source.n_rows, self.n_received):
+        if (n_read, n_judged) != (self._source.n_rows, self._n_received):
             raise RefusedFileError(self._file, "unreadable_file", "it changed while it was read")
 
     def _judged(self, block: Block, first_row: int) -> tuple[int, Judged]:
@@ -183,7 +189,7 @@ class _Walk:
 
     def _keys(self) -> Iterator[pl.DataFrame]:
         first_row = 1
-        for block in self._source.blocks():
+        for block in ahead(self._source.blocks()):
             frame = block.text(self._judge.key_columns)
             yield self._judge.keys(self._judge.rows(frame, first_row))
             first_row += frame.height
@@ -193,7 +199,7 @@ class _Walk:
     ) -> NoReturn:
         (column, rule_id), _ = problems.most_common(1)[0]
         what = (
-            f"{n_quarantined} of {self.n_received} rows are bad or more, above the protocol's "
+            f"{n_quarantined} of {self._n_received} rows are bad or more, above the protocol's "
             f"max_quarantine_share of {self._share:g}; the most frequent rule is {rule_id}"
         )
         raise RefusedFileError(self._file, "quarantine_share", what, column=column)

@@ -112,7 +112,10 @@ class FormJudge:
         """row_number and the key of each row, the fallback in the place of a null."""
         wanted = {*self._table.key, *self._table.key_fallback.values()}
         columns = [column for column in self._columns if column.name in wanted]
-        typed, _ = self._typed(delivered, columns)
+        ours = delivered.select(self._recoded(column.name) for column in columns)
+        typed, _ = convert(ours, columns, self._style)
+        if self._persons is not None and "patient_id" in ours.columns:
+            typed = typed.with_columns(patient_id=self._persons.normalised(ours["patient_id"]))
         frame = self._complete(delivered, typed, [self._table.column(name) for name in wanted])
         fallback = self._table.key_fallback
         return frame.select(

@@ -28,8 +28,8 @@ class Persons:
 
     def __init__(self, protocol: Protocol, pseudonymiser: Pseudonymiser) -> None:
         self._pseudonymiser = pseudonymiser
-        national = protocol.person_id == "national"
-        self._map = UniqueMap(self._national if national else self._local)
+        self._is_national = protocol.person_id == "national"
+        self._map = UniqueMap(self._judged)
 
     def apply(self, ids: pl.Series) -> pl.DataFrame:
         """One row per id, in order.
@@ -40,22 +40,29 @@ class Persons:
         """
         return self._map.apply(ids)
 
-    def _local(self, ids: pl.Series) -> pl.DataFrame:
-        normal = ids.str.strip_chars().str.normalize("NFC")
-        valid = normal.str.contains(_LOCAL) & ~normal.str.contains(_SCIENTIFIC)
-        fault = pl.select(
-            pl.when(find_identity(normal))
+    def normalised(self, ids: pl.Series) -> pl.Series:
+        """The ids in the one way of writing that counts; a national one that is not valid null."""
+        if self._is_national:
+            return self._map.apply(ids)["normal"]
+        normal = ids.str.strip_chars()
+        is_plain = (normal.str.len_bytes() == normal.str.len_chars()).all()
+        return normal if is_plain else normal.str.normalize("NFC")
+
+    def _judged(self, ids: pl.Series) -> pl.DataFrame:
+        if self._is_national:
+            texts = [normalise_national(text) for text in ids.to_list()]
+            normal = pl.Series(texts, dtype=pl.String)
+            is_identity = pl.repeat(False, normal.len(), eager=True)
+            is_wrong = normal.is_null()
+        else:
+            normal = self.normalised(ids)
+            is_identity = find_identity(normal)
+            is_wrong = ~normal.str.contains(_LOCAL) | normal.str.contains(_SCIENTIFIC)
+        faults = pl.select(
+            pl.when(is_identity)
             .then(pl.lit("identity_number"))
-            .when(~valid)
+            .when(is_wrong)
             .then(pl.lit("invalid_person_id"))
         ).to_series()
-        return self._result(normal, fault)
-
-    def _national(self, ids: pl.Series) -> pl.DataFrame:
-        normal = pl.Series([normalise_national(text) for text in ids.to_list()], dtype=pl.String)
-        fault = pl.select(pl.when(normal.is_null()).then(pl.lit("invalid_person_id"))).to_series()
-        return self._result(normal, fault)
-
-    def _result(self, normal: pl.Series, fault: pl.Series) -> pl.DataFrame:
-        valid = normal.set(fault.is_not_null(), None)
-        return pl.DataFrame({"pseudonym": self._pseudonymiser.apply(valid), "fault": fault})
+        pseudonyms = self._pseudonymiser.apply(normal.set(faults.is_not_null(), None))
+        return pl.DataFrame({"normal": normal, "pseudonym": pseudonyms, "fault": faults})

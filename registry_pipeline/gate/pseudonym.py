@@ -111,14 +111,15 @@ class UniqueMap:
     def apply(self, texts: pl.Series) -> pl.DataFrame:
         """The function's columns for every text, in order; nulls stay null."""
         wanted = texts.alias("text").to_frame()
-        new = wanted.unique().drop_nulls().join(self._known, on="text", how="anti")
-        if new.height:
-            self._known = pl.concat([self._known, self._row(new["text"])])
         found = wanted.join(self._known, on="text", how="left", maintain_order="left")
-        return found.drop("text")
+        new = found.filter(pl.col("known").is_null())["text"].drop_nulls().unique()
+        if new.len():
+            self._known = pl.concat([self._known, self._row(new)])
+            found = wanted.join(self._known, on="text", how="left", maintain_order="left")
+        return found.drop("text", "known")
 
     def _row(self, texts: pl.Series) -> pl.DataFrame:
-        return self._function(texts).insert_column(0, texts)
+        return self._function(texts).with_columns(text=texts, known=pl.lit(value=True))
 
 
 class Pseudonymiser:

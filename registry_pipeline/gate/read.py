@@ -12,8 +12,9 @@ pattern does, that is when no field starts with a space, a tab or a plus.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -22,7 +23,7 @@ import polars as pl
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.header import tidy
 from registry_pipeline.gate.manifest import Manifest
-from registry_pipeline.gate.structure import BLOCK_BYTES, CsvShape, prove_csv, read_blocks
+from registry_pipeline.gate.structure import BLOCK_BYTES, CsvFile
 from registry_pipeline.gate.xlsx import read_xlsx
 
 BATCH_ROWS: Final = 150_000
@@ -43,23 +44,25 @@ class Block(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Protocol):
     """An opened file.
 
     Attributes:
         header: column names, trimmed and NFC; not yet known to differ from each other.
-        n_rows: rows of data in the file.
         decimal: the file's decimal sign where its kind or the manifest settles it.
         dtypes: the types of a Parquet file; None where cells are text.
-        blocks: walks the rows from the start, each time it is called.
     """
 
     header: tuple[str, ...]
-    n_rows: int
     decimal: str | None
     dtypes: dict[str, pl.DataType] | None
-    blocks: Callable[[], Iterator[Block]]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of data in the file."""
+
+    def blocks(self) -> Iterator[Block]:
+        """The rows from the start, each time it is called; the first walk may refuse the file."""
 
 
 def open_source(
@@ -69,16 +72,16 @@ def open_source(
 
     Raises:
         RefusedFileError: not a regular file, an unknown ending, or a file that its reader cannot
-            read whole.
+            open.
     """
     _regular(path, file)
     ending = Path(file).suffix.lower()
     if ending == ".csv":
-        return _csv(path, file, manifest, block_bytes)
+        return _CsvSource(CsvFile(path, file, manifest.format, block_bytes), file, manifest)
     if ending == ".xlsx":
-        return _xlsx(path, file)
+        return _XlsxSource(path, file)
     if ending == ".parquet":
-        return _parquet(path, file)
+        return _ParquetSource(path, file)
     raise RefusedFileError(file, "unknown_format", "only .csv, .xlsx and .parquet are read")
 
 
@@ -91,11 +94,29 @@ def _regular(path: Path, file: str) -> None:
         raise RefusedFileError(file, "unreadable_file", "not a regular file")
 
 
+class _CsvSource:
+    def __init__(self, csv: CsvFile, file: str, manifest: Manifest) -> None:
+        self._csv = csv
+        self._file = file
+        self.header = tuple(tidy(name) for name in csv.header)
+        self.decimal: str | None = "." if csv.delimiter == "," else manifest.format.decimal
+        self.dtypes: dict[str, pl.DataType] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return self._csv.n_rows
+
+    def blocks(self) -> Iterator[Block]:
+        for data in self._csv.blocks():
+            yield _CsvBlock(data, self.header, self._csv.delimiter, self._file)
+
+
 @dataclass(frozen=True)
 class _CsvBlock:
     data: bytes
+    header: tuple[str, ...]
+    delimiter: str
     file: str
-    shape: CsvShape
 
     def text(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         try:
@@ -116,16 +137,16 @@ class _CsvBlock:
     def _read(self, integers: Collection[str], columns: Sequence[str] | None) -> pl.DataFrame:
         rows = pl.scan_csv(
             self.data,
-            schema={n: pl.Int32() if n in integers else pl.String() for n in self.shape.header},
+            schema={n: pl.Int32() if n in integers else pl.String() for n in self.header},
             has_header=False,
-            separator=self.shape.delimiter,
+            separator=self.delimiter,
         )
         frame = (rows if columns is None else rows.select(columns)).collect()
         return _blank_to_null(frame) if b'""' in self.data else frame
 
     def _starts_loosely(self) -> bool:
         """Whether a field may start with what Polars skips before a number and no pattern does."""
-        befores = (self.shape.delimiter.encode(), b"\n", b'"')
+        befores = (self.delimiter.encode(), b"\n", b'"')
         return any(
             self.data.startswith(sign) or any(before + sign in self.data for before in befores)
             for sign in _LOOSE_STARTS
@@ -147,51 +168,54 @@ class _FrameBlock:
         return _blank_to_null(self.frame) if self.is_typed else None
 
 
-def _csv(path: Path, file: str, manifest: Manifest, block_bytes: int) -> Source:
-    shape = prove_csv(path, file, manifest.format, block_bytes)
-    shape = replace(shape, header=tuple(tidy(name) for name in shape.header))
+class _XlsxSource:
+    def __init__(self, path: Path, file: str) -> None:
+        header, self._frames = read_xlsx(path, Path(file).stem, file)
+        self.header = tuple(tidy(name) for name in header)
+        self.decimal: str | None = "."
+        self.dtypes: dict[str, pl.DataType] | None = None
 
-    def blocks() -> Iterator[Block]:
-        for data in read_blocks(path, shape):
-            yield _CsvBlock(data, file, shape)
+    @property
+    def n_rows(self) -> int:
+        return sum(frame.height for frame in self._frames)
 
-    decimal = "." if shape.delimiter == "," else manifest.format.decimal
-    return Source(shape.header, shape.n_rows, decimal, None, blocks)
-
-
-def _xlsx(path: Path, file: str) -> Source:
-    header, frames = read_xlsx(path, Path(file).stem, file)
-    header = tuple(tidy(name) for name in header)
-    n_rows = sum(frame.height for frame in frames)
-
-    def blocks() -> Iterator[Block]:
-        for frame in frames:
-            yield _FrameBlock(frame.rename(dict(zip(frame.columns, header, strict=True))), False)
-
-    return Source(header, n_rows, ".", None, blocks)
+    def blocks(self) -> Iterator[Block]:
+        for frame in self._frames:
+            names = dict(zip(frame.columns, self.header, strict=True))
+            yield _FrameBlock(frame.rename(names), is_typed=False)
 
 
-def _parquet(path: Path, file: str) -> Source:
-    try:
-        rows = pl.scan_parquet(path, glob=False)
-        dtypes = dict(rows.collect_schema())
-        n_rows = rows.select(pl.len()).collect().item()
-    except _PARQUET_ERRORS:
-        raise RefusedFileError(file, "unreadable_file", "not a whole Parquet file") from None
-    names = {name: tidy(name) for name in dtypes}
+class _ParquetSource:
+    def __init__(self, path: Path, file: str) -> None:
+        self._file = file
+        with self._whole():
+            self._rows = pl.scan_parquet(path, glob=False)
+            stored = self._rows.collect_schema()
+            self._n_rows: int = self._rows.select(pl.len()).collect().item()
+        self._names = {name: tidy(name) for name in stored}
+        self.header = tuple(self._names.values())
+        self.decimal: str | None = "."
+        self.dtypes: dict[str, pl.DataType] | None = {
+            tidy(name): dtype for name, dtype in stored.items()
+        }
 
-    def blocks() -> Iterator[Block]:
-        for start in range(0, n_rows, BATCH_ROWS):
-            try:
-                frame = rows.slice(start, BATCH_ROWS).collect()
-            except _PARQUET_ERRORS:
-                raise RefusedFileError(
-                    file, "unreadable_file", "not a whole Parquet file"
-                ) from None
-            yield _FrameBlock(frame.rename(names), True)
+    @property
+    def n_rows(self) -> int:
+        return self._n_rows
 
-    header = tuple(names.values())
-    return Source(header, n_rows, ".", {names[n]: dtypes[n] for n in names}, blocks)
+    def blocks(self) -> Iterator[Block]:
+        for start in range(0, self._n_rows, BATCH_ROWS):
+            with self._whole():
+                frame = self._rows.slice(start, BATCH_ROWS).collect()
+            yield _FrameBlock(frame.rename(self._names), is_typed=True)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        try:
+            yield
+        except _PARQUET_ERRORS:
+            what = "not a whole Parquet file"
+            raise RefusedFileError(self._file, "unreadable_file", what) from None
 
 
 def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:

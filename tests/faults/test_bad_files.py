@@ -20,7 +20,7 @@ from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.gate import Batch, read_form
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.pseudonym import Pseudonymiser
-from registry_pipeline.gate.structure import prove_csv
+from registry_pipeline.gate.structure import CsvFile
 from schemas.protocol import FormMap, Protocol, load_shipped
 
 HEADER = "patient_id,sex,birth_year,consent,consent_date"
@@ -85,7 +85,7 @@ REFUSED_CSV: dict[str, tuple[bytes | str, str]] = {
     "empty": ("", "patients.csv: the file is empty (empty_file)"),
     "only a byte order mark": (
         b"\xef\xbb\xbf",
-        "patients.csv: the file has no header (empty_file)",
+        "patients.csv: the file is empty (empty_file)",
     ),
     "header only": (csv(), "patients.csv: a header, and no row under it (no_rows)"),
     "missing required column": (
@@ -124,7 +124,7 @@ REFUSED_CSV: dict[str, tuple[bytes | str, str]] = {
     ),
     "seven short rows": (
         csv(*["P2,male"] * 7),
-        "patients.csv, rows 1, 2, 3, 4, 5 and 2 more: 2 fields where the header has 5 (ragged_row)",
+        "patients.csv, rows 1, 2, 3, 4, 5 and more: 2 fields where the header has 5 (ragged_row)",
     ),
     "one long row and one short": (
         csv("P1,male,1980,consented,2014-05-01,x", "P2,male,1980,consented"),
@@ -225,9 +225,7 @@ def test_declared_format_that_the_file_does_not_have(intake: Intake) -> None:
     assert intake.refusal("patients.csv", latin, format={"encoding": "utf-8"}).rule_id == "encoding"
     undefined = csv(GOOD).encode().replace(b"P1", b"B\x81")
     refusal = intake.refusal("patients.csv", undefined, format={"encoding": "windows-1252"})
-    assert str(refusal) == (
-        "patients.csv, row 1: a byte that Windows-1252 does not know (encoding)"
-    )
+    assert str(refusal) == ("patients.csv, row 1: a byte that is not Windows-1252 (encoding)")
 
 
 def test_decimal_signs(intake: Intake) -> None:
@@ -505,7 +503,7 @@ def test_the_proof_of_a_csv_reads_no_more_than_a_block_at_a_time(tmp_path: Path)
     path = tmp_path / "endless"
     path.write_bytes(b"a,b\n" + b"x" * 5000)
     with pytest.raises(RefusedFileError) as refused:
-        prove_csv(path, "endless.csv", manifest().format, block_bytes=1000)
+        list(CsvFile(path, "endless.csv", manifest().format, block_bytes=1000).blocks())
     assert str(refused.value) == (
         "endless.csv, row 1: the row does not end: a quote is not closed, "
         "or line ends are missing (quotes)"
