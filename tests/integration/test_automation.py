@@ -1,0 +1,111 @@
+"""When things run: the sensor, the quarterly look, and rebuilding behind the blocking checks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.automation import new_deliveries, owed_job
+from assets.catalogue import asset_key
+from assets.intake import DELIVERY
+from assets.run import RegistryRun
+from registry_pipeline.definitions import build_defs
+from registry_pipeline.home import Home
+from registry_pipeline.owed import owed
+from registry_pipeline.warehouse.database import connect
+
+FIRST = "lar_x/2014-Q2"
+
+
+@pytest.fixture
+def landing(tmp_path: Path, sample: Path) -> Path:
+    """A landing folder with the sample's first delivery."""
+    folder = tmp_path / "landing"
+    shutil.copytree(sample / FIRST, folder / FIRST)
+    return folder
+
+
+@pytest.fixture
+def registry(tmp_path: Path, landing: Path) -> RegistryRun:
+    return RegistryRun(home=str(tmp_path / "home"), landing=str(landing))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def look(instance: dg.DagsterInstance, registry: RegistryRun) -> dg.SensorResult:
+    with dg.build_sensor_context(instance, resources={"registry": registry}) as context:
+        result = new_deliveries(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def test_the_sensor_asks_for_each_delivery_once(
+    instance: dg.DagsterInstance, registry: RegistryRun, landing: Path, sample: Path
+) -> None:
+    first = look(instance, registry)
+    assert [request.partition_key for request in first.run_requests or []] == [FIRST]
+    assert [
+        list(request.partition_keys) for request in first.dynamic_partitions_requests or []
+    ] == [[FIRST]]
+    again = look(instance, registry)
+    assert first.run_requests[0].run_key == again.run_requests[0].run_key  # type: ignore[index]
+    shutil.copytree(sample / "lar_x" / "2014-Q3", landing / "lar_x" / "2014-Q3")
+    third = look(instance, registry)
+    assert len(third.run_requests or []) == 2
+
+
+def test_a_new_delivery_rebuilds_what_stands_on_it(
+    instance: dg.DagsterInstance, tmp_path: Path, landing: Path
+) -> None:
+    defs = build_defs(tmp_path / "home", landing)
+    before = dg.evaluate_automation_conditions(defs, instance)
+    assert before.total_requested == 0
+    instance.add_dynamic_partitions(str(DELIVERY.name), [FIRST])
+    job = defs.resolve_job_def("intake")
+    assert job.execute_in_process(instance=instance, partition_key=FIRST).success
+    after = dg.evaluate_automation_conditions(defs, instance, cursor=before.cursor)
+    assert after.get_num_requested(asset_key("core.patient")) == 1
+    assert after.get_num_requested(asset_key("derived.retention_curve")) == 1
+
+
+def test_a_red_ledger_holds_the_rebuilding_back(
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    landing: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "registry_pipeline.warehouse.ledger.discrepancies", lambda _: ["one row is lost"]
+    )
+    defs = build_defs(tmp_path / "home", landing)
+    before = dg.evaluate_automation_conditions(defs, instance)
+    instance.add_dynamic_partitions(str(DELIVERY.name), [FIRST])
+    job = defs.resolve_job_def("intake")
+    result = job.execute_in_process(instance=instance, partition_key=FIRST, raise_on_error=False)
+    assert not result.success
+    after = dg.evaluate_automation_conditions(defs, instance, cursor=before.cursor)
+    assert after.total_requested == 0
+
+
+def test_the_quarterly_look_names_what_is_owed(
+    built: Home, tmp_path: Path, registry: RegistryRun
+) -> None:
+    shutil.copytree(built.path, registry.home)
+    with connect(registry.place) as connection:
+        connection.execute(
+            "DELETE FROM meta.delivery WHERE delivery = '2016-Q3' AND form = 'toxicology'"
+        )
+        sentences = owed(connection)
+    assert "lar_x, helse-bergen: 2016-Q3 has no accepted toxicology, earlier quarters had" in (
+        sentences
+    )
+    assert any("lacks the interview row" in sentence for sentence in sentences)
+    assert owed_job.execute_in_process(resources={"registry": registry}).success
