@@ -1,0 +1,118 @@
+"""The page of a table: what the asset catalogue shows beside it, for people who read no SQL.
+
+Belongs here: which tables have a page, and how sections of cohorts become one Markdown text.
+Does not belong here: what a section says (see the modules by subject).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+
+from registry_pipeline.charts import text
+from registry_pipeline.charts.cohort import Cohort, cohort_column, is_stored
+from registry_pipeline.charts.coping import coping_association
+from registry_pipeline.charts.exits import cumulative_incidence
+from registry_pipeline.charts.participation import enrolment, response_by_wave
+from registry_pipeline.charts.pathways import outcome_by_pathway
+from registry_pipeline.charts.quality import indicator
+from registry_pipeline.charts.retention import retention_at, retention_curve
+from registry_pipeline.charts.substances import substance_trend
+from registry_pipeline.charts.svg import image, svg
+from registry_pipeline.charts.text import Section
+from registry_pipeline.charts.trajectories import substance_transition, trajectory_profile
+from registry_pipeline.charts.units import control_chart, funnel
+from schemas.catalog import TABLES
+from schemas.fields import Table
+from schemas.protocol import parse_protocol
+
+PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
+    "derived.enrolment": enrolment,
+    "derived.response_by_wave": response_by_wave,
+    "derived.retention_curve": retention_curve,
+    "derived.retention_at": retention_at,
+    "derived.cumulative_incidence": cumulative_incidence,
+    "derived.substance_trend": substance_trend,
+    "derived.substance_transition": substance_transition,
+    "derived.trajectory_profile": trajectory_profile,
+    "derived.outcome_by_pathway": outcome_by_pathway,
+    "derived.coping_association": coping_association,
+    "derived.control_chart": control_chart,
+    "derived.funnel": funnel,
+    "quality.indicator": indicator,
+}
+"""The tables that have a page, and what makes a cohort's section of it."""
+
+MAX_COHORTS: Final = 6
+NOTHING_DRAWN: Final = (
+    "No chart: none of its numbers may be shown. / Ingen figur: ingen av tallene kan vises."
+)
+LOW_COVERAGE: Final = "**Pilot cohort, low coverage** / pilotkohort, lav dekning"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the catalogue, small-number-safe."""
+
+    markdown: str
+
+
+def page(connection: duckdb.DuckDBPyConnection, table: str) -> Page | None:
+    """The page of a stored table, a section per cohort that has rows in it.
+
+    Args:
+        connection: the store; derived and quality tables and meta.protocol are read.
+        table: `schema.table`.
+
+    Returns:
+        Markdown with charts as data URIs, the same for the same rows; null where the table has
+        no page.
+    """
+    section = PAGES.get(table)
+    if section is None:
+        return None
+    model = TABLES[table]
+    parts = [f"## {model.title} / {model.title_nb}"]
+    cohorts = _cohorts(connection, model)
+    if not cohorts:
+        parts.append(
+            "There is nothing to show: the table has no rows. No accepted delivery holds what "
+            "it is made from. / Tabellen er tom: ingen mottatt leveranse har det den lages av."
+        )
+    parts += [_section(cohort, section(cohort), model) for cohort in cohorts[:MAX_COHORTS]]
+    if more := [cohort.protocol.title_en for cohort in cohorts[MAX_COHORTS:]]:
+        parts.append(f"Not shown, to keep the page readable: {'; '.join(more)}.")
+    return Page("\n\n".join(parts) + "\n")
+
+
+def _cohorts(connection: duckdb.DuckDBPyConnection, table: Table) -> list[Cohort]:
+    """The cohorts with rows in a table, by id."""
+    if not is_stored(connection, table):
+        return []
+    rows = connection.execute(
+        "SELECT protocol, content FROM meta.protocol WHERE protocol IN "
+        f"(SELECT {cohort_column(table)} FROM {table.full_name}) ORDER BY protocol"
+    ).fetchall()
+    return [Cohort(connection, parse_protocol(content, name)) for name, content in rows]
+
+
+def _section(cohort: Cohort, section: Section, table: Table) -> str:
+    """One cohort's section: mark, words, chart, table, notes and origin."""
+    protocol = cohort.protocol
+    parts = [f"### {protocol.title_en}"]
+    coverage = cohort.coverage
+    if coverage is not None and coverage < cohort.rule.low_coverage:
+        parts.append(f"{LOW_COVERAGE}: {text.percent(coverage)} of the eligible take part.")
+    parts += [section.words, f"*{section.norwegian}*"]
+    if section.chart and section.shown.height:
+        title = f"{table.title}: {protocol.title_en}"
+        drawn = svg(section.chart(section.shown), section.shown, title, table.title_nb)
+        parts.append(image(drawn, f"{title}; the numbers are in the table below"))
+    elif section.chart:
+        parts.append(NOTHING_DRAWN)
+    parts.append(section.table)
+    parts.append("\n".join(f"- {note}" for note in (*section.notes, text.legend(cohort.rule))))
+    return "\n\n".join(parts)

@@ -1,0 +1,172 @@
+"""The page on quality indicators: each one's latest value against its targets.
+
+Belongs here: quality.indicator drawn and put in words, for all units together.
+Does not belong here: units side by side (see `units`), the programmes' own tables.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from registry_pipeline.charts import text
+from registry_pipeline.charts.cohort import Cohort, is_stored
+from registry_pipeline.charts.svg import INK, chart, colours, percent_axis
+from registry_pipeline.charts.text import Section
+from registry_pipeline.disclosure.small_numbers import percentage_hidden, share_hidden, without
+from schemas.catalog import TABLES
+from schemas.result_codes import HIDDEN_REASON, INDICATOR_LEVEL
+
+if TYPE_CHECKING:
+    import altair as alt
+
+BANDS: Final = {"L low": "#F6C6A5", "M moderate": "#FBEBB5", "H high": "#BBD9EE"}
+VALUE: Final = ["value", "ci_low", "ci_high"]
+PERIODS: Final = 4
+
+
+def indicator(cohort: Cohort) -> Section:
+    """Indicators with their target bands, all units together."""
+    rows = _safe(cohort)
+    latest = rows.group_by("indicator_id", maintain_order=True).head(1)
+    return Section(
+        words=(
+            "Each indicator in its latest period, all units together: the share fulfilled, with "
+            "its 95 % interval, on the bands of its targets (H high, M moderate, L low). Unknown "
+            "and missing answers stay in the denominator as not fulfilled; how many they are "
+            f"stands in the table, with the last {PERIODS} periods."
+        ),
+        norwegian="Hver indikator i siste periode mot sine mål: H høy, M moderat, L lav.",
+        table=_table(rows, cohort),
+        chart=_chart,
+        shown=_drawn(latest),
+        notes=(
+            "Hidden results: too few people, or low coverage, as on the national platform, which "
+            "shows no unit whose coverage is below its limit.",
+        ),
+    )
+
+
+def _safe(cohort: Cohort) -> pl.DataFrame:
+    """The rows with their definitions and `hidden`, newest first; hidden numbers are null."""
+    rule = cohort.rule
+    rows = cohort.rows("quality.indicator", unit_id=["all"]).join(
+        _definitions(cohort), on="indicator_id", how="left"
+    )
+    is_share = pl.col("indicator_type").fill_null("fraction") == "fraction"
+    numerator, denominator = pl.col("numerator"), pl.col("denominator")
+    few = percentage_hidden(denominator, rule) | (
+        is_share & share_hidden(numerator, denominator, rule)
+    )
+    marked = rows.with_columns(
+        is_share=is_share,
+        hidden=few | pl.col("hidden_reason").is_not_null(),
+        label=pl.coalesce(pl.concat_str("title", "title_nb", separator="|"), "indicator_id"),
+    )
+    return without(marked, pl.col("hidden"), [*VALUE, "numerator", "level"]).sort(
+        "indicator_id", "period_end", "period_start", descending=[False, True, False]
+    )
+
+
+def _definitions(cohort: Cohort) -> pl.DataFrame:
+    """What each indicator is called, what it is and which way is better."""
+    names = ["indicator_id", "title", "title_nb", "indicator_type", "direction"]
+    model = TABLES["quality.indicator_definition"]
+    if not is_stored(cohort.connection, model):
+        return pl.DataFrame(schema={name: model.dtypes[name] for name in names})
+    return pl.DataFrame(cohort.connection.sql(f"SELECT {', '.join(names)} FROM {model.full_name}"))
+
+
+def _drawn(latest: pl.DataFrame) -> pl.DataFrame:
+    """The values to draw and the bands behind them, as rows of one frame."""
+    values = latest.filter(pl.col("is_share") & pl.col("value").is_not_null())
+    green, yellow = pl.col("target_green"), pl.coalesce("target_yellow", "target_green")
+    lower_is_better = pl.col("direction") == "lower"
+    ends = [pl.lit(0.0), yellow, green, pl.lit(1.0)]
+    mirrored = [pl.lit(1.0), yellow, green, pl.lit(0.0)]
+    bands = [
+        values.filter(green.is_not_null()).select(
+            "label",
+            band=pl.lit(name),
+            start=pl.when(lower_is_better).then(mirrored[place]).otherwise(ends[place]),
+            end=pl.when(lower_is_better).then(mirrored[place + 1]).otherwise(ends[place + 1]),
+        )
+        for place, name in enumerate(BANDS)
+    ]
+    percent = (100 * pl.col("value")).round().cast(pl.Int64)
+    written = pl.concat_str(pl.format("{} %", percent), "level", separator="  ", ignore_nulls=True)
+    return pl.concat([*bands, values.select("label", *VALUE, written=written)], how="diagonal")
+
+
+def _chart(shown: pl.DataFrame) -> alt.LayerChart:
+    """A row per indicator: bands, value, interval."""
+    import altair as alt  # noqa: PLC0415 - slow to import
+
+    labels = shown["label"].unique(maintain_order=True).to_list()
+    axis = alt.Axis(labelExpr="split(datum.label, '|')", ticks=False, domain=False, labelLimit=330)
+    base = chart().encode(y=alt.Y("label:N", sort=labels, title=None, axis=axis))
+    bands = base.transform_filter("isValid(datum.band)").mark_bar(height=30)
+    values = base.transform_filter("isValid(datum.value)")
+    x = percent_axis("Share fulfilled")
+    return alt.layer(
+        bands.encode(x=alt.X("start:Q", **x), x2="end:Q", color=colours("band", BANDS)),
+        values.mark_rule(color=INK, strokeWidth=1.6).encode(
+            x=alt.X("ci_low:Q", **x), x2="ci_high:Q"
+        ),
+        values.mark_circle(color=INK, size=70, opacity=1).encode(x=alt.X("value:Q", **x)),
+        values.mark_text(dy=-12, fontSize=11, fontWeight="bold").encode(
+            x=alt.X("value:Q", **x), text="written:N"
+        ),
+    ).properties(width=480, height=alt.Step(46))
+
+
+def _table(rows: pl.DataFrame, cohort: Cohort) -> str:
+    """A row per indicator and period, newest first."""
+    recent = rows.group_by("indicator_id", maintain_order=True).head(PERIODS)
+    headers = [
+        "Indicator",
+        "Period",
+        "Value (95 %)",
+        "Fulfilled",
+        "Of",
+        "Missing",
+        "Target",
+        "Level",
+    ]
+    return text.table(
+        headers,
+        (
+            [
+                row["label"].split("|")[0],
+                f"{row['period_start']} to {row['period_end']}",
+                *_cells(row, cohort),
+            ]
+            for row in recent.iter_rows(named=True)
+        ),
+    )
+
+
+def _cells(row: dict[str, Any], cohort: Cohort) -> list[str]:
+    """Value, numerator, denominator, missing, target and level of one row."""
+    rule = cohort.rule
+    absent = text.HIDDEN if row["hidden"] else text.NOT_COMPUTABLE
+    if row["hidden_reason"]:
+        absent = f"{text.HIDDEN}: {HIDDEN_REASON.label(row['hidden_reason'])}"
+    value, low, high = (row[name] for name in VALUE)
+    written = (
+        text.share(value, low, high, absent) if row["is_share"] else text.number(value, absent)
+    )
+    target = row["target_green"]
+    return [
+        written,
+        text.count(row["numerator"], rule) if row["is_share"] else "",
+        text.count(row["denominator"], rule),
+        text.count(row["n_missing"], rule),
+        text.MISSING
+        if target is None
+        else text.percent(target)
+        if row["is_share"]
+        else f"{target:g}",
+        INDICATOR_LEVEL.label(row["level"]) if row["level"] else text.MISSING,
+    ]

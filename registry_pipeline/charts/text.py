@@ -1,0 +1,107 @@
+"""The words of a page: cells, tables and notes in Markdown.
+
+Belongs here: how a number, an interval and each kind of absence is written.
+Does not belong here: what is hidden (see `disclosure`) and which numbers a page shows.
+
+Four absences are told apart: `<5` a small count, `skjult` hidden to protect a count, `–` missing,
+`n/a` not computable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from schemas.codes import CodeList
+from schemas.protocol import Disclosure
+
+if TYPE_CHECKING:
+    import altair as alt
+
+TOGETHER: Final = "too few to show apart"
+HIDDEN: Final = "skjult"
+MISSING: Final = "–"
+NOT_COMPUTABLE: Final = "n/a"
+ASSOCIATION: Final = (
+    "**Association, not effect** / sammenheng, ikke effekt: patients and clinicians choose the "
+    "pathway, so a difference between pathways does not say that one works better."
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a page says of one cohort.
+
+    Attributes:
+        words: one paragraph, English: what is shown, its denominator and what is missing.
+        norwegian: the same in one Norwegian sentence.
+        table: the numbers, as a Markdown table.
+        chart: the chart; null for a page of numbers only.
+        shown: the rows the chart draws, hidden numbers taken out; without rows none is drawn.
+        notes: what was left out, and why.
+    """
+
+    words: str
+    norwegian: str
+    table: str
+    chart: Callable[[pl.DataFrame], alt.TopLevelMixin] | None = None
+    shown: pl.DataFrame = field(default_factory=pl.DataFrame)
+    notes: Sequence[str] = ()
+
+
+def english(codes: CodeList) -> dict[str, str]:
+    """Code to English label."""
+    return {code: label for code, (_, label) in codes.labels.items()}
+
+
+def count(value: int | None, rule: Disclosure) -> str:
+    """A count; small ones and those taken out of the frame are hidden."""
+    if value is None:
+        return HIDDEN
+    if 0 < value < rule.min_count:
+        return f"<{rule.min_count}"
+    return f"{value:,}".replace(",", " ")
+
+
+def percent(value: float | None, absent: str = HIDDEN) -> str:
+    """A share as a whole percentage."""
+    return absent if value is None else f"{100 * value:.0f} %"
+
+
+def number(value: float | None, absent: str = HIDDEN) -> str:
+    """A number to one decimal."""
+    return absent if value is None else f"{value:.1f}"
+
+
+def share(value: float | None, low: float | None, high: float | None, absent: str = HIDDEN) -> str:
+    """A share and its interval in one cell; without an interval, the share alone."""
+    if value is None or low is None or high is None:
+        return percent(value, absent)
+    return f"{percent(value)} ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, the first column to the left and the others to the right."""
+    rule = ["---", *("--:" for _ in headers[1:])]
+    lines = [headers, rule, *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def parts_note(rule: Disclosure) -> str:
+    """The note on parts of a whole that are hidden or drawn together."""
+    return (
+        f"Parts of a whole with 1 to {rule.min_count - 1} people are hidden with the next "
+        f"smallest, so that the total does not give them back; drawn, they are “{TOGETHER}”."
+    )
+
+
+def legend(rule: Disclosure) -> str:
+    """The note that explains the absences."""
+    return (
+        f"`<{rule.min_count}` and `{HIDDEN}`: hidden, too few people, or it would give such a "
+        f"number away; `{MISSING}`: missing; `{NOT_COMPUTABLE}`: not computable. No percentage is "
+        f"given of fewer than {rule.min_percentage_denominator}."
+    )

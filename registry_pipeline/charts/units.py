@@ -1,0 +1,273 @@
+"""The pages on units over time and side by side: control charts and funnels.
+
+Belongs here: derived.control_chart and derived.funnel drawn and put in words.
+Does not belong here: indicators and their targets (see `quality`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from registry_pipeline.charts import text
+from registry_pipeline.charts.cohort import Cohort
+from registry_pipeline.charts.svg import BLUE, GREY, INK, RED, chart, panels, percent_axis
+from registry_pipeline.charts.text import Section
+from registry_pipeline.disclosure.small_numbers import (
+    HIDDEN,
+    percentage_hidden,
+    share_hidden,
+    with_company,
+    without,
+)
+from schemas.result_codes import FUNNEL_SIGNAL, POINT_SIGNAL
+
+if TYPE_CHECKING:
+    import altair as alt
+
+MEASURES: Final = {
+    "dropout": "Drop-out in the quarter|Drop-out i kvartalet",
+    "missed_interview": "Interviews not held|Intervjuer som ikke ble holdt",
+    "coping": "Mean coping, 0 to 10|Gjennomsnittlig mestring, 0 til 10",
+    "retained": "Retained in treatment|Fortsatt i behandling",
+}
+SERIES: Final = ["measure", "unit_id", "chart"]
+MAX_UNITS: Final = 6
+LIMITS: Final = ["lower_998", "lower_95", "upper_95", "upper_998"]
+
+
+def control_chart(cohort: Cohort) -> Section:
+    """Measures by quarter with their control limits, a panel per measure and unit."""
+    rows = _safe_points(cohort)
+    return Section(
+        words=(
+            "Measures by quarter. The middle line is the mean of all quarters, the grey lines are "
+            "the control limits that chance alone would keep to (three sigma). A red diamond "
+            "lies outside them: a signal to look into, not a verdict. The share is of the people "
+            "or interviews looked at in the quarter; unknown ones are counted as missing."
+        ),
+        norwegian="Mål per kvartal med kontrollgrenser. Rød rute: et signal det er verdt å se på.",
+        table=_points_table(cohort, rows),
+        chart=_points_chart,
+        shown=_points_drawn(cohort, rows),
+        notes=(
+            "A quarter with few events, few without, or few people is left out, and so is the "
+            "next smallest where the mean line would give it back.",
+            *_run_notes(cohort, rows),
+        ),
+    )
+
+
+def _safe_points(cohort: Cohort) -> pl.DataFrame:
+    """The points with `hidden`; hidden numbers are null. At most `MAX_UNITS` units beside `all`.
+
+    All units together are hidden in a quarter where a unit is: they would give it back.
+    """
+    rule, of_all = cohort.rule, pl.col("unit_id") == "all"
+    rows = cohort.rows("derived.control_chart")
+    units = [unit for unit in rows["unit_id"].unique().sort() if unit != "all"][:MAX_UNITS]
+    numerator, denominator = pl.col("numerator"), pl.col("denominator")
+    few = pl.col("value").is_not_null() & (
+        percentage_hidden(denominator, rule) | share_hidden(numerator, denominator, rule)
+    )
+    weighed = rows.filter(pl.col("unit_id").is_in([*units, "all"])).with_columns(
+        weight=pl.coalesce(numerator, denominator)
+    )
+    own = with_company(weighed, SERIES, "weight", few, rule)
+    a_unit_is = (pl.col(HIDDEN) & ~of_all).any().over("measure", "chart", "period")
+    marked = with_company(own, SERIES, "weight", pl.col(HIDDEN) | (of_all & a_unit_is), rule)
+    safe = without(marked, pl.col(HIDDEN), ["numerator", "value", "signal"])
+    silent = pl.col("value").is_null().all().over(SERIES) | percentage_hidden(denominator, rule)
+    return without(safe, silent, ["centre", "lower", "upper"]).sort(~of_all, maintain_order=True)
+
+
+def _panel(cohort: Cohort) -> pl.Expr:
+    """The heading of a panel: measure and unit."""
+    measure = pl.col("measure").replace(MEASURES)
+    unit = pl.col("unit_id").replace(cohort.units)
+    return (
+        pl.when(pl.col("unit_id") == "all")
+        .then(measure)
+        .otherwise(pl.concat_str(measure, unit, separator=": "))
+    )
+
+
+def _points_drawn(cohort: Cohort, rows: pl.DataFrame) -> pl.DataFrame:
+    """The series that have a point to draw, their gaps kept as nulls."""
+    seen = rows.filter(pl.col("value").is_not_null().any().over(SERIES))
+    return seen.select(
+        "period", "value", "centre", "lower", "upper", "signal",
+        is_share=pl.col("chart") == "p",
+        panel=_panel(cohort),
+    )  # fmt: skip
+
+
+def _points_chart(shown: pl.DataFrame) -> alt.VConcatChart:
+    """Shares above, other measures below, a panel per measure and unit."""
+    import altair as alt  # noqa: PLC0415 - slow to import
+
+    blocks = [
+        _points_block(part, is_share=is_share)
+        for is_share in (True, False)
+        if (part := shown.filter(is_share=is_share)).height
+    ]
+    return alt.vconcat(*blocks, spacing=28)
+
+
+def _points_block(part: pl.DataFrame, *, is_share: bool) -> alt.FacetChart:
+    """Panels of one kind of measure: points, middle line and limits."""
+    import altair as alt  # noqa: PLC0415 - slow to import
+
+    axis = alt.Axis(format=".0%" if is_share else ".1f", tickCount=5)
+    scale = alt.Scale(zero=is_share, nice=True)
+    y = {"title": "Share" if is_share else "Mean", "axis": axis, "scale": scale}
+    base = chart().encode(
+        x=alt.X("period:O", title=None, axis=alt.Axis(labelAngle=-45, grid=False))
+    )
+    limits = base.mark_line(interpolate="step", color=GREY, strokeWidth=1.2)
+    value = base.encode(y=alt.Y("value:Q", **y))
+    signals = value.transform_filter("isValid(datum.signal)")
+    return (
+        alt.layer(
+            limits.encode(y=alt.Y("upper:Q", **y)),
+            limits.encode(y=alt.Y("lower:Q", **y)),
+            base.mark_line(color=INK, strokeWidth=1).encode(y=alt.Y("centre:Q", **y)),
+            value.mark_line(color=BLUE, strokeWidth=1.6),
+            value.mark_circle(color=BLUE, size=42, opacity=1),
+            signals.mark_point(shape="diamond", filled=True, color=RED, size=110, opacity=1),
+        )
+        .transform_filter("datum.is_share" if is_share else "!datum.is_share")
+        .properties(width=360, height=150)
+        .facet(panels("panel", part["panel"].unique(maintain_order=True).to_list()), columns=2)
+        .resolve_scale(y="independent")
+    )
+
+
+def _run_notes(cohort: Cohort, rows: pl.DataFrame) -> list[str]:
+    """The series with an unusual run, in a sentence; none where there is none."""
+    runs = rows.filter(pl.col("runs_signal") & pl.col("centre").is_not_null())
+    names = runs.select(_panel(cohort))["measure"].unique(maintain_order=True).to_list()
+    words = ", ".join(name.split("|")[0] for name in names)
+    return [f"An unusually long run or few crossings of the middle line: {words}."] if names else []
+
+
+def _points_table(cohort: Cohort, rows: pl.DataFrame) -> str:
+    """A row per measure, unit and quarter."""
+    headers = ["Measure", "Unit", "Quarter", "Value", "Events", "Of", "Missing"]
+    return text.table(
+        [*headers, "Middle (limits)", "Signal"],
+        (
+            [
+                MEASURES.get(row["measure"], row["measure"]).split("|")[0],
+                cohort.units.get(row["unit_id"], row["unit_id"]),
+                row["period"],
+                *_point_cells(row, cohort),
+                POINT_SIGNAL.label(row["signal"]) if row["signal"] else "",
+            ]
+            for row in rows.iter_rows(named=True)
+        ),
+    )
+
+
+def _point_cells(row: dict[str, Any], cohort: Cohort) -> list[str]:
+    """Value, events, people or interviews looked at, missing, and middle with limits."""
+    is_share = row["chart"] == "p"
+    absent = text.HIDDEN if row[HIDDEN] else text.MISSING
+
+    def written(value: float | None) -> str:
+        return text.percent(value, absent) if is_share else text.number(value, absent)
+
+    events = text.count(row["numerator"], cohort.rule) if is_share else ""
+    middle = written(row["centre"])
+    if row["lower"] is not None:
+        middle += f" ({written(row['lower'])} to {written(row['upper'])})"
+    return [
+        written(row["value"]),
+        events,
+        text.count(row["denominator"], cohort.rule),
+        text.count(row["n_missing"], cohort.rule),
+        middle,
+    ]
+
+
+def funnel(cohort: Cohort) -> Section:
+    """Units side by side, with the limits chance alone would keep them to."""
+    rows = _safe_units(cohort)
+    compared = rows.filter((pl.col("value").count() > 1).over("measure"))
+    return Section(
+        words=(
+            "Units side by side: the share at each unit against its number of people. The middle "
+            "line is the share of all units together; between the inner lines lie 95 %, between "
+            "the outer 99.8 % of units if only chance set them apart (exact binomial). People "
+            "without the outcome are counted as missing. A unit outside is a reason to look, not "
+            "a ranking. One unit alone has nothing to be compared with: see its control chart."
+        ),
+        norwegian="Enheter side om side med grensene som tilfeldigheter alene ville gitt.",
+        table=_units_table(cohort, rows),
+        chart=_units_chart,
+        shown=compared.filter(pl.col("value").is_not_null()).select(
+            "n", "value", "centre", *LIMITS, "signal",
+            panel=pl.col("measure").replace(MEASURES),
+            unit=pl.col("unit_id").replace(cohort.units),
+        ),
+        notes=(
+            "A unit with few events, few without, or few people is left out, and so is the next "
+            "smallest where the middle line would give it back.",
+        ),
+    )  # fmt: skip
+
+
+def _safe_units(cohort: Cohort) -> pl.DataFrame:
+    """The units with `hidden`; hidden numbers are null."""
+    rule = cohort.rule
+    n, numerator = pl.col("n"), pl.col("numerator")
+    few = (n > 0) & (percentage_hidden(n, rule) | share_hidden(numerator, n, rule))
+    marked = with_company(cohort.rows("derived.funnel"), ["measure"], "numerator", few, rule)
+    hidden = pl.col(HIDDEN)
+    safe = without(marked, hidden, ["value", "numerator", "ci_low", "ci_high", "signal", *LIMITS])
+    return without(safe, hidden.all().over("measure"), ["centre"])
+
+
+def _units_chart(shown: pl.DataFrame) -> alt.FacetChart:
+    """A funnel per measure."""
+    import altair as alt  # noqa: PLC0415 - slow to import
+
+    y = percent_axis("Share")
+    base = chart().encode(x=alt.X("n:Q", title="People", scale=alt.Scale(zero=True)))
+    lines = [
+        base.mark_line(color=GREY, strokeWidth=1.2, strokeDash=[4, 3] if "95" in name else [1, 0])
+        .encode(y=alt.Y(f"{name}:Q", **y))
+        for name in LIMITS
+    ]  # fmt: skip
+    unit = base.encode(y=alt.Y("value:Q", **y))
+    outside = alt.condition("isValid(datum.signal)", alt.value(RED), alt.value(BLUE))
+    return (
+        alt.layer(
+            *lines,
+            base.mark_line(color=INK, strokeWidth=1).encode(y=alt.Y("centre:Q", **y)),
+            unit.mark_circle(size=60, opacity=1).encode(color=outside),
+            unit.mark_text(align="left", dx=7, fontSize=11).encode(text="unit:N"),
+        )
+        .properties(width=350, height=240)
+        .facet(panels("panel", shown["panel"].unique(maintain_order=True).to_list()), columns=2)
+    )
+
+
+def _units_table(cohort: Cohort, rows: pl.DataFrame) -> str:
+    """A row per measure and unit."""
+    return text.table(
+        ["Measure", "Unit", "People", "Events", "Share (95 %)", "All units", "Signal"],
+        (
+            [
+                MEASURES.get(row["measure"], row["measure"]).split("|")[0],
+                cohort.units.get(row["unit_id"], row["unit_id"]),
+                text.count(row["n"], cohort.rule),
+                text.count(row["numerator"], cohort.rule),
+                text.share(row["value"], row["ci_low"], row["ci_high"]),
+                text.percent(row["centre"]),
+                FUNNEL_SIGNAL.label(row["signal"]) if row["signal"] else "",
+            ]
+            for row in rows.iter_rows(named=True)
+        ),
+    )
