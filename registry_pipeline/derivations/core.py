@@ -28,8 +28,8 @@ from registry_pipeline.transform.substances import substance_rows
 from registry_pipeline.transform.visits import visit_grid, visit_rows, with_waves
 from schemas.core.people import Episode, Patient
 from schemas.core.visits import Interview, SubstanceUse, Visit
-from schemas.fields import describe
-from schemas.forms import form_table
+from schemas.fields import Table, describe
+from schemas.forms import FORMS, form_table
 from schemas.protocol import Protocol
 
 Rows = dict[str, Frame]
@@ -56,12 +56,12 @@ def core_tables(
         "core.patient" and so on, and "meta.held", each with exactly its model's columns. Frames
         are lazy: store one before reading it twice.
     """
+    tables = {form: form_table(form, protocol) for form in FORMS}
     ledger = materialise(files(deliveries))
-    patients, judged = _judged(intake, ledger, protocol)
+    patients, judged = _judged(intake, ledger, tables)
     fit = {form: kept(form, rows) for form, rows in judged.items()}
-    table = form_table("episodes", protocol)
-    seen = last_seen(intake["episodes"], _of(ledger, "episodes"), table)
-    stays = materialise(episode_rows(fit["episodes"], seen, table, protocol))
+    seen = last_seen(intake["episodes"], _of(ledger, "episodes"), tables["episodes"])
+    stays = materialise(episode_rows(fit["episodes"], seen, tables["episodes"], protocol))
     clock = materialise(_people(patients, fit, stays, ledger, protocol))
     covered = materialise(covers(stays, clock, protocol))
     clock = materialise(with_baseline_pathway(clock, covered, protocol))
@@ -82,20 +82,19 @@ def core_tables(
             for service in SERVICES
         },
         "meta.held": nw.concat(
-            [
-                held(form, rows, form_table(form, protocol), protocol.id)
-                for form, rows in judged.items()
-            ]
+            [held(form, rows, tables[form], protocol.id) for form, rows in judged.items()]
         ),
     }
 
 
-def _judged(intake: Mapping[str, Frame], ledger: Frame, protocol: Protocol) -> tuple[Frame, Rows]:
-    """Current rows of patients, and of every other form with the verdict of each rule."""
-    rows = {
-        form: current(frame, form_table(form, protocol)).drop(_PASSED)
-        for form, frame in intake.items()
-    }
+def _judged(
+    intake: Mapping[str, Frame], ledger: Frame, tables: Mapping[str, Table]
+) -> tuple[Frame, Rows]:
+    """Current rows of patients with death_date, and of the other forms with every verdict.
+
+    A death is itself a row that rules judge, so events and stays are judged first without one.
+    """
+    rows = {form: current(intake[form], table).drop(_PASSED) for form, table in tables.items()}
     rows["interviews"] = rows["interviews"].select("delivery", "row_number", *_STEPS)
     patients = materialise(rows.pop("patients"))
     alive = standing(patients).with_columns(death_date=nw.lit(None, nw.Date))

@@ -92,7 +92,7 @@ def covers(stays: Frame, people: Frame, protocol: Protocol) -> Frame:
     Args:
         stays: `episode_rows`.
         people: patient_id and person, their number.
-        protocol: orders pathways for the case of two stays begun on one day.
+        protocol: its pathways.
 
     Returns:
         [person, rank, is_treatment, from_epoch, until_epoch]: days since 1970; until_epoch
@@ -123,6 +123,8 @@ def covers(stays: Frame, people: Frame, protocol: Protocol) -> Frame:
 def covering(points: Frame, covered: Frame, key: Sequence[str], protocol: Protocol) -> Frame:
     """The stay that covers a person's day: an index pathway first, then the latest begun.
 
+    Of two begun on one day, the last by pathway code.
+
     Args:
         points: the days asked about: `key` (with person), and `on_epoch`.
         covered: `covers`.
@@ -146,5 +148,5 @@ def covering(points: Frame, covered: Frame, key: Sequence[str], protocol: Protoc
 
 
 def _codes(protocol: Protocol) -> list[str]:
-    """The pathway codes, the last listed first: of two stays begun on a day the first listed."""
-    return [pathway.code for pathway in reversed(protocol.pathways)]
+    """The pathway codes in order: of two index stays begun on one day, the last code counts."""
+    return sorted(pathway.code for pathway in protocol.pathways)
