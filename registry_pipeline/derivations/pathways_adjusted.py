@@ -6,6 +6,7 @@ Does not belong here: unadjusted contrasts (see `pathways_comparison`), the fitt
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -81,11 +82,13 @@ def _one_outcome(part: pl.DataFrame, outcome: str, protocol: Protocol) -> list[d
     model = complete.filter(pl.col("pathway").is_in(varied))
     terms = pathway_model(model, covariates, reference)
     n_events = None if is_mean else int(model["total"].sum())
+    expected, n = per_pathway(named, "n_expected"), per_pathway(complete, "n")
+    successes = per_pathway(complete, "total")
     fitted: Fitted = {}
     refusal = None
     if not part["is_asked"].all():
         refusal = NOT_ASKED
-    elif not people_in(complete, "n", reference):
+    elif not n[reference]:
         refusal = reasons.NOT_COMPUTABLE
     elif reference not in varied:
         refusal = reasons.SPARSE_CELLS
@@ -99,12 +102,11 @@ def _one_outcome(part: pl.DataFrame, outcome: str, protocol: Protocol) -> list[d
             "measure": "mean_difference" if is_mean else "odds_ratio",
             "adjusted": True,
             "covariates": ",".join(covariates) or None,
-            "n": people_in(complete, "n", code, reference),
-            "n_missing": people_in(named, "n_expected", code, reference)
-            - people_in(complete, "n", code, reference),
-            "n_events": None if is_mean else people_in(complete, "total", code, reference),
+            "n": n[code] + n[reference],
+            "n_missing": expected[code] + expected[reference] - n[code] - n[reference],
+            "n_events": None if is_mean else successes[code] + successes[reference],
             "method": "linear regression, t" if is_mean else "logistic regression, Wald",
-            "reason": why_null(code, complete, fitted, refusal),
+            "reason": why_null(code, n, fitted, refusal),
             **fitted.get(code, {}),
         }
         for code in others(protocol)
@@ -146,15 +148,15 @@ def pathway_estimates(terms: Sequence[Term], values: Sequence[FloatArray]) -> Fi
     }
 
 
-def why_null(code: str, complete: pl.DataFrame, fitted: Fitted, refusal: str | None) -> str | None:
+def why_null(code: str, n: Counter[str], fitted: Fitted, refusal: str | None) -> str | None:
     """Why a pathway has no estimate: not asked, nobody there, the model refused, or too sparse."""
     if code in fitted:
         return None
-    if refusal != NOT_ASKED and not people_in(complete, "n", code):
+    if refusal != NOT_ASKED and not n[code]:
         return reasons.NOT_COMPUTABLE
     return refusal or reasons.SPARSE_CELLS
 
 
-def people_in(frame: pl.DataFrame, column: str, *pathways: str) -> int:
-    """A count summed over the cells of some pathways."""
-    return int(frame.filter(pl.col("pathway").is_in(pathways))[column].sum())
+def per_pathway(frame: pl.DataFrame, column: str) -> Counter[str]:
+    """A count summed over the cells of each pathway; 0 where nobody is."""
+    return Counter(dict(frame.group_by("pathway").agg(pl.col(column).sum()).iter_rows()))

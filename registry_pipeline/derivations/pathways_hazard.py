@@ -18,7 +18,7 @@ from registry_pipeline.derivations.pathways_adjusted import (
     SCHEMA,
     Fitted,
     pathway_estimates,
-    people_in,
+    per_pathway,
     why_null,
 )
 from registry_pipeline.derivations.pathways_counts import RETAINED, TOO_FEW_FOR_TERMS
@@ -35,6 +35,7 @@ from registry_pipeline.derivations.pathways_models import (
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.comparison import MIN_EXPECTED
 from registry_pipeline.statistics.intervals import floats
+from registry_pipeline.statistics.regression import independent
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.outcomes import treatment_stays
 from registry_pipeline.transform.retention import in_curves
@@ -96,14 +97,15 @@ def _one_model(
     reference = reference_of(protocol)
     complete = people.filter(pl.all_horizontal(pl.col("exit_day", *covariates).is_not_null()))
     exits = complete.filter(pl.col("is_exit"))
+    everyone, n, n_exits = (per_pathway(frame, "n") for frame in (people, complete, exits))
     codes = [reference, *others(protocol)]
-    dense = [code for code in codes if people_in(exits, "n", code) >= MIN_EXPECTED]
+    dense = [code for code in codes if n_exits[code] >= MIN_EXPECTED]
     model = complete.filter(pl.col("pathway").is_in(dense))
     terms = pathway_model(model, covariates, reference)
-    most = people_in(exits, "n", *dense) // EVENTS_PER_TERM
+    most = sum(n_exits[code] for code in dense) // EVENTS_PER_TERM
     fitted: Fitted = {}
     refusal = None
-    if not people_in(complete, "n", reference):
+    if not n[reference]:
         refusal = reasons.NOT_COMPUTABLE
     elif reference not in dense:
         refusal = reasons.SPARSE_CELLS
@@ -119,12 +121,11 @@ def _one_model(
             "pathway": code,
             "measure": "hazard_ratio",
             "covariates": ",".join(covariates) or None,
-            "n": people_in(complete, "n", code, reference),
-            "n_missing": people_in(people, "n", code, reference)
-            - people_in(complete, "n", code, reference),
-            "n_events": people_in(exits, "n", code, reference),
+            "n": n[code] + n[reference],
+            "n_missing": everyone[code] + everyone[reference] - n[code] - n[reference],
+            "n_events": n_exits[code] + n_exits[reference],
             "method": "Cox regression, Efron ties, Wald",
-            "reason": why_null(code, complete, fitted, refusal),
+            "reason": why_null(code, n, fitted, refusal),
             **fitted.get(code, {}),
         }
         for code in others(protocol)
@@ -143,7 +144,7 @@ def _cox(model: pl.DataFrame, terms: Sequence[Term]) -> Fitted:
     from statsmodels.tools.sm_exceptions import ModelWarning  # noqa: PLC0415
 
     matrix, entry = design(model, terms), floats(model, "entry_day")
-    if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+    if not independent(matrix):
         return {}
     times = model["n"].to_numpy()
     regression = PHReg(

@@ -72,7 +72,7 @@ def regress(cells: People, *, logistic: bool, clustered: bool) -> Fit:
     Returns:
         One element per column of the terms; all NaN where the columns depend on each other.
     """
-    if np.linalg.matrix_rank(cells.terms) < cells.terms.shape[1]:
+    if not independent(cells.terms):
         return _nothing(cells.terms.shape[1])
     n = cells.people * cells.rows
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -95,6 +95,11 @@ def regress(cells: People, *, logistic: bool, clustered: bool) -> Fit:
         p_value = 2 * (special.ndtr(score) if np.isinf(df) else special.stdtr(df, score))
     shown = (beta, beta - half, beta + half, p_value)
     return Fit(*(np.where(finite, values, np.nan) for values in shown))
+
+
+def independent(terms: FloatArray) -> bool:
+    """Whether no column of a design matrix follows from the others."""
+    return bool(np.linalg.matrix_rank(terms.T @ terms, hermitian=True) == terms.shape[1])
 
 
 def holm(p_values: FloatArray) -> FloatArray:
