@@ -23,7 +23,7 @@ from registry_pipeline.derivations.trajectories import trajectory_tables
 from registry_pipeline.transform.engine import Frame
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import scalar
-from registry_pipeline.warehouse.tables import InvalidTableError, Part, ensure, replace
+from registry_pipeline.warehouse.tables import InvalidTableError, Part, replace
 from schemas.catalog import TABLES
 from schemas.forms import FORMS, intake_table
 from schemas.protocol import Protocol, parse_protocol
@@ -187,7 +187,6 @@ def stored_frames(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> 
 
 def _intake_rows(connection: duckdb.DuckDBPyConnection, form: str, protocol: Protocol) -> Frame:
     table = intake_table(form, protocol)
-    ensure(connection, table)
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     rows: Frame = nw.from_native(
         connection.sql(f"SELECT {names} FROM {table.full_name} WHERE protocol = '{protocol.id}'")

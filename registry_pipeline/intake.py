@@ -28,7 +28,7 @@ from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import transaction
-from registry_pipeline.warehouse.tables import ensure, insert
+from registry_pipeline.warehouse.tables import Inserter, ensure, insert
 from schemas.forms import FORMS, intake_table, quarantine_table
 from schemas.protocol import Protocol, ProtocolError
 
@@ -130,6 +130,7 @@ def take_in(
         return report
     ledger.clear_manifest_refused(connection, report.protocol, report.delivery)
     ledger.store_protocol(connection, protocol.id, text)
+    ensure(connection, [t for f in FORMS for t in (intake_table(f, protocol), quarantine_table(f))])
     taking = _Taking(connection, home, folder, manifest, protocol, key)
     for form in FORMS:
         if form in files or form in manifest.retract:
@@ -227,11 +228,10 @@ class _Taking:
     def _store(self, form: str, path: Path | None, staged: Path | None) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
-        ensure(self.connection, table)
-        ensure(self.connection, kept)
         pseudonymiser = Pseudonymiser(self.key.secret, namespace(self.protocol))
         accepted = quarantined = warnings = 0
         if path is not None and staged is not None:
+            rows = Inserter(self.connection, table.full_name)
             for batch in read_form(
                 staged,
                 form,
@@ -240,16 +240,19 @@ class _Taking:
                 pseudonymiser,
                 name=f"{partition_key(self.folder)}/{path.name}",
             ):
-                self._insert(table.full_name, batch.accepted, is_retraction=False)
-                self._insert(kept.full_name, batch.quarantined)
-                self._insert("meta.quarantine", batch.problems, form=form)
+                rows.add(self._of_intake(batch.accepted, is_retraction=False))
+                insert(self.connection, kept.full_name, self._stamped(batch.quarantined))
+                insert(self.connection, "meta.quarantine", self._stamped(batch.problems, form=form))
                 accepted += batch.accepted.height
                 quarantined += batch.quarantined.height
                 warnings += int(batch.warnings["n"].sum())
+            rows.close()
         if form in self.manifest.retract:
             name = f"{partition_key(self.folder)}/delivery.toml"
-            rows = retracted_rows(form, self.protocol, self.manifest, pseudonymiser, name)
-            self._insert(table.full_name, rows, is_retraction=True)
+            retracted = retracted_rows(form, self.protocol, self.manifest, pseudonymiser, name)
+            insert(
+                self.connection, table.full_name, self._of_intake(retracted, is_retraction=True)
+            )
         return FileReport(
             form,
             "accepted",
@@ -262,18 +265,16 @@ class _Taking:
             n_warning=warnings,
         )
 
-    def _insert(self, name: str, frame: pl.DataFrame, **constants: str | bool) -> None:
-        if name.startswith("intake.") and "is_retraction" in constants:
-            constants = {**constants, "quarter": self.manifest.quarter}
-            frame = frame.with_columns(number=pl.lit(self.manifest.number, pl.Int32))
-        insert(
-            self.connection,
-            name,
-            frame.with_columns(
-                protocol=pl.lit(self.protocol.id),
-                delivery=pl.lit(self.folder.name),
-                **{key: pl.lit(value) for key, value in constants.items()},
-            ),
+    def _of_intake(self, frame: pl.DataFrame, *, is_retraction: bool) -> pl.DataFrame:
+        return self._stamped(
+            frame, quarter=self.manifest.quarter, is_retraction=is_retraction
+        ).with_columns(number=pl.lit(self.manifest.number, pl.Int32))
+
+    def _stamped(self, frame: pl.DataFrame, **constants: str | bool) -> pl.DataFrame:
+        return frame.with_columns(
+            protocol=pl.lit(self.protocol.id),
+            delivery=pl.lit(self.folder.name),
+            **{name: pl.lit(value) for name, value in constants.items()},
         )
 
     def _entry(self, report: FileReport, sha: str | None) -> ledger.Entry:

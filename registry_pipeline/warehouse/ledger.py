@@ -55,8 +55,7 @@ class Entry:
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Creates the ledger's tables where they are missing."""
-    for table in (DELIVERY, PROTOCOL, QUARANTINE, KEY):
-        ensure(connection, table)
+    ensure(connection, (DELIVERY, PROTOCOL, QUARANTINE, KEY))
 
 
 def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:

@@ -20,6 +20,8 @@ from registry_pipeline.warehouse.database import scalar, transaction
 from schemas.fields import Table
 
 VALIDATION_BATCH = 250_000
+ROW_GROUP = 122_880
+"""Rows that DuckDB stores together."""
 
 _TYPES: dict[type[pl.DataType], str] = {
     pl.String: "VARCHAR",
@@ -85,28 +87,25 @@ def comment(connection: duckdb.DuckDBPyConnection, table: Table, catalog: str = 
         connection.execute(f'COMMENT ON COLUMN {name}."{column.name}" IS {quoted(text)}')
 
 
-def ensure(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Creates the table where it is missing, and adds columns a protocol brought since."""
-    present = columns_of(connection, table)
-    if not present:
-        connection.execute(create_sql(table))
-        comment(connection, table)
-        return
-    for column in table.columns:
-        if column.name not in present:
-            connection.execute(
-                f'ALTER TABLE {table.full_name} ADD COLUMN "{column.name}" {sql_type(column.dtype)}'
-            )
-
-
-def columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
-    """The columns the stored table has; empty where there is no such table."""
-    rows = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
-        "AND database_name = current_database()",
-        [table.schema_name, table.name],
-    ).fetchall()
-    return [row[0] for row in rows]
+def ensure(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Creates the tables that are missing, and adds columns a protocol brought since."""
+    present: dict[str, set[str]] = {}
+    for schema, name, column in connection.execute(
+        "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND NOT internal"
+    ).fetchall():
+        present.setdefault(f"{schema}.{name}", set()).add(column)
+    for table in tables:
+        if table.full_name not in present:
+            connection.execute(create_sql(table))
+            comment(connection, table)
+            continue
+        for column in table.columns:
+            if column.name not in present[table.full_name]:
+                connection.execute(
+                    f"ALTER TABLE {table.full_name} "
+                    f'ADD COLUMN "{column.name}" {sql_type(column.dtype)}'
+                )
 
 
 def insert(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
@@ -114,6 +113,35 @@ def insert(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame
     if frame.height:
         with registered(connection, frame) as rows:
             connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM {rows}")
+
+
+class Inserter:
+    """Inserts frames by column name, whole row groups at a time.
+
+    An insert that ends inside a row group makes the checkpoint write all of the table once more,
+    so what does not fill a group waits for the next frame, or for `close`.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._waiting: list[pl.DataFrame] = []
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Takes rows, and stores the row groups they fill."""
+        self._waiting.append(frame)
+        height = sum(waiting.height for waiting in self._waiting)
+        if height >= ROW_GROUP:
+            rows = pl.concat(self._waiting)
+            whole = height - height % ROW_GROUP
+            insert(self._connection, self._name, rows[:whole])
+            self._waiting = [rows[whole:]]
+
+    def close(self) -> None:
+        """Stores what still waits."""
+        if self._waiting:
+            insert(self._connection, self._name, pl.concat(self._waiting))
+        self._waiting = []
 
 
 @contextmanager

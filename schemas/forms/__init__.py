@@ -7,6 +7,7 @@ Does not belong here: reading files or judging rows (see `registry_pipeline.gate
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 import pandera.polars as pa
@@ -62,13 +63,17 @@ def form_table(form: str, protocol: Protocol) -> Table:
     Raises:
         KeyError: there is no such form.
     """
-    model = FORMS[form]
-    if form != "interviews" or not protocol.substances:
-        return describe(model)
-    schema = model.to_schema().add_columns(
-        {f"{substance.code}_days": substance_field(substance) for substance in protocol.substances}
+    return _with_substances(form, protocol.substances if form == "interviews" else ())
+
+
+@cache
+def _with_substances(form: str, substances: tuple[Substance, ...]) -> Table:
+    plain = describe(FORMS[form])
+    if not substances:
+        return plain
+    schema = plain.schema.add_columns(
+        {f"{substance.code}_days": substance_field(substance) for substance in substances}
     )
-    plain = describe(model)
     metadata = {
         "table": plain.full_name,
         "key": plain.key,
@@ -82,26 +87,15 @@ def form_table(form: str, protocol: Protocol) -> Table:
 def intake_table(form: str, protocol: Protocol) -> Table:
     """The table `intake.<form>`: provenance, then the form's columns, which may all be null.
 
-    They may be null because a retraction has its key alone; the gate has judged the rest.
+    They may be null because a retraction has its key alone; the gate has judged the rest, so
+    `schema` stays the form's own.
     """
     own = form_table(form, protocol)
-    schema = Provenance.to_schema().add_columns(
-        {column.name: own.schema.columns[column.name] for column in own.columns}
+    provenance = describe(Provenance)
+    nullable = (replace(column, nullable=True) for column in own.columns)
+    return replace(
+        own, key=provenance.key, key_fallback={}, columns=(*provenance.columns, *nullable)
     )
-    metadata = {
-        "table": own.full_name,
-        "key": ("protocol", "delivery", "row_number"),
-        "title": own.title,
-        "nb": own.title_nb,
-        "key_fallback": {},
-    }
-    table = describe_schema(schema, metadata, own.description)
-    names = set(Provenance.to_schema().columns)
-    columns = tuple(
-        column if column.name in names else replace(column, nullable=True)
-        for column in table.columns
-    )
-    return replace(table, columns=columns)
 
 
 def quarantine_table(form: str) -> Table:

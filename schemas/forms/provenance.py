@@ -34,6 +34,16 @@ class Provenance(RegistryModel):
         "Retraction", "The row takes its key back.", nb="Tilbaketrukket", required=True
     )
 
+    class Config(RegistryModel.Config):
+        """Name and key; the store puts these columns into a table per form."""
+
+        metadata = table(
+            "intake.provenance",
+            ["protocol", "delivery", "row_number"],
+            title="Provenance",
+            nb="Opphav",
+        )
+
 
 class Quarantined(RegistryModel):
     """One row per quarantined row of a form, kept inside the protected home only.
