@@ -167,6 +167,9 @@ DROP_OUT: Final = frozenset(
 )
 """Exit types that are drop-out (domain notes, section 3). `unknown` is counted beside it."""
 
+NOT_EXPECTED: Final = ("dead", "withdrawn", "moved", "not_due")
+"""Visit statuses that take a person out of the expected; out of treatment stays in."""
+
 DEATHS: Final = frozenset({"death_overdose", "death_other"})
 """Codes, in exit types and event types alike, that are a death."""
 

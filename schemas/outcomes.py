@@ -82,7 +82,7 @@ _LIST: Final = (
         "no_hazardous_alcohol",
         "Ikke risikofylt alkoholbruk",
         "No hazardous alcohol use",
-        "AUDIT-C below 4 for men and below 3 for everyone else.",
+        "AUDIT-C below 4 for men and below 3 for women; missing where sex is neither.",
         "AUDIT-C",
     ),
     _success(

@@ -17,6 +17,7 @@ from registry_pipeline.indicators.coverage import eligible
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.transform.engine import Frame, materialise, with_epoch_days
 from registry_pipeline.transform.people import HELD
+from schemas.codes import NOT_EXPECTED
 from schemas.core.people import Episode, Patient
 from schemas.protocol import Protocol
 
@@ -41,7 +42,6 @@ SAME_PERSON: Final = (
     "treatment_start_day",
 )
 AGES: Final = (16, 90)
-NOT_EXPECTED: Final = ("not_due", "dead", "withdrawn", "moved")
 ENDED: Final = ~nw.col("end_date").is_null()
 IS_ENROLLED: Final = nw.col("enrolled")
 

@@ -20,13 +20,13 @@ from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import with_wilson
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.people import HELD
+from schemas.codes import NOT_EXPECTED
 from schemas.derived.participation import Enrolment, ResponseByWave
 from schemas.protocol import Protocol
 
 ANSWERS: Final = ("eligible", "consented", "declined", "no_answer")
 """The groups that are always shown; `opt_out` is shown where anyone did."""
 
-NOT_EXPECTED: Final = ("not_due", "dead", "withdrawn", "moved")
 NOT_HELD: Final = ("missed", "refused", "out_of_treatment", *NOT_EXPECTED)
 WILSON: Final = "share, Wilson interval"
 N: Final = pl.col("n")

@@ -26,9 +26,10 @@ from registry_pipeline.statistics.control_charts import (
 )
 from registry_pipeline.statistics.intervals import with_wilson
 from registry_pipeline.transform.engine import Frame, counts
-from registry_pipeline.transform.outcomes import NOT_EXPECTED, day_zero, treatment_stays
+from registry_pipeline.transform.outcomes import day_zero, treatment_stays
 from registry_pipeline.transform.people import HELD
 from registry_pipeline.transform.retention import in_curves
+from schemas.codes import NOT_EXPECTED
 from schemas.derived.units import ControlChart, Funnel
 from schemas.protocol import Protocol
 

@@ -14,7 +14,6 @@ from registry_pipeline.derivations.version import ASSEMBLED, RULE_VERSION
 from registry_pipeline.transform.engine import Frame
 from schemas.fields import RegistryModel, describe
 
-NOT_EXPECTED: Final = ("dead", "withdrawn", "moved", "not_due")
 """States in which no interview is expected; the other kinds of missing count as missing."""
 
 GROUP: Final = ["substance", "stratum_by", "stratum"]

@@ -12,13 +12,13 @@ from typing import Final
 import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up
-from registry_pipeline.derivations.trajectories_columns import GROUP, NOT_EXPECTED
+from registry_pipeline.derivations.trajectories_columns import GROUP
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import sample_variance, with_mean, with_wilson
 from registry_pipeline.statistics.transitions import entropy
 from registry_pipeline.transform.engine import Frame, counts
-from schemas.codes import USE_STATE, USED_STATES
+from schemas.codes import NOT_EXPECTED, USE_STATE, USED_STATES
 from schemas.derived.substances import SubstanceTrend
 from schemas.derived.trajectories import SequenceMeasure
 from schemas.protocol import Protocol

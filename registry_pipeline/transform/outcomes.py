@@ -18,12 +18,11 @@ from registry_pipeline.transform.change import verdict
 from registry_pipeline.transform.engine import Frame, materialise, with_epoch_days
 from registry_pipeline.transform.people import HELD
 from registry_pipeline.transform.retention import origins
-from schemas.codes import USED_STATES
+from schemas.codes import NOT_EXPECTED, USED_STATES
 from schemas.outcomes import OUTCOMES
 from schemas.protocol import Protocol
 
 EXCLUDED: Final = ("dead", "withdrawn", "moved")
-NOT_EXPECTED: Final = (*EXCLUDED, "not_due")
 """Nobody waits for their answer; the excluded are shown as left out, the others are early."""
 
 IMPROVED: Final = ("not_able_to_improve", "abstinent", "improved")

@@ -53,7 +53,9 @@ class OutcomeByPathway(Stratified):
         "Expected", "Forventede", "People an answer is expected of at the wave."
     )
     n_excluded: pl.Int64 = shared.count(
-        "Left out", "Utelatt", "Dead, withdrawn or moved by the wave; not expected."
+        "Left out",
+        "Utelatt",
+        "Dead, withdrawn or moved by the wave; for retained also people without any stay.",
     )
     n_missing: pl.Int64 = shared.count(
         "Missing", "Manglende", "Expected and without an answer, whatever the rule."
