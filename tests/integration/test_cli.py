@@ -1,0 +1,93 @@
+"""The command line: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from registry_pipeline.cli import app
+from registry_pipeline.home import Home
+
+runner = CliRunner()
+
+
+def test_a_run_with_a_refused_file_names_it_and_goes_on(tmp_path: Path, sample: Path) -> None:
+    landing = tmp_path / "landing"
+    shutil.copytree(sample / "lar_x" / "2014-Q2", landing / "lar_x" / "2014-Q2")
+    manifest = landing / "lar_x" / "2014-Q2" / "delivery.toml"
+    manifest.write_text(manifest.read_text().replace("events = 0", "events = 7"))
+    home = tmp_path / "home"
+    result = runner.invoke(app, ["run", "--landing", str(landing), "--home", str(home)])
+    assert result.exit_code == 1
+    assert "lar_x/2014-Q2/events.csv" in result.output
+    assert "control_total" in result.output
+    assert "A pseudonym key was made" in result.output
+    assert (home / "published" / "analysis.duckdb").exists()
+    key = home / "pseudonym.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_status_tells_deliveries_quarantine_waves_and_the_last_run(built: Home) -> None:
+    result = runner.invoke(app, ["status", "--home", str(built.path)])
+    assert result.exit_code == 0
+    for said in ("Deliveries", "2016-Q2-2", "Quarantine", "out_of_range", "Held back", "after_death",
+                 "Waves", "Last run", "SUCCESS", "Red checks"):  # fmt: skip
+        assert said in result.output, said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["run", "--landing", "nowhere", "--home", "x"],
+            "nowhere: there is no such landing folder",
+        ),
+        (["status", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
+        (["synth", "--out", "x", "--patients", "5", "--protocol", "no"], "no: unknown protocol"),
+        (["import-ctn0027", "--from", "nowhere", "--out", "x"], "nowhere"),
+        (
+            ["import-ctn0027", "--from", ".", "--out", "x", "--drop-out", "never"],
+            "--drop-out is one of last-dose, four-missing-weeks",
+        ),
+    ],
+)
+def test_a_wrong_word_gives_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_protocol_file_is_named(tmp_path: Path, sample: Path) -> None:
+    arguments = ["run", "--landing", str(sample), "--home", str(tmp_path / "home")]
+    result = runner.invoke(app, [*arguments, "--protocol", str(tmp_path / "mine.toml")])
+    assert result.exit_code == 1
+    assert "there is no such protocol file" in result.output
+
+
+def test_a_second_run_on_a_held_home_says_so(tmp_path: Path, sample: Path) -> None:
+    home = Home(tmp_path / "home")
+    with home.lock():
+        result = runner.invoke(app, ["run", "--landing", str(sample), "--home", str(home.path)])
+    assert result.exit_code == 1
+    assert "another run holds this home" in result.output
+
+
+def test_synth_writes_a_landing_folder_that_runs(tmp_path: Path) -> None:
+    landing = tmp_path / "landing"
+    arguments = ["synth", "--out", str(landing), "--patients", "20", "--deliveries", "1"]
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "1 deliveries; patients" in result.output
+    again = runner.invoke(app, arguments)
+    assert again.exit_code == 1
+    run = runner.invoke(app, ["run", "--landing", str(landing), "--home", str(tmp_path / "home")])
+    assert run.exit_code == 0, run.output
+    assert "consented" in run.output
