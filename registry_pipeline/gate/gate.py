@@ -164,7 +164,8 @@ class _Walk:
                 self._refuse_share(n_quarantined, problems)
             yield batch
         if (n_read, n_judged) != (self._source.n_rows, self._n_received):
-            raise RefusedFileError(self._file, "unreadable_file", "it changed while it was read")
+            what = "other rows than before when it was read again"
+            raise RefusedFileError(self._file, "unreadable_file", what)
 
     def _judged(self, block: Block, first_row: int) -> tuple[int, Judged]:
         """The height of a block, and its rows of this form, judged."""

@@ -72,17 +72,16 @@ def load_or_create_key(path: Path) -> Key:
 
 
 def _read_secret(path: Path) -> bytes:
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode):
+        raise KeyFileError(f"{path}: the key file is not a regular file; a link is refused")
+    if mode & 0o077:
+        raise KeyFileError(f"{path}: the key file is open to others; its mode must be 0600")
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with path.open("rb") as file:
+            text = file.read(2 * _KEY_BYTES + 3)
     except OSError:
-        raise KeyFileError(f"{path}: the key file cannot be opened (a link is refused)") from None
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise KeyFileError(f"{path}: the key file is not a regular file")
-        if mode & 0o077:
-            raise KeyFileError(f"{path}: the key file is open to others; its mode must be 0600")
-        text = file.read(2 * _KEY_BYTES + 3)
+        raise KeyFileError(f"{path}: the key file cannot be read") from None
     try:
         secret = bytes.fromhex(text.decode("ascii"))
     except ValueError:

@@ -101,7 +101,11 @@ class CsvFile:
         with self._path.open("rb") as stream:
             for start, end in self._proved:
                 stream.seek(start)
-                yield self._encoding.utf8(stream.read(end - start))
+                block = stream.read(end - start)
+                if len(block) != end - start:
+                    what = "it changed while it was read"
+                    raise RefusedFileError(self._file, "unreadable_file", what)
+                yield self._encoding.utf8(block)
 
     def _prove(self) -> Iterator[bytes]:
         self._proved, self._n_rows = [], 0

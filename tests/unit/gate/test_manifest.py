@@ -1,0 +1,90 @@
+"""The manifest: what is read, and the sentence where it cannot be."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from registry_pipeline.gate.errors import DeliveryError
+from registry_pipeline.gate.manifest import Format, read_manifest
+
+GOOD = """
+protocol = "lar_x"
+quarter = "2014-Q3"
+number = 2
+extracted_on = 2014-10-01
+kind = "correction"
+sender = "helse-bergen"
+[rows]
+interviews = 66
+[sha256]
+"interviews.csv" = "0000000000000000000000000000000000000000000000000000000000000000"
+[format]
+encoding = "CP1252"
+delimiter = ";"
+decimal = ","
+[[retract.interviews]]
+patient_id = "P1"
+interview_date = 2014-05-01
+"""
+
+
+def delivered(folder: Path, text: str | bytes) -> Path:
+    place = folder / "2014-Q3-2"
+    place.mkdir(exist_ok=True)
+    (place / "delivery.toml").write_bytes(text.encode() if isinstance(text, str) else text)
+    return place
+
+
+def test_a_whole_manifest(tmp_path: Path) -> None:
+    manifest = read_manifest(delivered(tmp_path, GOOD))
+    assert (manifest.protocol, manifest.quarter, manifest.number) == ("lar_x", "2014-Q3", 2)
+    assert (manifest.extracted_on, manifest.kind) == (date(2014, 10, 1), "correction")
+    assert manifest.rows == {"interviews": 66}
+    assert manifest.format == Format(encoding="windows-1252", delimiter=";", decimal=",")
+    assert manifest.retract == {
+        "interviews": ({"patient_id": "P1", "interview_date": date(2014, 5, 1)},)
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ('quarter = "2014-Q3"', 'quarter = "2014-Q5"', "quarter"),
+        ("number = 2", "number = 0", "number"),
+        ("number = 2", 'number = "2"', "number"),
+        ("extracted_on = 2014-10-01", 'extracted_on = "tomorrow"', "extracted_on"),
+        ('kind = "correction"', 'kind = "partial"', "kind"),
+        ('sender = "helse-bergen"', "", "sender"),
+        ("interviews = 66", "interviews = -1", "rows.interviews"),
+        ('"00000000', '"0000000', "sha256.interviews.csv"),
+        ('decimal = ","', 'decimal = ";"', "format.decimal"),
+        ('encoding = "CP1252"', 'encoding = "latin-9"', "format.encoding"),
+        ('delimiter = ";"', 'delimiter = ","', "format"),
+        ("retract.interviews", "retract.interview", "retract"),
+        ('kind = "correction"', 'kind = "correction"\ncolour = "crimson"', "colour"),
+    ],
+)
+def test_a_wrong_field_is_named_and_its_value_is_not(
+    tmp_path: Path, old: str, new: str, field: str
+) -> None:
+    assert old in GOOD
+    with pytest.raises(DeliveryError) as refused:
+        read_manifest(delivered(tmp_path, GOOD.replace(old, new, 1)))
+    sentence = str(refused.value)
+    assert sentence.startswith(f"2014-Q3-2/delivery.toml: {field}: ")
+    assert not any(value in sentence for value in ("tomorrow", "2014-Q5", "crimson", "latin-9"))
+
+
+def test_no_manifest_or_none_that_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DeliveryError, match=r"^empty/delivery.toml: there is no manifest$"):
+        read_manifest(tmp_path / "empty")
+    for text in ("protocol = ", GOOD.replace("helse", "hælse").encode("cp1252")):
+        with pytest.raises(DeliveryError, match=r"^2014-Q3-2/delivery.toml: not a TOML file$"):
+            read_manifest(delivered(tmp_path, text))
+    (tmp_path / "odd" / "delivery.toml").mkdir(parents=True)
+    with pytest.raises(DeliveryError, match="cannot be read"):
+        read_manifest(tmp_path / "odd")
