@@ -6,18 +6,19 @@ Does not belong here: charts, and any table of persons.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import duckdb
 import polars as pl
 
+from registry_pipeline.charts.text import capital
 from schemas import codes
 from schemas.catalog import TABLES
 from schemas.codes import CodeList
 from schemas.fields import Table
-from schemas.protocol import Disclosure, Protocol
+from schemas.protocol import Disclosure, Origin, Protocol
 
 _DAYS_PER: Final = {"months": 30.4375, "weeks": 7, "days": 1}
 _STRATA: Final[dict[str, CodeList]] = {"sex": codes.SEX, "age_group": codes.AGE_GROUP}
@@ -58,14 +59,27 @@ class Cohort:
         query = f"SELECT {names} FROM {table} WHERE {where} ORDER BY {key}"
         return pl.DataFrame(self.connection.sql(query, params=list(given.values())))
 
+    def as_of(self, table: str) -> str:
+        """The delivery the stored rows of a table speak of."""
+        found = self.connection.execute(
+            f"SELECT max(as_of_delivery) FROM {table} WHERE {cohort_column(TABLES[table])} = ?",
+            [self.protocol.id],
+        ).fetchall()
+        return str(found[0][0])
+
     @property
-    def coverage(self) -> float | None:
-        """Consenting people of the eligible; null where nobody is known to be eligible."""
-        row = self.rows(
-            "derived.enrolment", group=["consented"], sex=["all"], age_group=["all"]
-        ).to_dicts()
-        eligible = self.protocol.eligible or (row[0]["denominator"] if row else 0)
-        return row[0]["n"] / eligible if row and eligible else None
+    def has_low_coverage(self) -> bool:
+        """Whether fewer of the eligible consented than the protocol's limit."""
+        rows = self.rows("derived.enrolment", group=["consented"], sex=["all"], age_group=["all"])
+        consented, known = rows.select("n", "denominator").row(0) if rows.height else (0, 0)
+        eligible = self.protocol.eligible or known
+        return bool(rows.height) and consented < self.rule.low_coverage * eligible
+
+    @property
+    def clocks(self) -> list[str]:
+        """The origins of the main curves: treatment start only where the protocol says so."""
+        from_start = self.protocol.retention.origin is Origin.TREATMENT_START
+        return ["baseline", "treatment_start"] if from_start else ["baseline"]
 
     @property
     def time_unit(self) -> str:
@@ -88,28 +102,23 @@ class Cohort:
         return self.protocol.waves.nominal_days[-1]
 
     @property
-    def substances(self) -> dict[str, tuple[str, str]]:
-        """Code to English and Norwegian label, groups first."""
-        items = (*self.protocol.groups, *self.protocol.substances)
-        return {item.code: (item.en, item.nb) for item in items}
-
-    @property
-    def substance_panels(self) -> dict[str, str]:
-        """Code to the heading of its panel, English and Norwegian."""
-        return {code: f"{en}|{nb}" for code, (en, nb) in self.substances.items()}
+    def substances(self) -> dict[str, str]:
+        """Code to English label, groups first."""
+        return {s.code: s.en for s in (*self.protocol.groups, *self.protocol.substances)}
 
     def by_substance(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows in the order of `substances`, with the column `panel`."""
-        place = {code: place for place, code in enumerate(self.substances)}
-        code = pl.col("substance")
-        return rows.with_columns(panel=code.replace(self.substance_panels)).sort(
-            code.replace_strict(place, return_dtype=pl.Int32), maintain_order=True
+        """The rows in the order of `substances`, with `panel`: the heading of the substance."""
+        items = (*self.protocol.groups, *self.protocol.substances)
+        headings = {item.code: f"{capital(item.en)}|{capital(item.nb)}" for item in items}
+        panel = pl.col("substance").replace(headings)
+        return rows.with_columns(panel=panel).sort(
+            place("substance", headings), maintain_order=True
         )
 
     @property
     def pathways(self) -> dict[str, str]:
         """Code to English label, in the protocol's order."""
-        return {item.code: item.en for item in self.protocol.pathways}
+        return {pathway.code: pathway.en for pathway in self.protocol.pathways}
 
     @property
     def units(self) -> dict[str, str]:
@@ -122,6 +131,12 @@ class Cohort:
             return _STRATA[by].label(code)
         words = self.pathways if by == "pathway" else _DISORDER
         return words.get(code, code)
+
+
+def place(column: str, order: Iterable[str]) -> pl.Expr:
+    """Where a column's value stands in an order; what is not in it comes last."""
+    places = {code: place for place, code in enumerate(order)}
+    return pl.col(column).replace_strict(places, default=len(places), return_dtype=pl.Int32)
 
 
 def is_stored(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:

@@ -6,19 +6,27 @@ Does not belong here: outcomes by pathway (see `pathways`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
 from registry_pipeline.charts import text
-from registry_pipeline.charts.cohort import Cohort
-from registry_pipeline.charts.svg import BLUE, GREY, RED, chart, colours
+from registry_pipeline.charts.cohort import Cohort, place
+from registry_pipeline.charts.svg import (
+    BLUE,
+    GREY,
+    PLAIN,
+    RED,
+    Spec,
+    colour,
+    in_order,
+    mark,
+    name,
+    number,
+)
 from registry_pipeline.charts.text import Section, english
 from registry_pipeline.disclosure.small_numbers import percentage_hidden, share_hidden, without
 from schemas import codes, result_codes
-
-if TYPE_CHECKING:
-    import altair as alt
 
 ESTIMATE: Final = ["estimate", "ci_low", "ci_high"]
 MODELS: Final = {"univariable": BLUE, "adjusted": RED}
@@ -51,8 +59,10 @@ def coping_association(cohort: Cohort) -> Section:
             *ESTIMATE, "outcome", "measure", "model", "factor", "kind"
         ),
         notes=(
-            f"`{text.NOT_COMPUTABLE}`: too few people or events for the factor, or for all "
-            "factors in one model.",
+            (
+                f"`{text.NOT_COMPUTABLE}`: too few people or events for the factor, or for all "
+                "factors in one model."
+            ),
             "An interval that reaches the edge of the chart may go on beyond it.",
         ),
     )
@@ -66,9 +76,9 @@ def _safe(cohort: Cohort) -> pl.DataFrame:
         hidden=percentage_hidden(pl.col("n"), rule) | events,
         factor=_factor(cohort),
     )
-    by_kind = pl.col("kind").cast(pl.Enum(list(KINDS)))
+    in_place = place("outcome", OUTCOMES.codes), place("kind", KINDS)
     safe = without(rows, pl.col("hidden"), [*ESTIMATE, "p_value_adjusted"])
-    return safe.sort(by_kind, maintain_order=True).with_columns(pl.col("kind").replace(KINDS))
+    return safe.sort(*in_place, maintain_order=True).with_columns(pl.col("kind").replace(KINDS))
 
 
 def _factor(cohort: Cohort) -> pl.Expr:
@@ -82,66 +92,58 @@ def _factor(cohort: Cohort) -> pl.Expr:
     return pl.concat_str(factor, pl.lit(": "), level, against)
 
 
-def _chart(shown: pl.DataFrame) -> alt.HConcatChart:
+def _chart(shown: pl.DataFrame) -> Spec:
     """An outcome per column, patient characteristics above treatment structures."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    factors = []
+    factors: list[str] = []
     for (kind,), part in shown.group_by("kind", maintain_order=True):
-        factors += [kind, *part["factor"].unique(maintain_order=True)]
-    present = shown["outcome"].unique()
-    outcomes = [outcome for outcome in OUTCOMES.codes if outcome in present]
+        factors += [str(kind), *in_order(part, "factor")]
     columns = [
-        _column(shown.filter(outcome=outcome), factors, labels=place == 0)
-        for place, outcome in enumerate(outcomes)
+        _column(shown.filter(outcome=outcome), factors, labels=not column)
+        for column, outcome in enumerate(in_order(shown, "outcome"))
     ]
-    return alt.hconcat(*columns, spacing=14)
+    return {"hconcat": columns, "spacing": 14}
 
 
-def _column(part: pl.DataFrame, factors: list[str], *, labels: bool) -> alt.LayerChart:
+def _column(part: pl.DataFrame, factors: list[str], *, labels: bool) -> Spec:
     """One outcome: the factors down, the estimates with their intervals across."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
     outcome, measure = part.select("outcome", "measure").row(0)
     nb, en = OUTCOMES.labels[outcome]
-    axis = alt.Axis(labels=labels, ticks=False, domain=False, grid=True, labelLimit=330)
-    base = (
-        chart()
-        .transform_filter(f"datum.outcome == '{outcome}'")
-        .encode(
-            y=alt.Y("factor:N", scale=alt.Scale(domain=factors), title=None, axis=axis),
-            yOffset=alt.YOffset("model:N", scale=alt.Scale(domain=list(MODELS))),
-            color=colours("model", MODELS),
-        )
-    )
     across = _across(part, measure)
-    no_association = alt.datum(0 if measure == "mean_difference" else 1)
-    return alt.layer(
-        chart().mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=no_association),
-        base.mark_rule(strokeWidth=1.8).encode(x=alt.X("ci_low:Q", **across), x2="ci_high:Q"),
-        base.mark_circle(size=46, opacity=1).encode(x=alt.X("estimate:Q", **across)),
-    ).properties(
-        width=165,
-        height=alt.Step(12),
-        title=alt.TitleParams(en.capitalize(), subtitle=nb.capitalize(), fontSize=13),
-    )
+    no_association = {"datum": 0 if measure == "mean_difference" else 1}
+    of_factor = {
+        "y": name("factor", factors, axis={**PLAIN, "grid": True, "labels": labels}),
+        "yOffset": name("model", list(MODELS)),
+        "color": colour("model", MODELS),
+    }
+    interval = {"x": number("ci_low", **across), "x2": {"field": "ci_high"}, **of_factor}
+    estimate = {"x": number("estimate", **across), **of_factor}
+    this = f"datum.outcome == '{outcome}'"
+    return {
+        "width": 165,
+        "height": {"step": 12},
+        "title": {
+            "text": text.capital(en), "subtitle": text.capital(nb), "frame": "group",
+            "fontSize": 13, "subtitleFontSize": 12,
+        },
+        "layer": [
+            mark("rule", {"x": no_association}, color=GREY, strokeDash=[3, 3]),
+            mark("rule", interval, only=f"{this} && isValid(datum.ci_low)", strokeWidth=1.8),
+            mark("circle", estimate, only=this, size=46, opacity=1),
+        ],
+    }  # fmt: skip
 
 
-def _across(part: pl.DataFrame, measure: str) -> dict[str, Any]:
+def _across(part: pl.DataFrame, measure: str) -> Spec:
     """Scale, axis and title: differences around 0, ratios around 1 on a logarithmic scale."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
     low, high = part["ci_low"].drop_nulls(), part["ci_high"].drop_nulls()
     if measure == "mean_difference":
-        widest = max(map(abs, [*low, *high, 1.0]))
-        end = min(widest, WIDEST[measure])
-        scale = alt.Scale(domain=[-end, end], clamp=True, nice=False)
-        return {"scale": scale, "title": "Difference of means", "axis": alt.Axis(tickCount=5)}
-    widest = max([*high, *(1 / value for value in low if value > 0), 2.0])
-    end = min(widest, WIDEST["odds_ratio"])
-    scale = alt.Scale(type="log", domain=[1 / end, end], clamp=True, nice=False)
-    axis = alt.Axis(values=[0.1, 0.25, 0.5, 1, 2, 4, 10], format="~g")
-    return {"scale": scale, "title": "Odds ratio", "axis": axis}
+        end = min(max(map(abs, [*low, *high, 1.0])), WIDEST[measure])
+        scale = {"domain": [-end, end], "clamp": True, "nice": False}
+        return {"scale": scale, "title": "Difference of means", "axis": {"tickCount": 5}}
+    end = min(max([*high, *(1 / value for value in low if value > 0), 2.0]), WIDEST[measure])
+    scale = {"type": "log", "domain": [1 / end, end], "clamp": True, "nice": False}
+    ticks = [tick for tick in (0.1, 0.25, 0.5, 1, 2, 4, 10) if 1 / end <= tick <= end]
+    return {"scale": scale, "title": "Odds ratio", "axis": {"values": ticks, "format": "~g"}}
 
 
 def _table(rows: pl.DataFrame, cohort: Cohort) -> str:

@@ -9,6 +9,7 @@ A curve is shown on fixed days only, never on the day somebody left.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import polars as pl
@@ -32,7 +33,8 @@ def fixed_days(cohort: Cohort, last_day: int) -> pl.DataFrame:
     schedule, as from treatment start.
 
     Returns:
-        day, x (the day in `unit`), unit, is_tick (a labelled day: every nominal day, or fifth year).
+        day, x (the day in `unit`), unit, is_tick (the labelled days: nominal ones, or every
+        fifth year).
     """
     nominal = cohort.protocol.waves.nominal_days
     if last_day > 2 * cohort.last_day:
@@ -45,7 +47,7 @@ def fixed_days(cohort: Cohort, last_day: int) -> pl.DataFrame:
         )
     thirds = [
         start + step * (end - start) // STEPS_PER_INTERVAL
-        for start, end in zip(nominal, nominal[1:], strict=False)
+        for start, end in pairwise(nominal)
         for step in range(STEPS_PER_INTERVAL)
     ]
     days = pl.DataFrame({"day": [*thirds, nominal[-1]]}, schema={"day": pl.Int32})
@@ -70,15 +72,12 @@ def curve_points(cohort: Cohort, strata: Sequence[str]) -> pl.DataFrame:
     starts = cohort.rows("derived.retention_summary", stratum_by=strata).select(
         *CURVE, "from_day", observed="n"
     )
-    parts = [
+    last_days = curve.group_by("origin", maintain_order=True).agg(pl.col("day").max()).rows()
+    asked = [
         starts.filter(origin=origin).join(fixed_days(cohort, last_day), how="cross")
-        for origin, last_day in curve.group_by("origin", maintain_order=True)
-        .agg(pl.col("day").max())
-        .rows()
+        for origin, last_day in last_days
     ]
-    if not parts:
-        return pl.DataFrame()
-    points = _read(curve, pl.concat(parts))
+    points = _read(curve, pl.concat(asked))
     few = curve_hidden(pl.col("events"), pl.col("n_at_risk"), pl.col("observed"), cohort.rule)
     marked = with_company(points, _TOGETHER, "events", few, cohort.rule)
     return without(marked, pl.col(HIDDEN), [*ESTIMATE, "n_at_risk", "events"]).drop("events")

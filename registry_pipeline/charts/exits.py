@@ -8,52 +8,53 @@ Types with few exits are shown together, as the sum of their incidences.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import polars as pl
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort
-from registry_pipeline.charts.retention import KIND_PANELS, denominators, in_order
+from registry_pipeline.charts.retention import KIND_PANELS, KINDS, by_kind, denominators
 from registry_pipeline.charts.svg import (
     GREY,
     PALETTE,
     PANEL_WIDTH,
-    chart,
-    colours,
+    Spec,
+    colour,
+    in_order,
+    mark,
+    number,
     panels,
-    percent_axis,
+    percent,
 )
 from registry_pipeline.charts.text import Section
 from registry_pipeline.disclosure.small_numbers import HIDDEN, with_parts_hidden, without
-from schemas.codes import RETENTION_KIND
 from schemas.result_codes import RETENTION_EXIT
 
-if TYPE_CHECKING:
-    import altair as alt
-
 TOGETHER: Final = "other exits together"
-OF: Final = ["kind", "day"]
+LIMITS: Final = ["ci_low", "ci_high"]
 
 
 def cumulative_incidence(cohort: Cohort) -> Section:
-    """Exits by type on the scheduled days, from the baseline interview."""
+    """Exits by type on the scheduled days, for everyone."""
     points = _points(cohort)
     return Section(
         words=(
-            "How people leave: the share that has left in each way by each scheduled day since "
-            "the baseline interview. The ways compete, so the shares of all ways and the share "
-            "still in add up to 100 % (Aalen-Johansen). Unknown exits are a type of their own. "
-            f"{denominators(cohort, ['baseline'])}"
+            "How people leave: the share that has left in each way by each scheduled day. The "
+            "ways compete, so the shares of all ways and the share still in add up to 100 % "
+            "(Aalen-Johansen). Unknown exits are a type of their own, the missing part. "
+            f"{denominators(cohort, cohort.clocks)}"
         ),
-        norwegian="Hvordan folk går ut: andelen som har sluttet på hver måte, målt ved måledagene.",
+        norwegian="Hvordan folk går ut: andelen som har sluttet på hver måte ved hver måledag.",
         table=_table(cohort, points),
         chart=_chart,
         shown=_drawn(cohort, points),
         notes=(
-            f"Types with fewer than {cohort.rule.min_count} exits by the last day stand together "
-            f"as “{TOGETHER}”, without an interval. A point with fewer exits so far is left out, "
-            "and so is the type that would give it away.",
+            (
+                f"Types with fewer than {cohort.rule.min_count} exits by the last day stand "
+                f"together as “{TOGETHER}”, without an interval. A point with few exits so far "
+                "is left out, and so is the type that would give it away."
+            ),
         ),
     )
 
@@ -63,72 +64,69 @@ def _points(cohort: Cohort) -> pl.DataFrame:
 
     Returns:
         kind, label, day, n (exits so far), incidence, ci_low, ci_high, hidden; the numbers are
-        null where hidden. The types of a kind and day add up to all its exits.
+        null where hidden. The labels of a kind and day add up to all its exits.
     """
-    every = cohort.rows("derived.cumulative_incidence", origin=["baseline"], stratum_by=["all"])
+    every = cohort.rows("derived.cumulative_incidence", origin=cohort.clocks, stratum_by=["all"])
+    read = _on_scheduled_days(every, cohort)
+    ended = read.filter((pl.col("day") == cohort.last_day) & (pl.col("n") > 0))
+    at_end = with_parts_hidden(ended, ["kind"], "n", cohort.rule)
+    own = pl.col("exit_type").replace(text.english(RETENTION_EXIT))
+    labelled = read.join(
+        at_end.select("kind", "exit_type", HIDDEN), on=["kind", "exit_type"], maintain_order="left"
+    ).with_columns(label=pl.when(HIDDEN).then(pl.lit(TOGETHER)).otherwise(own))
+    together = labelled.group_by("kind", "label", "day", maintain_order=True).agg(
+        pl.col("n", "incidence").sum(),
+        *(pl.when(pl.len() == 1).then(pl.col(name).first()).alias(name) for name in LIMITS),
+    )
+    marked = with_parts_hidden(together, ["kind", "day"], "n", cohort.rule)
+    return by_kind(without(marked, pl.col(HIDDEN), ["n", "incidence", *LIMITS]))
+
+
+def _on_scheduled_days(every: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
+    """Exits so far and incidence of each type, on each nominal day."""
     key = ["kind", "exit_type"]
     so_far = every.with_columns(n=pl.col("n_event").cum_sum().over(key)).sort("day")
     days = pl.DataFrame({"day": cohort.protocol.waves.nominal_days}, schema={"day": pl.Int32})
-    estimates = ["incidence", "ci_low", "ci_high"]
-    read = (
-        every.select(key)
-        .unique(maintain_order=True)
-        .join(days, how="cross")
-        .sort("day")
-        .join_asof(so_far, on="day", by=key, check_sortedness=False)
-        .select(*key, "day", pl.col("n", "incidence").fill_null(0), "ci_low", "ci_high")
+    asked = every.select(key).unique(maintain_order=True).join(days, how="cross").sort("day")
+    return asked.join_asof(so_far, on="day", by=key, check_sortedness=False).select(
+        *key, "day", pl.col("n", "incidence").fill_null(0), *LIMITS
     )
-    ended = read.filter((pl.col("day") == cohort.last_day) & (pl.col("n") > 0))
-    at_end = with_parts_hidden(ended, ["kind"], "n", cohort.rule)
-    own_label = pl.col("exit_type").replace_strict(
-        {code: en for code, (_, en) in RETENTION_EXIT.labels.items()}, return_dtype=pl.String
-    )
-    labelled = read.join(at_end.select(*key, HIDDEN), on=key).with_columns(
-        label=pl.when(HIDDEN).then(pl.lit(TOGETHER)).otherwise(own_label)
-    )
-    together = labelled.group_by("kind", "label", "day", maintain_order=True).agg(
-        pl.col("n", "incidence").sum(),
-        *(pl.when(pl.len() == 1).then(pl.col(name).first()).alias(name) for name in estimates[1:]),
-    )
-    marked = with_parts_hidden(together, OF, "n", cohort.rule)
-    return in_order(without(marked, pl.col(HIDDEN), ["n", *estimates]))
 
 
 def _drawn(cohort: Cohort, points: pl.DataFrame) -> pl.DataFrame:
-    """The points to draw; hidden ones stay as gaps without a number."""
+    """The types with at least two points to draw; hidden points stay as gaps."""
     seen = points.filter((~pl.col(HIDDEN)).sum().over("kind", "label") > 1)
     return seen.select(
-        "label", "incidence", "ci_low", "ci_high",
+        "label", "incidence", *LIMITS,
         x=cohort.time(pl.col("day")),
         unit=pl.lit(cohort.time_unit),
-        kind=pl.col("kind").replace_strict(KIND_PANELS, return_dtype=pl.String),
+        kind=pl.col("kind").replace(KIND_PANELS),
     )  # fmt: skip
 
 
-def _chart(shown: pl.DataFrame) -> alt.FacetChart:
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    labels = [label for label in shown["label"].unique(maintain_order=True) if label != TOGETHER]
-    colour = {**dict(zip(labels, PALETTE, strict=False)), TOGETHER: GREY}
+def _chart(shown: pl.DataFrame) -> Spec:
+    """A panel per kind of retention, a line per way of leaving."""
+    labels = [label for label in in_order(shown, "label") if label != TOGETHER]
+    colour_of = {**dict(zip(labels, PALETTE, strict=False)), TOGETHER: GREY}
     ticks = shown["x"].unique().sort().round(4).to_list()
-    base = chart().encode(
-        x=alt.X(
-            "x:Q",
-            title=f"{shown['unit'][0].capitalize()} since the baseline interview",
-            axis=alt.Axis(values=ticks, format=".0f", grid=False),
-        ),
-        color=colours("label", colour),
+    x = number(
+        "x",
+        title=f"{text.capital(shown['unit'][0])} since baseline",
+        axis={"values": ticks, "format": ".0f", "grid": False},
     )
-    y = alt.Y("incidence:Q", **percent_axis("Has left"))
-    return (
-        alt.layer(
-            base.mark_rule(opacity=0.35, strokeWidth=2).encode(y="ci_low:Q", y2="ci_high:Q"),
-            base.mark_line(strokeWidth=2).encode(y=y),
-            base.mark_circle(size=34, opacity=1).encode(y=y),
-        )
-        .properties(width=PANEL_WIDTH, height=190)
-        .facet(panels("kind", list(KIND_PANELS.values())), columns=3, spacing=24)
-    )
+    left = {"y": percent("incidence", "Has left")}
+    interval = {"y": percent("ci_low", "Has left"), "y2": {"field": "ci_high"}}
+    panel = {
+        "width": PANEL_WIDTH,
+        "height": 190,
+        "encoding": {"x": x, "color": colour("label", colour_of)},
+        "layer": [
+            mark("rule", interval, only="isValid(datum.ci_low)", opacity=0.35, strokeWidth=2),
+            mark("line", left, strokeWidth=2),
+            mark("circle", left, size=34, opacity=1),
+        ],
+    }
+    return panels(panel, "kind", list(KIND_PANELS.values()))
 
 
 def _table(cohort: Cohort, points: pl.DataFrame) -> str:
@@ -137,8 +135,8 @@ def _table(cohort: Cohort, points: pl.DataFrame) -> str:
     for (kind, label), part in points.group_by("kind", "label", maintain_order=True):
         cells = [
             text.HIDDEN if row[HIDDEN] else f"{text.percent(row['incidence'])}, {row['n']}"
-            for row in part.iter_rows(named=True)
+            for row in part.sort("day").iter_rows(named=True)
         ]
-        rows.append([RETENTION_KIND.label(str(kind)), str(label), *cells])
+        rows.append([KINDS[str(kind)], str(label), *cells])
     headers = [f"{time} {cohort.time_unit}" for time in cohort.wave_time.values()]
     return text.table(["Retention", "Way of leaving (share, exits)", *headers], rows)

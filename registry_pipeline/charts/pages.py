@@ -47,10 +47,13 @@ PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
 """The tables that have a page, and what makes a cohort's section of it."""
 
 MAX_COHORTS: Final = 6
+EMPTY: Final = (
+    "There is nothing to show: the table has no rows, because no accepted delivery holds what it "
+    "is made from. / Tabellen er tom: ingen mottatt leveranse har det den lages av."
+)
 NOTHING_DRAWN: Final = (
     "No chart: none of its numbers may be shown. / Ingen figur: ingen av tallene kan vises."
 )
-LOW_COVERAGE: Final = "**Pilot cohort, low coverage** / pilotkohort, lav dekning"
 
 
 @dataclass(frozen=True)
@@ -71,21 +74,16 @@ def page(connection: duckdb.DuckDBPyConnection, table: str) -> Page | None:
         Markdown with charts as data URIs, the same for the same rows; null where the table has
         no page.
     """
-    section = PAGES.get(table)
-    if section is None:
+    subject = PAGES.get(table)
+    if subject is None:
         return None
     model = TABLES[table]
-    parts = [f"## {model.title} / {model.title_nb}"]
     cohorts = _cohorts(connection, model)
-    if not cohorts:
-        parts.append(
-            "There is nothing to show: the table has no rows. No accepted delivery holds what "
-            "it is made from. / Tabellen er tom: ingen mottatt leveranse har det den lages av."
-        )
-    parts += [_section(cohort, section(cohort), model) for cohort in cohorts[:MAX_COHORTS]]
+    parts = [f"## {model.title} / {model.title_nb}"]
+    parts += [_section(cohort, subject(cohort), model) for cohort in cohorts[:MAX_COHORTS]]
     if more := [cohort.protocol.title_en for cohort in cohorts[MAX_COHORTS:]]:
         parts.append(f"Not shown, to keep the page readable: {'; '.join(more)}.")
-    return Page("\n\n".join(parts) + "\n")
+    return Page("\n\n".join(parts if cohorts else [*parts, EMPTY]) + "\n")
 
 
 def _cohorts(connection: duckdb.DuckDBPyConnection, table: Table) -> list[Cohort]:
@@ -100,19 +98,20 @@ def _cohorts(connection: duckdb.DuckDBPyConnection, table: Table) -> list[Cohort
 
 
 def _section(cohort: Cohort, section: Section, table: Table) -> str:
-    """One cohort's section: mark, words, chart, table, notes and origin."""
-    protocol = cohort.protocol
-    parts = [f"### {protocol.title_en}"]
-    coverage = cohort.coverage
-    if coverage is not None and coverage < cohort.rule.low_coverage:
-        parts.append(f"{LOW_COVERAGE}: {text.percent(coverage)} of the eligible take part.")
+    """One cohort's section: mark, words, chart, table and notes."""
+    title = f"{table.title}: {cohort.protocol.title_en}"
+    parts = [f"### {cohort.protocol.title_en}"]
+    if cohort.has_low_coverage:
+        parts.append(
+            "**Pilot cohort, low coverage** / pilotkohort, lav dekning: fewer than "
+            f"{text.percent(cohort.rule.low_coverage)} of the eligible take part."
+        )
     parts += [section.words, f"*{section.norwegian}*"]
     if section.chart and section.shown.height:
-        title = f"{table.title}: {protocol.title_en}"
         drawn = svg(section.chart(section.shown), section.shown, title, table.title_nb)
         parts.append(image(drawn, f"{title}; the numbers are in the table below"))
     elif section.chart:
         parts.append(NOTHING_DRAWN)
-    parts.append(section.table)
-    parts.append("\n".join(f"- {note}" for note in (*section.notes, text.legend(cohort.rule))))
-    return "\n\n".join(parts)
+    as_of = f"As of delivery {cohort.as_of(table.full_name)}."
+    notes = [f"- {note}" for note in (*section.notes, text.legend(cohort.rule), as_of)]
+    return "\n\n".join([*parts, section.table, "\n".join(notes)])

@@ -6,7 +6,7 @@ Does not belong here: retention in the study (see `retention`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -18,10 +18,15 @@ from registry_pipeline.charts.svg import (
     INK,
     ORANGE,
     PALE,
+    PLAIN,
     PURPLE,
-    chart,
+    Spec,
+    in_order,
+    mark,
+    name,
+    number,
     panels,
-    percent_axis,
+    percent,
     stacked_by_wave,
 )
 from registry_pipeline.charts.text import Section, english
@@ -34,10 +39,8 @@ from registry_pipeline.disclosure.small_numbers import (
 )
 from schemas.result_codes import ENROLMENT_GROUP, SEX_OR_ALL
 
-if TYPE_CHECKING:
-    import altair as alt
-
 SHARE: Final = ["share", "ci_low", "ci_high"]
+RESPONSE: Final = ["response", "ci_low", "ci_high"]
 FATES: Final = {
     "n_completed": "interviewed",
     "n_missed": "missed",
@@ -54,7 +57,6 @@ COLOURS: Final = dict(
 def enrolment(cohort: Cohort) -> Section:
     """Answers to the invitation, for everyone and by sex."""
     rows = _answers(cohort)
-    rule = cohort.rule
     return Section(
         words=(
             "What became of the people eligible: how many consented, declined or did not answer "
@@ -68,8 +70,8 @@ def enrolment(cohort: Cohort) -> Section:
                 [
                     ENROLMENT_GROUP.label(row["group"]),
                     SEX_OR_ALL.label(row["sex"]),
-                    text.count(row["n"], rule),
-                    text.count(row["denominator"], rule),
+                    text.count(row["n"], cohort.rule),
+                    text.count(row["denominator"], cohort.rule),
                     text.share(*(row[name] for name in SHARE)),
                 ]
                 for row in rows.iter_rows(named=True)
@@ -78,8 +80,10 @@ def enrolment(cohort: Cohort) -> Section:
         chart=_answers_chart,
         shown=_answers_drawn(rows),
         notes=(
-            "The sexes are left out where an answer of theirs is hidden: the other sex and the "
-            "total would give it back.",
+            (
+                "The sexes are left out where an answer of theirs is hidden: the other sex and "
+                "the total would give it back."
+            ),
         ),
     )
 
@@ -99,40 +103,38 @@ def _answers(cohort: Cohort) -> pl.DataFrame:
 def _answers_drawn(rows: pl.DataFrame) -> pl.DataFrame:
     """The answers to draw, in words."""
     people, eligible = pl.col("sex").replace(english(SEX_OR_ALL)), pl.col("denominator")
-    percent = (100 * pl.col("share")).round().cast(pl.Int64)
+    rounded = (100 * pl.col("share")).round().cast(pl.Int64)
     return rows.filter(pl.col("share").is_not_null()).select(
         *SHARE,
         answer=pl.col("group").replace(english(ENROLMENT_GROUP)),
         people=pl.format("{} ({} eligible)", people, eligible),
-        label=pl.format("{} ({} %)", "n", percent),
+        label=pl.format("{} ({} %)", "n", rounded),
     )
 
 
-def _answers_chart(shown: pl.DataFrame) -> alt.FacetChart:
+def _answers_chart(shown: pl.DataFrame) -> Spec:
     """Bars of answers, a panel for everyone and for each sex."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    answers = shown["answer"].unique(maintain_order=True).to_list()
-    axis = alt.Axis(ticks=False, domain=False)
-    base = chart().encode(y=alt.Y("answer:N", sort=answers, title=None, axis=axis))
-    bars = base.mark_bar(color=BLUE, height=20).encode(
-        x=alt.X("share:Q", **percent_axis("Share of the eligible"))
-    )
-    interval = base.mark_rule(color=INK).encode(x="ci_low:Q", x2="ci_high:Q")
-    label = base.mark_text(align="left", dx=8, fontSize=11).encode(x="ci_high:Q", text="label:N")
-    people = shown["people"].unique(maintain_order=True).to_list()
-    return (
-        alt.layer(bars, interval, label)
-        .properties(width=220, height=34 * len(answers))
-        .facet(panels("people", people), columns=3)
-    )
+    answers = in_order(shown, "answer")
+    interval = {"x": percent("ci_low", "Share of the eligible"), "x2": {"field": "ci_high"}}
+    label = {"x": number("ci_high"), "text": {"field": "label"}}
+    panel = {
+        "width": 220,
+        "height": 34 * len(answers),
+        "encoding": {"y": name("answer", answers, axis=PLAIN)},
+        "layer": [
+            mark("bar", {"x": percent("share", "Share of the eligible")}, color=BLUE, height=20),
+            mark("rule", interval, color=INK),
+            mark("text", label, align="left", dx=8, fontSize=11),
+        ],
+    }
+    return panels(panel, "people", in_order(shown, "people"))
 
 
 def response_by_wave(cohort: Cohort) -> Section:
     """Interviews held of those expected, and what became of the others, wave by wave."""
     rows = cohort.rows("derived.response_by_wave", stratum_by=["all"])
     parts = rows.unpivot(list(FATES), index=["wave"], variable_name="fate", value_name="n")
-    together = parts_together(parts, ["wave"], "fate", "n", cohort.rule, text.TOGETHER)
+    together = parts_together(parts, ["wave"], "fate", "n", text.TOGETHER, rule=cohort.rule)
     return Section(
         words=(
             "Of the people an interview is expected of at each wave, how many were interviewed "
@@ -141,8 +143,12 @@ def response_by_wave(cohort: Cohort) -> Section:
             "expected and left out; people out of treatment stay expected."
         ),
         norwegian="Svarandel per måling av dem et intervju var ventet fra, og hva som mangler.",
-        table=_response_table(rows, with_parts_hidden(parts, ["wave"], "n", cohort.rule), cohort),
-        chart=_response_chart,
+        table=_response_table(rows, parts, cohort),
+        chart=lambda shown: {
+            "width": 560,
+            "height": 260,
+            **stacked_by_wave(shown, "Share of the expected", COLOURS),
+        },
         shown=together.filter(~percentage_hidden(pl.col("whole"), cohort.rule)).select(
             "wave",
             share=pl.col("n") / pl.col("whole"),
@@ -154,42 +160,32 @@ def response_by_wave(cohort: Cohort) -> Section:
     )
 
 
-def _response_chart(shown: pl.DataFrame) -> alt.Chart:
-    """Stacked bars by wave: what became of every expected interview."""
-    bars = stacked_by_wave(shown, "Share of the expected", COLOURS)
-    return bars.properties(width=560, height=260)
-
-
 def _response_table(rows: pl.DataFrame, parts: pl.DataFrame, cohort: Cohort) -> str:
     """A row per wave: response, and the kinds of missing."""
-    rule = cohort.rule
-    cells = {
-        (wave, fate): text.HIDDEN if hidden else text.count(n, rule)
-        for wave, fate, n, hidden in parts.select("wave", "fate", "n", HIDDEN).rows()
-    }
-    few = pl.col("n_expected") < rule.min_percentage_denominator
-    estimate = ["response", "ci_low", "ci_high"]
-    response = without(rows, few, estimate)
+    marked = with_parts_hidden(parts, ["wave"], "n", cohort.rule)
+    hidden = marked.pivot("fate", index="wave", values=HIDDEN)
+    safe = rows.join(hidden, on="wave", suffix="_hidden")
+    for fate in FATES:
+        safe = without(safe, pl.col(f"{fate}_hidden"), [fate])
+    few = percentage_hidden(pl.col("n_expected"), cohort.rule)
+    safe = without(safe, few | pl.col("n_completed_hidden"), RESPONSE)
+    headers = [text.capital(cohort.time_unit), "Expected", "Response (95 %)"]
+    fates = [text.capital(word) for word in FATES.values()]
     return text.table(
-        [
-            cohort.time_unit.capitalize(), "Expected", "Response (95 %)",
-            *(word.capitalize() for word in FATES.values()), "Of those partial",
-            "Of those off window",
-        ],
-        (
-            [
-                cohort.wave_time[row["wave"]],
-                text.count(row["n_expected"], rule),
-                text.HIDDEN
-                if cells[row["wave"], "n_completed"] == text.HIDDEN
-                else text.share(*(row[name] for name in estimate), absent=_absent(row["n_expected"])),
-                *(cells[row["wave"], fate] for fate in FATES),
-                *(text.count(row[n], rule) for n in ("n_partial", "n_off_window")),
-            ]
-            for row in response.iter_rows(named=True)
-        ),
-    )  # fmt: skip
+        [*headers, *fates, "Of those partial", "Of those off window"],
+        (_response_cells(row, cohort) for row in safe.iter_rows(named=True)),
+    )
 
 
-def _absent(denominator: int) -> str:
-    return text.HIDDEN if denominator else text.NOT_COMPUTABLE
+def _response_cells(row: dict[str, Any], cohort: Cohort) -> list[str]:
+    """Time, expected, response, kinds of missing, and two parts of the interviewed."""
+    response, low, high = (row[name] for name in RESPONSE)
+    counts = ("n_expected", *FATES, "n_partial", "n_off_window")
+    expected, *others = (text.count(row[name], cohort.rule) for name in counts)
+    absent = text.absent(row["n_expected"])
+    return [
+        cohort.wave_time[row["wave"]],
+        expected,
+        text.share(response, low, high, absent),
+        *others,
+    ]

@@ -7,16 +7,27 @@ Does not belong here: what goes with coping (see `coping`), the outcomes' defini
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
 from registry_pipeline.charts import text
-from registry_pipeline.charts.cohort import Cohort
-from registry_pipeline.charts.svg import GREY, PALETTE, chart, colours, percent_axis
+from registry_pipeline.charts.cohort import Cohort, place
+from registry_pipeline.charts.svg import (
+    GREY,
+    PALETTE,
+    PLAIN,
+    Spec,
+    colour,
+    in_order,
+    mark,
+    name,
+    number,
+    percent,
+)
 from registry_pipeline.charts.text import Section
 from registry_pipeline.disclosure.small_numbers import (
+    HIDDEN,
     is_small,
     percentage_hidden,
     share_hidden,
@@ -24,10 +35,7 @@ from registry_pipeline.disclosure.small_numbers import (
 )
 from schemas.outcomes import OUTCOMES
 
-if TYPE_CHECKING:
-    import altair as alt
-
-ALL: Final = "everyone"
+EVERYONE: Final = "everyone"
 RULES: Final = {"observed": "observed", "missing_is_failure": "missing counted as not achieved"}
 ESTIMATE: Final = ["estimate", "ci_low", "ci_high"]
 AT_DAYS: Final = (365, 731)
@@ -49,14 +57,16 @@ def outcome_by_pathway(cohort: Cohort) -> Section:
             "Utfall etter forløp ved start. Fylt: av dem som svarte. Åpen: av alle ventede, der "
             "manglende regnes som ikke oppnådd. Sammenheng, ikke effekt."
         ),
-        table=_table(cohort, rows),
+        table=_table(rows, cohort),
         chart=_chart,
-        shown=_drawn(cohort, rows),
+        shown=_drawn(rows, cohort),
         notes=(
             "A cell reads: achieved of counted, share and 95 % interval (Wilson).",
-            "An observed share is hidden where those who achieved it, did not, or are missing "
-            "are few: with everyone expected beside it, any two give the third.",
-            f"“{ALL.capitalize()}” is left out where a pathway is hidden: it would give it back.",
+            (
+                "An observed share is hidden where those who achieved it, did not, or are missing "
+                "are few: with everyone expected beside it, any two give the third."
+            ),
+            f"“{text.capital(EVERYONE)}” is left out where a pathway is hidden.",
         ),
     )
 
@@ -81,16 +91,16 @@ def _safe(cohort: Cohort) -> pl.DataFrame:
     marked = (
         rows.filter(observed | ~is_mean, (pl.col("n_expected") > 0).any().over("pathway"))
         .with_columns(hidden=percentage_hidden(n, rule) | not_apart, n_hidden=few_missing)
-        .with_columns(_with_margin("hidden"), _with_margin("n_hidden"))
+        .with_columns(_with_margin(HIDDEN), _with_margin("n_hidden"))
     )
-    safe = without(marked, pl.col("hidden"), [*ESTIMATE, "n_success"])
-    return without(safe, pl.col("hidden") | pl.col("n_hidden"), ["n", "sum_score"])
+    safe = without(marked, pl.col(HIDDEN), [*ESTIMATE, "n_success"])
+    return without(safe, pl.col(HIDDEN) | pl.col("n_hidden"), ["n", "sum_score"])
 
 
 def _with_margin(hidden: str) -> pl.Expr:
-    """What is hidden, and everyone together where a pathway is."""
-    is_all = pl.col("pathway") == "all"
-    return pl.col(hidden) | (is_all & (pl.col(hidden) & ~is_all).any().over(OF))
+    """What is hidden, and everyone together where a pathway is: the margin gives it back."""
+    is_margin = pl.col("pathway") == "all"
+    return pl.col(hidden) | (is_margin & (pl.col(hidden) & ~is_margin).any().over(OF))
 
 
 def _nearest(cohort: Cohort, day: int) -> int:
@@ -100,116 +110,105 @@ def _nearest(cohort: Cohort, day: int) -> int:
 
 
 def _pathways(cohort: Cohort) -> dict[str, str]:
-    return {**cohort.pathways, "unknown": "no pathway at baseline", "all": ALL}
+    return {**cohort.pathways, "unknown": "no pathway at baseline", "all": EVERYONE}
 
 
-def _drawn(cohort: Cohort, rows: pl.DataFrame) -> pl.DataFrame:
-    """The estimates to draw, in words; a panel without any keeps an empty row."""
+def _drawn(rows: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
+    """The estimates to draw, in words; a panel without any keeps its empty rows."""
     words = _pathways(cohort)
     outcomes = {code: f"{o.en}|{o.nb}" for code, o in OUTCOMES.items()}
     times = {wave: f"{time} {cohort.time_unit}" for wave, time in cohort.wave_time.items()}
     drawn = rows.filter(pl.col("estimate").is_not_null().any().over("outcome"))
-    return drawn.select(
+    return drawn.sort(place("outcome", OUTCOMES), "wave", place("pathway", words)).select(
         *ESTIMATE,
         "is_mean",
         outcome=pl.col("outcome").replace(outcomes),
-        outcome_place=_place("outcome", OUTCOMES),
         time=pl.col("wave").replace_strict(times, return_dtype=pl.String),
         pathway=pl.col("pathway").replace(words),
-        pathway_place=_place("pathway", words),
         rule=pl.col("missing_rule").replace(RULES),
-    ).sort("outcome_place", "time", "pathway_place", maintain_order=True)
+    )
 
 
-def _place(name: str, order: Iterable[str]) -> pl.Expr:
-    places = {code: place for place, code in enumerate(order)}
-    return pl.col(name).replace_strict(places, return_dtype=pl.Int32)
-
-
-def _chart(shown: pl.DataFrame) -> alt.VConcatChart:
+def _chart(shown: pl.DataFrame) -> Spec:
     """Shares above, means below: a row per outcome, a column per time, a line per pathway."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    there = shown.filter(pl.col("estimate").is_not_null()).sort("pathway_place")
-    names = [name for name in there["pathway"].unique(maintain_order=True) if name != ALL]
-    colour_of = {**dict(zip(names, PALETTE, strict=False)), ALL: GREY}
-    ten = {"title": "Mean, 0 to 10", "scale": alt.Scale(domain=[0, 10])}
-    blocks = [
-        _block(part, axis, colour_of)
-        for part, axis in (
-            (shown.filter(~pl.col("is_mean")), percent_axis("Achieved")),
-            (shown.filter("is_mean"), ten),
-        )
-        if part.height
-    ]
-    return alt.vconcat(*blocks, spacing=30)
+    drawn = shown.filter(pl.col("estimate").is_not_null())["pathway"].unique()
+    names = [n for n in in_order(shown, "pathway") if n in drawn and n != EVERYONE]
+    colour_of = {**dict(zip(names, PALETTE, strict=False)), EVERYONE: GREY}
+    kinds = (
+        (shown.filter(~pl.col("is_mean")), lambda field: percent(field, "Achieved")),
+        (shown.filter("is_mean"), _of_ten),
+    )
+    blocks = [_block(part, across, colour_of) for part, across in kinds if part.height]
+    return {"vconcat": blocks, "spacing": 30}
 
 
-def _block(part: pl.DataFrame, axis: dict[str, Any], colour_of: dict[str, str]) -> alt.FacetChart:
+def _of_ten(field: str) -> Spec:
+    return number(field, title="Mean, 0 to 10", scale={"domain": [0, 10]})
+
+
+def _block(part: pl.DataFrame, across: Any, colour_of: dict[str, str]) -> Spec:
     """A grid of panels, outcomes down and times across."""
-    import altair as alt  # noqa: PLC0415 - slow to import
+    estimate = {"x": across("estimate")}
+    interval = {"x": across("ci_low"), "x2": {"field": "ci_high"}}
+    beside = {
+        "labelExpr": "split(datum.label, '|')",
+        "labelAngle": 0,
+        "labelAnchor": "middle",
+        "labelFontWeight": "normal",
+    }
+    panel = {
+        "width": 270,
+        "height": 17 * len(colour_of),
+        "view": {"fill": "#FAFAFA"},
+        "encoding": {
+            "y": name("pathway", list(colour_of), axis={**PLAIN, "labels": False}),
+            "yOffset": name("rule", list(RULES.values())),
+            "color": colour("pathway", colour_of),
+        },
+        "layer": [
+            mark("rule", interval, only="isValid(datum.ci_low)", strokeWidth=1.6),
+            mark("point", estimate, size=38, strokeWidth=1.6, fill="white"),
+            mark("circle", estimate, only="datum.rule == 'observed'", size=44, opacity=1),
+        ],
+    }
+    rows = {"field": "outcome", "type": "nominal", "sort": in_order(part, "outcome")}
+    columns = {"field": "time", "type": "nominal", "sort": in_order(part, "time")}
+    return {
+        "transform": [{"filter": "datum.is_mean" if part["is_mean"][0] else "!datum.is_mean"}],
+        "facet": {
+            "row": {**rows, "title": None, "header": beside},
+            "column": {**columns, "title": None},
+        },
+        "spacing": 8,
+        "spec": panel,
+    }
 
-    plain = alt.Axis(labels=False, ticks=False, domain=False, grid=False)
-    lines = alt.Scale(domain=list(colour_of))
-    base = chart().encode(
-        x=alt.X("estimate:Q", **axis),
-        y=alt.Y("pathway:N", sort=list(colour_of), scale=lines, title=None, axis=plain),
-        yOffset=alt.YOffset("rule:N", sort=list(RULES.values())),
-        color=colours("pathway", colour_of),
-    )
-    interval = base.mark_rule(strokeWidth=1.6).encode(x=alt.X("ci_low:Q", **axis), x2="ci_high:Q")
-    ring = base.mark_point(size=38, strokeWidth=1.6, fill="white")
-    disc = base.transform_filter("datum.rule == 'observed'").mark_circle(size=44, opacity=1)
-    outcomes, times = (
-        part[name].unique(maintain_order=True).to_list() for name in ("outcome", "time")
-    )
-    beside = alt.Header(
-        labelExpr="split(datum.label, '|')", labelAngle=0, labelAlign="left",
-        labelAnchor="middle", labelFontWeight="normal",
-    )  # fmt: skip
-    return (
-        alt.layer(interval, ring, disc, view=alt.ViewBackground(fill="#FAFAFA"))
-        .transform_filter("datum.is_mean" if part["is_mean"][0] else "!datum.is_mean")
-        .properties(width=270, height=17 * len(colour_of))
-        .facet(
-            row=alt.Row("outcome:N", sort=outcomes, header=beside, title=None),
-            column=alt.Column("time:N", sort=times, title=None),
-            spacing=8,
-        )
-    )
 
-
-def _table(cohort: Cohort, rows: pl.DataFrame) -> str:
+def _table(rows: pl.DataFrame, cohort: Cohort) -> str:
     """A row per outcome, time and missing rule, the pathways as columns."""
-    cells = {
-        (row["outcome"], row["wave"], row["missing_rule"], row["pathway"]): _cell(row)
-        for row in rows.iter_rows(named=True)
-    }
-    names = {
-        code: word for code, word in _pathways(cohort).items() if code in rows["pathway"].unique()
-    }
-    keys = list(dict.fromkeys((outcome, wave, rule) for outcome, wave, rule, _ in cells))
-    order = list(OUTCOMES)
-    keys.sort(key=lambda key: (order.index(key[0]), key[1], list(RULES).index(key[2])))
-    return text.table(
-        ["Outcome", cohort.time_unit.capitalize(), "Missing", *names.values()],
-        (
+    present = rows["pathway"].unique()
+    names = {code: word for code, word in _pathways(cohort).items() if code in present}
+    in_place = rows.sort(place("outcome", OUTCOMES), "wave", place("missing_rule", RULES))
+    lines = []
+    for (outcome, wave, rule), part in in_place.group_by(OF, maintain_order=True):
+        cells = {row["pathway"]: _cell(row) for row in part.iter_rows(named=True)}
+        lines.append(
             [
-                OUTCOMES[outcome].en,
-                cohort.wave_time[wave],
-                RULES[rule],
-                *(cells.get((outcome, wave, rule, code), text.MISSING) for code in names),
+                OUTCOMES[str(outcome)].en,
+                cohort.wave_time[int(str(wave))],
+                RULES[str(rule)],
+                *(cells.get(code, text.MISSING) for code in names),
             ]
-            for outcome, wave, rule in keys
-        ),
-    )
+        )
+    headers = ["Outcome", text.capital(cohort.time_unit), "Missing"]
+    return text.table([*headers, *map(text.capital, names.values())], lines)
 
 
 def _cell(row: dict[str, Any]) -> str:
     """Achieved of counted with share and interval, or a mean of so many."""
     estimate, low, high = (row[name] for name in ESTIMATE)
-    if row["hidden"] or estimate is None:
-        return text.HIDDEN if row["hidden"] else text.NOT_COMPUTABLE
+    if estimate is None:
+        return text.HIDDEN if row[HIDDEN] else text.NOT_COMPUTABLE
     if row["is_mean"]:
         interval = "" if low is None else f" ({low:.1f}–{high:.1f})"
         return f"{estimate:.1f}{interval}, n = {text.HIDDEN if row['n'] is None else row['n']}"

@@ -6,24 +6,36 @@ Does not belong here: units side by side (see `units`), the programmes' own tabl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort, is_stored
-from registry_pipeline.charts.svg import INK, chart, colours, percent_axis
+from registry_pipeline.charts.svg import (
+    INK,
+    PLAIN,
+    Spec,
+    colour,
+    in_order,
+    mark,
+    name,
+    percent,
+)
 from registry_pipeline.charts.text import Section
-from registry_pipeline.disclosure.small_numbers import percentage_hidden, share_hidden, without
+from registry_pipeline.disclosure.small_numbers import (
+    HIDDEN,
+    percentage_hidden,
+    share_hidden,
+    without,
+)
 from schemas.catalog import TABLES
 from schemas.result_codes import HIDDEN_REASON, INDICATOR_LEVEL
-
-if TYPE_CHECKING:
-    import altair as alt
 
 BANDS: Final = {"L low": "#F6C6A5", "M moderate": "#FBEBB5", "H high": "#BBD9EE"}
 VALUE: Final = ["value", "ci_low", "ci_high"]
 PERIODS: Final = 4
+FULFILLED: Final = "Share fulfilled"
 
 
 def indicator(cohort: Cohort) -> Section:
@@ -42,8 +54,10 @@ def indicator(cohort: Cohort) -> Section:
         chart=_chart,
         shown=_drawn(latest),
         notes=(
-            "Hidden results: too few people, or low coverage, as on the national platform, which "
-            "shows no unit whose coverage is below its limit.",
+            (
+                "Hidden results: too few people, or low coverage, as on the national platform, "
+                "which shows no unit whose coverage is below its limit."
+            ),
         ),
     )
 
@@ -99,74 +113,75 @@ def _drawn(latest: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([*bands, values.select("label", *VALUE, written=written)], how="diagonal")
 
 
-def _chart(shown: pl.DataFrame) -> alt.LayerChart:
+def _chart(shown: pl.DataFrame) -> Spec:
     """A row per indicator: bands, value, interval."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    labels = shown["label"].unique(maintain_order=True).to_list()
-    axis = alt.Axis(labelExpr="split(datum.label, '|')", ticks=False, domain=False, labelLimit=330)
-    base = chart().encode(y=alt.Y("label:N", sort=labels, title=None, axis=axis))
-    bands = base.transform_filter("isValid(datum.band)").mark_bar(height=30)
-    values = base.transform_filter("isValid(datum.value)")
-    x = percent_axis("Share fulfilled")
-    return alt.layer(
-        bands.encode(x=alt.X("start:Q", **x), x2="end:Q", color=colours("band", BANDS)),
-        values.mark_rule(color=INK, strokeWidth=1.6).encode(
-            x=alt.X("ci_low:Q", **x), x2="ci_high:Q"
-        ),
-        values.mark_circle(color=INK, size=70, opacity=1).encode(x=alt.X("value:Q", **x)),
-        values.mark_text(dy=-12, fontSize=11, fontWeight="bold").encode(
-            x=alt.X("value:Q", **x), text="written:N"
-        ),
-    ).properties(width=480, height=alt.Step(46))
+    beside = {**PLAIN, "labelExpr": "split(datum.label, '|')"}
+    value = {"x": percent("value", FULFILLED)}
+    interval = {"x": percent("ci_low", FULFILLED), "x2": {"field": "ci_high"}}
+    band = {
+        "x": percent("start", FULFILLED),
+        "x2": {"field": "end"},
+        "color": colour("band", BANDS),
+    }
+    written = {**value, "text": {"field": "written"}}
+    there = "isValid(datum.value)"
+    return {
+        "width": 480,
+        "height": {"step": 46},
+        "encoding": {"y": name("label", in_order(shown, "label"), axis=beside)},
+        "layer": [
+            mark("bar", band, only="isValid(datum.band)", height=30),
+            mark("rule", interval, only=there, color=INK, strokeWidth=1.6),
+            mark("circle", value, only=there, color=INK, size=70, opacity=1),
+            mark("text", written, only=there, dy=-12, fontSize=11, fontWeight="bold"),
+        ],
+    }
 
 
 def _table(rows: pl.DataFrame, cohort: Cohort) -> str:
     """A row per indicator and period, newest first."""
     recent = rows.group_by("indicator_id", maintain_order=True).head(PERIODS)
-    headers = [
-        "Indicator",
-        "Period",
-        "Value (95 %)",
-        "Fulfilled",
-        "Of",
-        "Missing",
-        "Target",
-        "Level",
-    ]
+    headers = ["Indicator", "Period", "Value (95 %)", "Fulfilled", "Of", "Missing"]
     return text.table(
-        headers,
+        [*headers, "Target", "Level"],
         (
             [
                 row["label"].split("|")[0],
                 f"{row['period_start']} to {row['period_end']}",
-                *_cells(row, cohort),
+                *(_share_cells(row) if row["is_share"] else _mean_cells(row)),
+                text.count(row["denominator"], cohort.rule),
+                text.count(row["n_missing"], cohort.rule),
+                *_target_cells(row),
             ]
             for row in recent.iter_rows(named=True)
         ),
     )
 
 
-def _cells(row: dict[str, Any], cohort: Cohort) -> list[str]:
-    """Value, numerator, denominator, missing, target and level of one row."""
-    rule = cohort.rule
-    absent = text.HIDDEN if row["hidden"] else text.NOT_COMPUTABLE
+def _absent(row: dict[str, Any]) -> str:
+    """Why a row has no value: hidden, for which reason, or not computable."""
     if row["hidden_reason"]:
-        absent = f"{text.HIDDEN}: {HIDDEN_REASON.label(row['hidden_reason'])}"
+        return f"{text.HIDDEN}: {HIDDEN_REASON.label(row['hidden_reason'])}"
+    return text.HIDDEN if row[HIDDEN] else text.NOT_COMPUTABLE
+
+
+def _share_cells(row: dict[str, Any]) -> list[str]:
+    """Share with its interval, and the number fulfilled."""
     value, low, high = (row[name] for name in VALUE)
-    written = (
-        text.share(value, low, high, absent) if row["is_share"] else text.number(value, absent)
+    fulfilled = text.HIDDEN if row["numerator"] is None else str(row["numerator"])
+    return [text.share(value, low, high, _absent(row)), fulfilled]
+
+
+def _mean_cells(row: dict[str, Any]) -> list[str]:
+    """Mean or median; nothing is fulfilled."""
+    return [text.number(row["value"], _absent(row)), ""]
+
+
+def _target_cells(row: dict[str, Any]) -> list[str]:
+    """Target and level; the level tells the value, so it is hidden with it."""
+    green = row["target_green"]
+    target = (
+        text.percent(green, text.MISSING) if row["is_share"] else text.number(green, text.MISSING)
     )
-    target = row["target_green"]
-    return [
-        written,
-        text.count(row["numerator"], rule) if row["is_share"] else "",
-        text.count(row["denominator"], rule),
-        text.count(row["n_missing"], rule),
-        text.MISSING
-        if target is None
-        else text.percent(target)
-        if row["is_share"]
-        else f"{target:g}",
-        INDICATOR_LEVEL.label(row["level"]) if row["level"] else text.MISSING,
-    ]
+    level = INDICATOR_LEVEL.label(row["level"]) if row["level"] else text.MISSING
+    return [target, text.HIDDEN if row[HIDDEN] else level]

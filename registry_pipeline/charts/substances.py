@@ -7,7 +7,7 @@ pathway (see `pathways`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -20,6 +20,8 @@ from registry_pipeline.charts.svg import (
     PANEL_WIDTH,
     RED,
     SKY,
+    Spec,
+    in_order,
     panels,
     stacked_by_wave,
 )
@@ -31,9 +33,6 @@ from registry_pipeline.disclosure.small_numbers import (
     with_parts_hidden,
     without,
 )
-
-if TYPE_CHECKING:
-    import altair as alt
 
 STATES: Final = {
     "n_abstinent": "no use",
@@ -47,17 +46,15 @@ COLOURS: Final = dict(
     zip((*STATES.values(), text.TOGETHER), (SKY, ORANGE, RED, GREY, PALE), strict=True)
 )
 OF: Final = ["substance", "wave"]
-OBSERVED: Final = ["any_use", "any_use_ci_low", "any_use_ci_high", "mean_days"]
-EXPECTED: Final = [
-    "any_use_missing_is_use", "any_use_missing_is_use_ci_low", "any_use_missing_is_use_ci_high",
-]  # fmt: skip
+OBSERVED: Final = ["any_use", "any_use_ci_low", "any_use_ci_high"]
+EXPECTED: Final = [name.replace("any_use", "any_use_missing_is_use") for name in OBSERVED]
 
 
 def substance_trend(cohort: Cohort) -> Section:
     """States of use by wave, a panel per substance or group."""
     rows = cohort.rows("derived.substance_trend", stratum_by=["all"])
     parts = rows.unpivot(list(STATES), index=OF, variable_name="state", value_name="n")
-    together = parts_together(parts, OF, "state", "n", cohort.rule, text.TOGETHER)
+    together = parts_together(parts, OF, "state", "n", text.TOGETHER, rule=cohort.rule)
     return Section(
         words=(
             "Of the people an interview is expected of at each wave, how many had no use, single "
@@ -79,58 +76,58 @@ def substance_trend(cohort: Cohort) -> Section:
             part=pl.col("state").replace(STATES),
         ),
         notes=(
-            "Use is non-prescribed use in the last 28 days; what lies between two recall periods "
-            "is unseen. A group's state is the highest of its substances.",
+            (
+                "Use is non-prescribed use in the last 28 days; what lies between two recall "
+                "periods is unseen. A group's state is the highest of its substances."
+            ),
             text.parts_note(cohort.rule),
         ),
     )
 
 
-def _chart(shown: pl.DataFrame) -> alt.FacetChart:
+def _chart(shown: pl.DataFrame) -> Spec:
     """A panel of stacked bars per substance."""
     bars = stacked_by_wave(shown, "Of the expected", COLOURS)
-    substances = shown["panel"].unique(maintain_order=True).to_list()
-    return bars.properties(width=PANEL_WIDTH, height=105).facet(
-        panels("panel", substances), columns=3, spacing=18
-    )
+    panel = {"width": PANEL_WIDTH, "height": 105, **bars}
+    return panels(panel, "panel", in_order(shown, "panel"))
 
 
 def _table(rows: pl.DataFrame, parts: pl.DataFrame, cohort: Cohort) -> str:
     """A row per substance and measure, the waves as columns."""
-    cells = {(row["substance"], row["wave"]): _cells(row) for row in _safe(rows, parts, cohort)}
+    safe = _safe(rows, parts, cohort)
+    cells = {(row["substance"], row["wave"]): _cells(row) for row in safe.iter_rows(named=True)}
     waves = sorted({wave for _, wave in cells})
     measures = next(iter(cells.values()), {})
     return text.table(
         ["Substance", "Measure", *(f"{cohort.wave_time[w]} {cohort.time_unit}" for w in waves)],
         (
             [label, measure, *(cells[code, wave][measure] for wave in waves)]
-            for code, (label, _) in cohort.substances.items()
-            if (code, waves[0]) in cells
+            for code, label in cohort.substances.items()
             for measure in measures
+            if (code, waves[0]) in cells
         ),
     )
 
 
-def _safe(rows: pl.DataFrame, parts: pl.DataFrame, cohort: Cohort) -> list[dict[str, Any]]:
+def _safe(rows: pl.DataFrame, parts: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
     """The rows with hidden numbers null: those that a hidden state would follow from, too."""
     rule = cohort.rule
     hidden = with_parts_hidden(parts, OF, "n", rule).pivot("state", index=OF, values=HIDDEN)
     marked = rows.join(hidden, on=OF, suffix="_hidden")
     no_use, missing = pl.col("n_abstinent_hidden"), pl.col("n_missing_hidden")
     few_seen, few = (percentage_hidden(pl.col(n), rule) for n in ("n_observed", "n_expected"))
-    safe = without(marked, no_use | missing | few_seen, OBSERVED)
-    return without(without(safe, no_use | few, EXPECTED), missing, ["n_missing"]).to_dicts()
+    safe = without(marked, no_use | missing | few_seen, [*OBSERVED, "mean_days"])
+    return without(without(safe, no_use | few, EXPECTED), missing, ["n_missing"])
 
 
 def _cells(row: dict[str, Any]) -> dict[str, str]:
     """Measure to its cell, for one substance and wave."""
-    seen = text.HIDDEN if row["n_observed"] else text.NOT_COMPUTABLE
-    expected = text.HIDDEN if row["n_expected"] else text.NOT_COMPUTABLE
-    days = row["mean_days"]
-    any_use, low, high, _ = (row[name] for name in OBSERVED)
+    seen, expected = text.absent(row["n_observed"]), text.absent(row["n_expected"])
+    share, low, high = (row[name] for name in OBSERVED)
+    all_share, all_low, all_high = (row[name] for name in EXPECTED)
     return {
-        "any use, of those who answered": text.share(any_use, low, high, seen),
-        "any use, missing as use": text.share(*(row[name] for name in EXPECTED), absent=expected),
-        "mean days of 28": seen if days is None else f"{days:.1f}",
+        "any use, of those who answered": text.share(share, low, high, seen),
+        "any use, missing as use": text.share(all_share, all_low, all_high, expected),
+        "mean days of 28": text.number(row["mean_days"], seen),
         "missing": text.HIDDEN if row["n_missing"] is None else str(row["n_missing"]),
     }

@@ -1,23 +1,23 @@
-"""From an Altair chart to a picture in Markdown: one look for all charts.
+"""Vega-Lite charts and their drawing: one look for all, no browser and no network.
 
-Belongs here: colours, sizes, fonts, and drawing to SVG without a browser or a network.
+Belongs here: the few words charts are specified in, colours, sizes, and drawing to SVG.
 Does not belong here: what a chart shows (see the modules by subject).
 
-Altair and its renderer are slow to import, so they come in when a chart is drawn. Charts name
-their data `SHOWN` instead of holding it: Altair copies a chart's data many times over.
+Charts are Vega-Lite specifications as plain dictionaries: a builder library on top costs more
+than the drawing itself. Their rows come beside them, under one name.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import polars as pl
 from polars import selectors
 
-if TYPE_CHECKING:
-    import altair as alt
+Spec = dict[str, Any]
+"""A Vega-Lite specification, or a part of one."""
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#AA4499", "#56B4E9",
@@ -26,11 +26,14 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY = (
 
 PALETTE: Final = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, "#332288", "#999933")
 INK, GREY, PALE = "#222222", "#7A7A7A", "#D9D9D9"
-SHOWN: Final = "shown"
 PANEL_WIDTH: Final = 225
 """Three panels side by side fit a page 900 pixels wide."""
 
-_CONFIG: Final[dict[str, Any]] = {
+PLAIN: Final[Spec] = {"ticks": False, "domain": False, "grid": False}
+"""An axis of names: labels alone."""
+
+_SHOWN: Final = "shown"
+_CONFIG: Final[Spec] = {
     "font": "Arial, sans-serif",
     "background": "white",
     "padding": 8,
@@ -43,87 +46,85 @@ _CONFIG: Final[dict[str, Any]] = {
     "axis": {
         "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal",
         "labelColor": INK, "titleColor": INK, "gridColor": "#E8E8E8", "domainColor": GREY,
-        "tickColor": GREY, "labelLimit": 300,
+        "tickColor": GREY, "labelLimit": 330,
     },
     "header": {
-        "title": None, "labelAnchor": "start", "labelAlign": "left", "labelFontSize": 12.5,
+        "labelAnchor": "start", "labelAlign": "left", "labelFontSize": 12.5,
         "labelFontWeight": 600, "labelColor": INK, "labelLineHeight": 15, "labelPadding": 8,
     },
     "legend": {
-        "labelFontSize": 12, "orient": "top", "title": None, "labelLimit": 300,
+        "labelFontSize": 12, "orient": "top", "title": None, "labelLimit": 330,
         "symbolType": "square", "symbolOpacity": 1, "columnPadding": 16,
     },
 }  # fmt: skip
 
 
-def chart() -> alt.Chart:
-    """An empty chart over the rows that are shown."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    return alt.Chart(alt.NamedData(SHOWN))
-
-
-def panels(field: str, order: Sequence[str]) -> alt.Facet:
-    """A panel per value of a column, in this order; `|` in a value starts a new line."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    header = alt.Header(labelExpr="split(datum.label, '|')")
-    return alt.Facet(f"{field}:N", sort=list(order), header=header, title=None)
+def mark(kind: str, encoding: Spec, *, only: str | None = None, **look: Any) -> Spec:
+    """A layer of marks, of the rows for which the expression `only` holds."""
+    drawn = {"mark": {"type": kind, **look}, "encoding": encoding}
+    return drawn if only is None else {"transform": [{"filter": only}], **drawn}
 
 
-def colours(field: str, colour_of: dict[str, str], *, legend: bool = True) -> alt.Color:
-    """The colour of each value of a column, the legend in the same order."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    scale = alt.Scale(domain=list(colour_of), range=list(colour_of.values()))
-    given = {} if legend else {"legend": None}
-    return alt.Color(f"{field}:N", scale=scale, sort=list(colour_of), **given)
+def number(field: str, **channel: Any) -> Spec:
+    """A channel that shows a column of numbers."""
+    return {"field": field, "type": "quantitative", **channel}
 
 
-def percent_axis(title: str, *, ticks: bool = True) -> dict[str, Any]:
-    """Scale, axis and title of a channel that runs from 0 to 100 %."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    return {
-        "title": title,
-        "scale": alt.Scale(domain=[0, 1]),
-        "axis": alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], ticks=ticks),
-    }
+def name(field: str, order: Sequence[str], **channel: Any) -> Spec:
+    """A channel that shows a column of names, all of `order` in that order."""
+    scale = {"domain": list(order)}
+    return {"field": field, "type": "nominal", "title": None, "scale": scale, **channel}
 
 
-def stacked_by_wave(shown: pl.DataFrame, title: str, colour_of: dict[str, str]) -> alt.Chart:
+def percent(field: str, title: str) -> Spec:
+    """A channel that shows a column of shares, from 0 to 100 %."""
+    axis = {"format": ".0%", "values": [0, 0.25, 0.5, 0.75, 1]}
+    return number(field, title=title, scale={"domain": [0, 1]}, axis=axis)
+
+
+def colour(field: str, colour_of: Mapping[str, str], **channel: Any) -> Spec:
+    """The colour of each name in a column, with a legend in the same order."""
+    scale = {"domain": list(colour_of), "range": list(colour_of.values())}
+    return {"field": field, "type": "nominal", "scale": scale, **channel}
+
+
+def panels(spec: Spec, field: str, order: Sequence[str], *, columns: int = 3, **more: Any) -> Spec:
+    """A panel per name in a column, in this order; `|` in a name starts a new line."""
+    header = {"labelExpr": "split(datum.label, '|')", "title": None}
+    facet = {"field": field, "type": "nominal", "sort": list(order), "header": header}
+    return {"facet": facet, "columns": columns, "spacing": 20, "spec": spec, **more}
+
+
+def in_order(rows: pl.DataFrame, column: str) -> list[str]:
+    """The names in a column, in the order they come."""
+    return rows[column].unique(maintain_order=True).to_list()
+
+
+def stacked_by_wave(rows: pl.DataFrame, title: str, colour_of: Mapping[str, str]) -> Spec:
     """Stacked bars, one per wave, the first colour at the foot.
 
     Args:
-        shown: wave, time (of the wave, in words), unit, part, share.
+        rows: wave, time (of the wave, in words), unit, part, share.
         title: what the shares are of.
         colour_of: part to colour, in the order of the stack.
     """
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    used = {part: colour for part, colour in colour_of.items() if part in shown["part"].unique()}
-    times = shown.sort("wave")["time"].unique(maintain_order=True).to_list()
-    x = alt.X(
-        "time:O",
-        sort=times,
-        title=f"{shown['unit'][0].capitalize()} since baseline",
-        axis=alt.Axis(labelAngle=0, ticks=False),
-    )
-    place = f"indexof({list(used)}, datum.part)"
-    return (
-        chart()
-        .transform_calculate(place=place)
-        .mark_bar(stroke="white", strokeWidth=0.6)
-        .encode(
-            x=x,
-            y=alt.Y("share:Q", **percent_axis(title), stack="zero"),
-            order="place:Q",
-            color=colours("part", used),
-        )
-    )
+    present = rows["part"].unique()
+    used = {part: colour for part, colour in colour_of.items() if part in present}
+    times = in_order(rows.sort("wave"), "time")
+    place = {"calculate": f"indexof({list(used)}, datum.part)", "as": "place"}
+    encoding = {
+        "x": {
+            **name("time", times, title=f"{rows['unit'][0].capitalize()} since baseline"),
+            "axis": {"labelAngle": 0, "ticks": False},
+        },
+        "y": percent("share", title) | {"stack": "zero"},
+        "order": number("place"),
+        "color": colour("part", used),
+    }
+    return {"transform": [place], **mark("bar", encoding, stroke="white", strokeWidth=0.6)}
 
 
-def svg(shown: alt.TopLevelMixin, rows: pl.DataFrame, english: str, norwegian: str) -> str:
+def svg(spec: Spec, rows: pl.DataFrame, english: str, norwegian: str) -> str:
     """A chart drawn with its rows, its two titles and the common look.
 
     Numbers go in to four places: no more precision than is seen. The same chart and rows always
@@ -131,13 +132,15 @@ def svg(shown: alt.TopLevelMixin, rows: pl.DataFrame, english: str, norwegian: s
     """
     import vl_convert  # noqa: PLC0415 - slow to import
 
-    spec = {
-        **shown.to_dict(validate=False),
-        "datasets": {SHOWN: rows.with_columns(selectors.float().round(4)).to_dicts()},
+    whole = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "data": {"name": _SHOWN},
+        "datasets": {_SHOWN: rows.with_columns(selectors.float().round(4)).to_dicts()},
         "title": {"text": english, "subtitle": norwegian},
         "config": _CONFIG,
+        **spec,
     }
-    drawn: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    drawn: str = vl_convert.vegalite_to_svg(whole, allowed_base_urls=[])
     return drawn
 
 

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import polars as pl
 
+from registry_pipeline.charts.svg import Spec
 from schemas.codes import CodeList
 from schemas.protocol import Disclosure
 
-if TYPE_CHECKING:
-    import altair as alt
-
-TOGETHER: Final = "too few to show apart"
 HIDDEN: Final = "skjult"
 MISSING: Final = "–"
 NOT_COMPUTABLE: Final = "n/a"
+TOGETHER: Final = "too few to show apart"
 ASSOCIATION: Final = (
     "**Association, not effect** / sammenheng, ikke effekt: patients and clinicians choose the "
     "pathway, so a difference between pathways does not say that one works better."
@@ -39,7 +37,7 @@ class Section:
         words: one paragraph, English: what is shown, its denominator and what is missing.
         norwegian: the same in one Norwegian sentence.
         table: the numbers, as a Markdown table.
-        chart: the chart; null for a page of numbers only.
+        chart: makes the chart of the shown rows; null for a page of numbers only.
         shown: the rows the chart draws, hidden numbers taken out; without rows none is drawn.
         notes: what was left out, and why.
     """
@@ -47,7 +45,7 @@ class Section:
     words: str
     norwegian: str
     table: str
-    chart: Callable[[pl.DataFrame], alt.TopLevelMixin] | None = None
+    chart: Callable[[pl.DataFrame], Spec] | None = None
     shown: pl.DataFrame = field(default_factory=pl.DataFrame)
     notes: Sequence[str] = ()
 
@@ -57,18 +55,21 @@ def english(codes: CodeList) -> dict[str, str]:
     return {code: label for code, (_, label) in codes.labels.items()}
 
 
+def capital(label: str) -> str:
+    """A label as a heading; capitals inside it stay."""
+    return label[:1].upper() + label[1:]
+
+
+def headings(codes: CodeList) -> dict[str, str]:
+    """Code to the heading of a panel: English, and Norwegian on the next line."""
+    return {code: f"{capital(en)}|{capital(nb)}" for code, (nb, en) in codes.labels.items()}
+
+
 def count(value: int | None, rule: Disclosure) -> str:
-    """A count; small ones and those taken out of the frame are hidden."""
+    """A count; small ones, and those taken out of the frame, are hidden."""
     if value is None:
         return HIDDEN
-    if 0 < value < rule.min_count:
-        return f"<{rule.min_count}"
-    return f"{value:,}".replace(",", " ")
-
-
-def percent(value: float | None, absent: str = HIDDEN) -> str:
-    """A share as a whole percentage."""
-    return absent if value is None else f"{100 * value:.0f} %"
+    return f"<{rule.min_count}" if 0 < value < rule.min_count else str(value)
 
 
 def number(value: float | None, absent: str = HIDDEN) -> str:
@@ -76,11 +77,21 @@ def number(value: float | None, absent: str = HIDDEN) -> str:
     return absent if value is None else f"{value:.1f}"
 
 
+def percent(value: float | None, absent: str = HIDDEN) -> str:
+    """A share as a whole percentage."""
+    return absent if value is None else f"{100 * value:.0f} %"
+
+
 def share(value: float | None, low: float | None, high: float | None, absent: str = HIDDEN) -> str:
     """A share and its interval in one cell; without an interval, the share alone."""
     if value is None or low is None or high is None:
         return percent(value, absent)
     return f"{percent(value)} ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def absent(denominator: int) -> str:
+    """Why an estimate is not there: nothing to compute it of, or hidden."""
+    return HIDDEN if denominator else NOT_COMPUTABLE
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -6,7 +6,7 @@ Does not belong here: level at each wave (see `substances`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import polars as pl
 
@@ -17,11 +17,16 @@ from registry_pipeline.charts.svg import (
     INK,
     PALE,
     PANEL_WIDTH,
+    PLAIN,
     SKY,
-    chart,
-    colours,
+    Spec,
+    colour,
+    in_order,
+    mark,
+    name,
+    number,
     panels,
-    percent_axis,
+    percent,
 )
 from registry_pipeline.charts.text import Section, english
 from registry_pipeline.disclosure.small_numbers import (
@@ -33,18 +38,15 @@ from registry_pipeline.disclosure.small_numbers import (
 from schemas.codes import TRAJECTORY_CLASS
 from schemas.result_codes import MOVE_STATE
 
-if TYPE_CHECKING:
-    import altair as alt
-
-WORDS: Final = english(MOVE_STATE)
-CELL: Final = 20
+STATES: Final = english(MOVE_STATE)
+CLASSES: Final = english(TRAJECTORY_CLASS)
 
 
 def substance_transition(cohort: Cohort) -> Section:
     """Moves between the states of adjacent waves, all waves together, a matrix per substance."""
     rows = cohort.rows("derived.substance_transition", stratum_by=["all"])
-    pooled = rows.filter(pl.col("from_wave").is_null())
-    cells = _moves(pooled, cohort)
+    moves = _moves(rows.filter(pl.col("from_wave").is_null()), cohort)
+    rounded = (100 * pl.col("share")).round().cast(pl.Int64)
     return Section(
         words=(
             "From the state at one wave (rows) to the state at the next (columns): of all such "
@@ -53,16 +55,14 @@ def substance_transition(cohort: Cohort) -> Section:
             "own; people who died, moved, withdrew or were not due are not counted."
         ),
         norwegian="Overganger fra tilstanden ved én måling (rader) til den neste (kolonner).",
-        table=_moves_table(cells, cohort),
+        table=_moves_table(moves, cohort),
         chart=_moves_chart,
-        shown=cohort.by_substance(cells).select(
+        shown=cohort.by_substance(moves).select(
             "panel",
-            from_state=pl.col("from_state").replace(WORDS),
-            to_state=pl.col("to_state").replace(WORDS),
-            share="share",
-            label=pl.format("{} %", (100 * pl.col("share")).round().cast(pl.Int64)).fill_null(
-                text.HIDDEN
-            ),
+            "share",
+            from_state=pl.col("from_state").replace(STATES),
+            to_state=pl.col("to_state").replace(STATES),
+            label=pl.format("{} %", rounded).fill_null(text.HIDDEN),
         ),
         notes=(text.parts_note(cohort.rule),),
     )
@@ -70,63 +70,51 @@ def substance_transition(cohort: Cohort) -> Section:
 
 def _moves(pooled: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
     """The moves with `share`, null where the cell is hidden or too few moves begin there."""
-    by = ["substance", "from_state"]
     few = percentage_hidden(pl.col("denominator"), cohort.rule)
-    marked = with_parts_hidden(pooled, by, "n", cohort.rule)
-    return marked.with_columns(
-        share=pl.when(~(pl.col(HIDDEN) | few) & (pl.col("denominator") > 0)).then(
-            pl.col("n") / pl.col("denominator")
-        )
-    )
+    marked = with_parts_hidden(pooled, ["substance", "from_state"], "n", cohort.rule)
+    shown = ~(pl.col(HIDDEN) | few) & (pl.col("denominator") > 0)
+    return marked.with_columns(share=pl.when(shown).then(pl.col("n") / pl.col("denominator")))
 
 
-def _moves_chart(shown: pl.DataFrame) -> alt.FacetChart:
+def _moves_chart(shown: pl.DataFrame) -> Spec:
     """A matrix per substance, darker where more of the moves go."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    states = list(WORDS.values())
-    axis = alt.Axis(ticks=False, domain=False, labelAngle=-30, grid=False)
-    plain = alt.Axis(ticks=False, domain=False, grid=False)
-    base = chart().encode(
-        x=alt.X("to_state:N", sort=states, title=None, axis=axis),
-        y=alt.Y("from_state:N", sort=states, title=None, axis=plain),
-    )
-    fill = alt.Color(
-        "share:Q", scale=alt.Scale(domain=[0, 1], range=["#F4F8FB", BLUE]), legend=None
-    )
-    empty = base.mark_rect(stroke="white", color=PALE)
-    boxes = (
-        base.transform_filter("isValid(datum.share)").mark_rect(stroke="white").encode(color=fill)
-    )
-    label = base.mark_text(fontSize=11).encode(
-        text="label:N",
-        color=alt.condition("datum.share > 0.55", alt.value("white"), alt.value(INK)),
-    )
-    return (
-        alt.layer(empty, boxes, label)
-        .properties(width=PANEL_WIDTH, height=4 * CELL)
-        .facet(panels("panel", shown["panel"].unique(maintain_order=True).to_list()), columns=3)
-    )
+    states = list(STATES.values())
+    fill = number("share", scale={"domain": [0, 1], "range": ["#F4F8FB", BLUE]}, legend=None)
+    on_dark = {"test": "datum.share > 0.55", "value": "white"}
+    label = {"text": {"field": "label"}, "color": {"condition": on_dark, "value": INK}}
+    panel = {
+        "width": PANEL_WIDTH,
+        "height": 20 * len(states),
+        "encoding": {
+            "x": name("to_state", states, axis={**PLAIN, "labelAngle": -30}),
+            "y": name("from_state", states, axis=PLAIN),
+        },
+        "layer": [
+            mark("rect", {}, color=PALE, stroke="white"),
+            mark("rect", {"color": fill}, only="isValid(datum.share)", stroke="white"),
+            mark("text", label, fontSize=11),
+        ],
+    }
+    return panels(panel, "panel", in_order(shown, "panel"))
 
 
-def _moves_table(cells: pl.DataFrame, cohort: Cohort) -> str:
+def _moves_table(moves: pl.DataFrame, cohort: Cohort) -> str:
     """A row per substance and state moved from, the states moved to as columns."""
-    rows = {}
-    for row in cells.iter_rows(named=True):
-        key = (row["substance"], row["from_state"])
-        cell = text.percent(
-            row["share"], text.HIDDEN if row["denominator"] else text.NOT_COMPUTABLE
-        )
-        shown = f"{cell}, {row['n']}" if row["share"] is not None else cell
-        rows.setdefault(key, {"all": text.count(row["denominator"], cohort.rule)})
-        rows[key][row["to_state"]] = shown
+    begun = {}
+    cells = {}
+    for row in moves.iter_rows(named=True):
+        start = (row["substance"], row["from_state"])
+        absent = text.absent(row["denominator"])
+        shown = absent if row["share"] is None else f"{text.percent(row['share'])}, {row['n']}"
+        begun[start] = text.count(row["denominator"], cohort.rule)
+        cells[*start, row["to_state"]] = shown
     return text.table(
-        ["Substance", "From", "Moves", *(f"to {word}" for word in WORDS.values())],
+        ["Substance", "From", "Moves", *(f"to {word}" for word in STATES.values())],
         (
-            [label, WORDS[state], rows[code, state]["all"], *(rows[code, state][s] for s in WORDS)]
-            for code, (label, _) in cohort.substances.items()
-            for state in WORDS
-            if (code, state) in rows
+            [label, word, begun[code, state], *(cells[code, state, to] for to in STATES)]
+            for code, label in cohort.substances.items()
+            for state, word in STATES.items()
+            if (code, state) in begun
         ),
     )
 
@@ -134,11 +122,9 @@ def _moves_table(cells: pl.DataFrame, cohort: Cohort) -> str:
 def trajectory_profile(cohort: Cohort) -> Section:
     """People by class of their whole course, a panel per substance."""
     rows = cohort.rows("derived.trajectory_profile", stratum_by=["all"])
-    words = english(TRAJECTORY_CLASS)
-    together = parts_together(
-        rows, ["substance"], "trajectory_class", "n", cohort.rule, text.TOGETHER
-    )
-    percent = (100 * pl.col("share")).round().cast(pl.Int64)
+    by, part = ["substance"], "trajectory_class"
+    together = parts_together(rows, by, part, "n", text.TOGETHER, rule=cohort.rule)
+    share = pl.col("n") / pl.col("whole")
     return Section(
         words=(
             "Everyone enrolled, by the course of their use over all waves. The classes follow "
@@ -150,37 +136,34 @@ def trajectory_profile(cohort: Cohort) -> Section:
         chart=_profile_chart,
         shown=cohort.by_substance(together)
         .filter(~percentage_hidden(pl.col("whole"), cohort.rule))
-        .with_columns(share=pl.col("n") / pl.col("whole"))
         .select(
-            "share",
             "panel",
-            part=pl.col("trajectory_class").replace(words),
-            label=pl.format("{} ({} %)", "n", percent),
+            share=share,
+            part=pl.col("trajectory_class").replace(CLASSES),
+            label=pl.format("{} ({} %)", "n", (100 * share).round().cast(pl.Int64)),
         ),
         notes=(text.parts_note(cohort.rule),),
     )
 
 
-def _profile_chart(shown: pl.DataFrame) -> alt.FacetChart:
+def _profile_chart(shown: pl.DataFrame) -> Spec:
     """Bars per class, a panel per substance."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
     present = shown["part"].unique()
-    order = [*english(TRAJECTORY_CLASS).values(), text.TOGETHER]
-    classes = [name for name in order if name in present]
-    colour_of = {name: PALE if name == text.TOGETHER else SKY for name in classes}
-    axis = alt.Axis(ticks=False, domain=False, grid=False)
-    base = chart().encode(
-        x=alt.X("share:Q", **percent_axis("Share of everyone enrolled")),
-        y=alt.Y("part:N", sort=classes, title=None, axis=axis),
-    )
-    bars = base.mark_bar(height=13).encode(color=colours("part", colour_of, legend=False))
-    label = base.mark_text(align="left", dx=4, fontSize=11).encode(text="label:N")
-    return (
-        alt.layer(bars, label)
-        .properties(width=PANEL_WIDTH - 20, height=17 * len(classes))
-        .facet(panels("panel", shown["panel"].unique(maintain_order=True).to_list()), columns=3)
-    )
+    classes = [part for part in (*CLASSES.values(), text.TOGETHER) if part in present]
+    colour_of = {part: PALE if part == text.TOGETHER else SKY for part in classes}
+    panel = {
+        "width": PANEL_WIDTH - 20,
+        "height": 17 * len(classes),
+        "encoding": {
+            "x": percent("share", "Share of everyone enrolled"),
+            "y": name("part", classes, axis=PLAIN),
+        },
+        "layer": [
+            mark("bar", {"color": colour("part", colour_of, legend=None)}, height=13),
+            mark("text", {"text": {"field": "label"}}, align="left", dx=4, fontSize=11),
+        ],
+    }
+    return panels(panel, "panel", in_order(shown, "panel"))
 
 
 def _profile_table(rows: pl.DataFrame, cohort: Cohort) -> str:
@@ -191,12 +174,11 @@ def _profile_table(rows: pl.DataFrame, cohort: Cohort) -> str:
         for row in marked.iter_rows(named=True)
     }
     people = dict(rows.select("substance", "denominator").rows())
-    classes = english(TRAJECTORY_CLASS)
     return text.table(
-        ["Substance", "People", *(word.capitalize() for word in classes.values())],
+        ["Substance", "People", *map(text.capital, CLASSES.values())],
         (
-            [label, text.count(people[code], cohort.rule), *(cells[code, c] for c in classes)]
-            for code, (label, _) in cohort.substances.items()
+            [label, text.count(people[code], cohort.rule), *(cells[code, c] for c in CLASSES)]
+            for code, label in cohort.substances.items()
             if code in people
         ),
     )

@@ -6,13 +6,25 @@ Does not belong here: indicators and their targets (see `quality`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort
-from registry_pipeline.charts.svg import BLUE, GREY, INK, RED, chart, panels, percent_axis
+from registry_pipeline.charts.svg import (
+    BLUE,
+    GREY,
+    INK,
+    RED,
+    Spec,
+    in_order,
+    mark,
+    name,
+    number,
+    panels,
+    percent,
+)
 from registry_pipeline.charts.text import Section
 from registry_pipeline.disclosure.small_numbers import (
     HIDDEN,
@@ -23,9 +35,6 @@ from registry_pipeline.disclosure.small_numbers import (
 )
 from schemas.result_codes import FUNNEL_SIGNAL, POINT_SIGNAL
 
-if TYPE_CHECKING:
-    import altair as alt
-
 MEASURES: Final = {
     "dropout": "Drop-out in the quarter|Drop-out i kvartalet",
     "missed_interview": "Interviews not held|Intervjuer som ikke ble holdt",
@@ -34,7 +43,10 @@ MEASURES: Final = {
 }
 SERIES: Final = ["measure", "unit_id", "chart"]
 MAX_UNITS: Final = 6
-LIMITS: Final = ["lower_998", "lower_95", "upper_95", "upper_998"]
+LIMITS: Final = {"lower_998": [1, 0], "lower_95": [4, 3], "upper_95": [4, 3], "upper_998": [1, 0]}
+"""The limits of a funnel and the dashes they are drawn in."""
+
+QUARTERS: Final = {"labelAngle": -45, "grid": False}
 
 
 def control_chart(cohort: Cohort) -> Section:
@@ -52,8 +64,10 @@ def control_chart(cohort: Cohort) -> Section:
         chart=_points_chart,
         shown=_points_drawn(cohort, rows),
         notes=(
-            "A quarter with few events, few without, or few people is left out, and so is the "
-            "next smallest where the mean line would give it back.",
+            (
+                "A quarter with few events, few without, or few people is left out, and so is the "
+                "next smallest where the mean line would give it back."
+            ),
             *_run_notes(cohort, rows),
         ),
     )
@@ -103,45 +117,42 @@ def _points_drawn(cohort: Cohort, rows: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _points_chart(shown: pl.DataFrame) -> alt.VConcatChart:
+def _points_chart(shown: pl.DataFrame) -> Spec:
     """Shares above, other measures below, a panel per measure and unit."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
     blocks = [
         _points_block(part, is_share=is_share)
         for is_share in (True, False)
         if (part := shown.filter(is_share=is_share)).height
     ]
-    return alt.vconcat(*blocks, spacing=28)
+    return {"vconcat": blocks, "spacing": 28}
 
 
-def _points_block(part: pl.DataFrame, *, is_share: bool) -> alt.FacetChart:
+def _points_block(part: pl.DataFrame, *, is_share: bool) -> Spec:
     """Panels of one kind of measure: points, middle line and limits."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    axis = alt.Axis(format=".0%" if is_share else ".1f", tickCount=5)
-    scale = alt.Scale(zero=is_share, nice=True)
-    y = {"title": "Share" if is_share else "Mean", "axis": axis, "scale": scale}
-    base = chart().encode(
-        x=alt.X("period:O", title=None, axis=alt.Axis(labelAngle=-45, grid=False))
-    )
-    limits = base.mark_line(interpolate="step", color=GREY, strokeWidth=1.2)
-    value = base.encode(y=alt.Y("value:Q", **y))
-    signals = value.transform_filter("isValid(datum.signal)")
-    return (
-        alt.layer(
-            limits.encode(y=alt.Y("upper:Q", **y)),
-            limits.encode(y=alt.Y("lower:Q", **y)),
-            base.mark_line(color=INK, strokeWidth=1).encode(y=alt.Y("centre:Q", **y)),
-            value.mark_line(color=BLUE, strokeWidth=1.6),
-            value.mark_circle(color=BLUE, size=42, opacity=1),
-            signals.mark_point(shape="diamond", filled=True, color=RED, size=110, opacity=1),
-        )
-        .transform_filter("datum.is_share" if is_share else "!datum.is_share")
-        .properties(width=360, height=150)
-        .facet(panels("panel", part["panel"].unique(maintain_order=True).to_list()), columns=2)
-        .resolve_scale(y="independent")
-    )
+    axis = {"format": ".0%" if is_share else ".1f", "tickCount": 5}
+    up = {"title": "Share" if is_share else "Mean", "axis": axis, "scale": {"zero": is_share}}
+    value = {"y": number("value", **up)}
+    red = {"shape": "diamond", "filled": True, "color": RED, "size": 110, "opacity": 1}
+    limit: Spec = {"interpolate": "step", "color": GREY, "strokeWidth": 1.2}
+    panel = {
+        "width": 360,
+        "height": 150,
+        "encoding": {
+            "x": name("period", in_order(part.sort("period"), "period"), axis=QUARTERS),
+        },
+        "layer": [
+            mark("line", {"y": number("upper", **up)}, **limit),
+            mark("line", {"y": number("lower", **up)}, **limit),
+            mark("line", {"y": number("centre", **up)}, color=INK, strokeWidth=1),
+            mark("line", value, color=BLUE, strokeWidth=1.6),
+            mark("circle", value, color=BLUE, size=42, opacity=1),
+            mark("point", value, only="isValid(datum.signal)", **red),
+        ],
+    }
+    own_scales = {"scale": {"y": "independent"}}
+    this = [{"filter": "datum.is_share" if is_share else "!datum.is_share"}]
+    order = in_order(part, "panel")
+    return panels(panel, "panel", order, columns=2, resolve=own_scales, transform=this)
 
 
 def _run_notes(cohort: Cohort, rows: pl.DataFrame) -> list[str]:
@@ -212,8 +223,10 @@ def funnel(cohort: Cohort) -> Section:
             unit=pl.col("unit_id").replace(cohort.units),
         ),
         notes=(
-            "A unit with few events, few without, or few people is left out, and so is the next "
-            "smallest where the middle line would give it back.",
+            (
+                "A unit with few events, few without, or few people is left out, and so is the "
+                "next smallest where the middle line would give it back."
+            ),
         ),
     )  # fmt: skip
 
@@ -229,29 +242,26 @@ def _safe_units(cohort: Cohort) -> pl.DataFrame:
     return without(safe, hidden.all().over("measure"), ["centre"])
 
 
-def _units_chart(shown: pl.DataFrame) -> alt.FacetChart:
+def _units_chart(shown: pl.DataFrame) -> Spec:
     """A funnel per measure."""
-    import altair as alt  # noqa: PLC0415 - slow to import
-
-    y = percent_axis("Share")
-    base = chart().encode(x=alt.X("n:Q", title="People", scale=alt.Scale(zero=True)))
-    lines = [
-        base.mark_line(color=GREY, strokeWidth=1.2, strokeDash=[4, 3] if "95" in name else [1, 0])
-        .encode(y=alt.Y(f"{name}:Q", **y))
-        for name in LIMITS
-    ]  # fmt: skip
-    unit = base.encode(y=alt.Y("value:Q", **y))
-    outside = alt.condition("isValid(datum.signal)", alt.value(RED), alt.value(BLUE))
-    return (
-        alt.layer(
-            *lines,
-            base.mark_line(color=INK, strokeWidth=1).encode(y=alt.Y("centre:Q", **y)),
-            unit.mark_circle(size=60, opacity=1).encode(color=outside),
-            unit.mark_text(align="left", dx=7, fontSize=11).encode(text="unit:N"),
-        )
-        .properties(width=350, height=240)
-        .facet(panels("panel", shown["panel"].unique(maintain_order=True).to_list()), columns=2)
-    )
+    value = {"y": percent("value", "Share")}
+    outside = {"condition": {"test": "isValid(datum.signal)", "value": RED}, "value": BLUE}
+    limits = [
+        mark("line", {"y": percent(limit, "Share")}, color=GREY, strokeWidth=1.2, strokeDash=dash)
+        for limit, dash in LIMITS.items()
+    ]
+    panel = {
+        "width": 350,
+        "height": 240,
+        "encoding": {"x": number("n", title="People", scale={"zero": True})},
+        "layer": [
+            *limits,
+            mark("line", {"y": percent("centre", "Share")}, color=INK, strokeWidth=1),
+            mark("circle", {**value, "color": outside}, size=60, opacity=1),
+            mark("text", {**value, "text": {"field": "unit"}}, align="left", dx=7, fontSize=11),
+        ],
+    }
+    return panels(panel, "panel", in_order(shown, "panel"), columns=2)
 
 
 def _units_table(cohort: Cohort, rows: pl.DataFrame) -> str:

@@ -99,7 +99,7 @@ def with_parts_hidden(
 
 
 def parts_together(
-    frame: pl.DataFrame, by: Sequence[str], part: str, n: str, rule: Disclosure, name: str
+    frame: pl.DataFrame, by: Sequence[str], part: str, n: str, name: str, *, rule: Disclosure
 ) -> pl.DataFrame:
     """The parts of a whole with the hidden ones put together as one part.
 
@@ -108,8 +108,8 @@ def parts_together(
         by: columns of the group.
         part: the column that names the part.
         n: the column of counts.
-        rule: the thresholds.
         name: what the hidden parts are called together.
+        rule: the thresholds.
 
     Returns:
         `by`, part, n and whole: what may be drawn, parts that nobody is in left out. A group
