@@ -89,26 +89,29 @@ def _alone(part: Pass, rule: Rule, core: Core, protocol: Protocol) -> Verdict:
 
 
 def _counts(rows: Frame, rules: Sequence[Rule]) -> list[Verdict]:
-    """The three sums of every rule from one scan of the rows."""
-    sums = {
-        f"{kind}_{number}": expression.cast(nw.Int64).sum().fill_null(0).cast(nw.Int64)
-        for number, rule in enumerate(rules)
-        for kind, expression in (
-            ("checked", rule.n_checked),
-            ("failed", rule.n_failed),
-            ("asked", rule.asked),
-        )
-        if expression is not None
+    """The sums of every rule from one scan of the rows; rules that share a sum share its cost."""
+    terms = {
+        f"sum_{id(term)}": term
+        for rule in rules
+        for term in (rule.n_checked, rule.n_failed, rule.asked)
+        if term is not None
     }
-    counted: pl.DataFrame = rows.select(**sums).collect("polars").to_native()
+    counted: pl.DataFrame = (
+        rows.select(
+            term.cast(nw.Int64).sum().fill_null(0).cast(nw.Int64).alias(name)
+            for name, term in terms.items()
+        )
+        .collect("polars")
+        .to_native()
+    )
     n = counted.row(0, named=True)
     return [
         Verdict(
-            n[f"checked_{number}"],
-            n[f"failed_{number}"],
-            rule.asked is None or n[f"asked_{number}"] > 0,
+            n[f"sum_{id(rule.n_checked)}"],
+            n[f"sum_{id(rule.n_failed)}"],
+            rule.asked is None or n[f"sum_{id(rule.asked)}"] > 0,
         )
-        for number, rule in enumerate(rules)
+        for rule in rules
     ]
 
 

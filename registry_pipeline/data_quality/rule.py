@@ -90,10 +90,13 @@ def complete(
         codes = table.column(name).codes
         value = nw.col(name)
         null = value.is_null()
-        unknown = null | (value == "unknown") if codes and "unknown" in codes.codes else null
+        missing, asked = among & null, among & ~null
+        unstated = (
+            among & (null | (value == "unknown")) if codes and "unknown" in codes.codes else missing
+        )
         rules += [
-            Rule(check, table.full_name, name, among, among & broken, among & ~null, threshold)
-            for check, broken in ((MISSING, null), (MISSING_OR_UNKNOWN, unknown))
+            Rule(MISSING, table.full_name, name, among, missing, asked, threshold),
+            Rule(MISSING_OR_UNKNOWN, table.full_name, name, among, unstated, asked, threshold),
         ]
     return rules
 
