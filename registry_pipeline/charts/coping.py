@@ -55,6 +55,7 @@ def coping_association(cohort: Cohort) -> Section:
         ),
         table=_table(rows, cohort),
         chart=_chart,
+        caution=text.CAUTION,
         shown=rows.filter(pl.col("estimate").is_not_null()).select(
             *ESTIMATE, "outcome", "measure", "model", "factor", "kind"
         ),
@@ -88,7 +89,7 @@ def _factor(cohort: Cohort) -> pl.Expr:
     words = {**known, **cohort.pathways, **cohort.units, "per_unit": "per unit"}
     level, reference = (pl.col(name).replace(words) for name in ("level", "reference"))
     against = pl.concat_str(pl.lit(" v. "), reference).fill_null("")
-    factor = pl.col("factor").str.replace_all("_", " ")
+    factor = pl.col("factor").str.strip_suffix("_id").str.replace_all("_", " ")
     return pl.concat_str(factor, pl.lit(": "), level, against)
 
 
@@ -97,14 +98,18 @@ def _chart(shown: pl.DataFrame) -> Spec:
     factors: list[str] = []
     for (kind,), part in shown.group_by("kind", maintain_order=True):
         factors += [str(kind), *in_order(part, "factor")]
+    present = shown["model"].unique()
+    models = {model: hue for model, hue in MODELS.items() if model in present}
     columns = [
-        _column(shown.filter(outcome=outcome), factors, labels=not column)
+        _column(shown.filter(outcome=outcome), factors, models, labels=not column)
         for column, outcome in enumerate(in_order(shown, "outcome"))
     ]
     return {"hconcat": columns, "spacing": 14}
 
 
-def _column(part: pl.DataFrame, factors: list[str], *, labels: bool) -> Spec:
+def _column(
+    part: pl.DataFrame, factors: list[str], models: dict[str, str], *, labels: bool
+) -> Spec:
     """One outcome: the factors down, the estimates with their intervals across."""
     outcome, measure = part.select("outcome", "measure").row(0)
     nb, en = OUTCOMES.labels[outcome]
@@ -112,15 +117,15 @@ def _column(part: pl.DataFrame, factors: list[str], *, labels: bool) -> Spec:
     no_association = {"datum": 0 if measure == "mean_difference" else 1}
     of_factor = {
         "y": name("factor", factors, axis={**PLAIN, "grid": True, "labels": labels}),
-        "yOffset": name("model", list(MODELS)),
-        "color": colour("model", MODELS),
+        "yOffset": name("model", list(models)),
+        "color": colour("model", models),
     }
     interval = {"x": number("ci_low", **across), "x2": {"field": "ci_high"}, **of_factor}
     estimate = {"x": number("estimate", **across), **of_factor}
     this = f"datum.outcome == '{outcome}'"
     return {
         "width": 165,
-        "height": {"step": 12},
+        "height": {"step": 24 / len(models)},
         "title": {
             "text": text.capital(en), "subtitle": text.capital(nb), "frame": "group",
             "fontSize": 13, "subtitleFontSize": 12,

@@ -22,28 +22,31 @@ ESTIMATE: Final = ("retained", "ci_low", "ci_high")
 STEPS_PER_INTERVAL: Final = 3
 QUARTER: Final = 365.25 / 4
 QUARTERS_PER_TICK: Final = 20
+YEARS_FROM: Final = 5 * 365
+"""A curve from treatment start that is longer than this counts in years."""
 
 _TOGETHER: Final = ("kind", "origin", "stratum_by", "day")
 
 
-def fixed_days(cohort: Cohort, last_day: int) -> pl.DataFrame:
+def fixed_days(cohort: Cohort, origin: str, last_day: int) -> pl.DataFrame:
     """The days a curve is read on.
 
-    Thirds of the schedule's intervals; quarters of a year where the curve is far longer than the
-    schedule, as from treatment start.
+    Thirds of the schedule's intervals; quarters of a year where the curve goes over many years,
+    as it may from treatment start.
 
     Returns:
         day, x (the day in `unit`), unit, is_tick (the labelled days: nominal ones, or every
-        fifth year).
+        fifth year), origin.
     """
     nominal = cohort.protocol.waves.nominal_days
-    if last_day > 2 * cohort.last_day:
+    if origin == "treatment_start" and last_day > YEARS_FROM:
         quarters = pl.DataFrame({"quarter": range(int(last_day / QUARTER) + 1)})
         return quarters.select(
             day=(pl.col("quarter") * QUARTER).cast(pl.Int32),
             x=pl.col("quarter") / 4,
             unit=pl.lit("years"),
             is_tick=pl.col("quarter") % QUARTERS_PER_TICK == 0,
+            origin=pl.lit(origin),
         )
     thirds = [
         start + step * (end - start) // STEPS_PER_INTERVAL
@@ -56,6 +59,7 @@ def fixed_days(cohort: Cohort, last_day: int) -> pl.DataFrame:
         x=cohort.time(pl.col("day")),
         unit=pl.lit(cohort.time_unit),
         is_tick=pl.col("day").is_in(nominal),
+        origin=pl.lit(origin),
     )
 
 
@@ -72,12 +76,9 @@ def curve_points(cohort: Cohort, strata: Sequence[str]) -> pl.DataFrame:
     starts = cohort.rows("derived.retention_summary", stratum_by=strata).select(
         *CURVE, "from_day", observed="n"
     )
-    last_days = curve.group_by("origin", maintain_order=True).agg(pl.col("day").max()).rows()
-    asked = [
-        starts.filter(origin=origin).join(fixed_days(cohort, last_day), how="cross")
-        for origin, last_day in last_days
-    ]
-    points = _read(curve, pl.concat(asked))
+    last_days = curve.group_by("origin", maintain_order=True).agg(pl.col("day").max())
+    days = [fixed_days(cohort, origin, last_day) for origin, last_day in last_days.rows()]
+    points = _read(curve, starts.join(pl.concat(days), on="origin"))
     few = curve_hidden(pl.col("events"), pl.col("n_at_risk"), pl.col("observed"), cohort.rule)
     marked = with_company(points, _TOGETHER, "events", few, cohort.rule)
     return without(marked, pl.col(HIDDEN), [*ESTIMATE, "n_at_risk", "events"]).drop("events")

@@ -106,8 +106,8 @@ def _drawn(cohort: Cohort, points: pl.DataFrame) -> pl.DataFrame:
 
 def _chart(shown: pl.DataFrame) -> Spec:
     """A panel per kind of retention, a line per way of leaving."""
-    labels = [label for label in in_order(shown, "label") if label != TOGETHER]
-    colour_of = {**dict(zip(labels, PALETTE, strict=False)), TOGETHER: GREY}
+    labels = sorted(in_order(shown, "label"), key=lambda label: label == TOGETHER)
+    colour_of = dict(zip(labels, (*PALETTE[: len(labels) - 1], GREY), strict=False))
     ticks = shown["x"].unique().sort().round(4).to_list()
     x = number(
         "x",

@@ -100,15 +100,15 @@ def _cohorts(connection: duckdb.DuckDBPyConnection, table: Table) -> list[Cohort
 def _section(cohort: Cohort, section: Section, table: Table) -> str:
     """One cohort's section: mark, words, chart, table and notes."""
     title = f"{table.title}: {cohort.protocol.title_en}"
+    mark = text.LOW_COVERAGE if cohort.has_low_coverage else ""
     parts = [f"### {cohort.protocol.title_en}"]
-    if cohort.has_low_coverage:
-        parts.append(
-            "**Pilot cohort, low coverage** / pilotkohort, lav dekning: fewer than "
-            f"{text.percent(cohort.rule.low_coverage)} of the eligible take part."
-        )
+    if mark:
+        limit = text.percent(cohort.rule.low_coverage)
+        parts.append(f"**{mark}**: fewer than {limit} of the eligible take part.")
     parts += [section.words, f"*{section.norwegian}*"]
     if section.chart and section.shown.height:
-        drawn = svg(section.chart(section.shown), section.shown, title, table.title_nb)
+        below = [line for line in (table.title_nb, mark, section.caution) if line]
+        drawn = svg(section.chart(section.shown), section.shown, title, below)
         parts.append(image(drawn, f"{title}; the numbers are in the table below"))
     elif section.chart:
         parts.append(NOTHING_DRAWN)

@@ -118,7 +118,7 @@ def _answers_chart(shown: pl.DataFrame) -> Spec:
     interval = {"x": percent("ci_low", "Share of the eligible"), "x2": {"field": "ci_high"}}
     label = {"x": number("ci_high"), "text": {"field": "label"}}
     panel = {
-        "width": 220,
+        "width": 170,
         "height": 34 * len(answers),
         "encoding": {"y": name("answer", answers, axis=PLAIN)},
         "layer": [

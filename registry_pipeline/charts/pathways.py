@@ -36,6 +36,7 @@ from registry_pipeline.disclosure.small_numbers import (
 from schemas.outcomes import OUTCOMES
 
 EVERYONE: Final = "everyone"
+ACHIEVED: Final = ["Achieved (filled: of those observed,", "open: missing as not achieved)"]
 RULES: Final = {"observed": "observed", "missing_is_failure": "missing counted as not achieved"}
 ESTIMATE: Final = ["estimate", "ci_low", "ci_high"]
 AT_DAYS: Final = (365, 731)
@@ -59,6 +60,7 @@ def outcome_by_pathway(cohort: Cohort) -> Section:
         ),
         table=_table(rows, cohort),
         chart=_chart,
+        caution=text.CAUTION,
         shown=_drawn(rows, cohort),
         notes=(
             "A cell reads: achieved of counted, share and 95 % interval (Wilson).",
@@ -135,7 +137,7 @@ def _chart(shown: pl.DataFrame) -> Spec:
     names = [n for n in in_order(shown, "pathway") if n in drawn and n != EVERYONE]
     colour_of = {**dict(zip(names, PALETTE, strict=False)), EVERYONE: GREY}
     kinds = (
-        (shown.filter(~pl.col("is_mean")), lambda field: percent(field, "Achieved")),
+        (shown.filter(~pl.col("is_mean")), lambda field: percent(field, ACHIEVED)),
         (shown.filter("is_mean"), _of_ten),
     )
     blocks = [_block(part, across, colour_of) for part, across in kinds if part.height]

@@ -159,16 +159,17 @@ def _table(rows: pl.DataFrame, cohort: Cohort) -> str:
 
 
 def _absent(row: dict[str, Any]) -> str:
-    """Why a row has no value: hidden, for which reason, or not computable."""
-    if row["hidden_reason"]:
+    """Why a row has no value: nothing to compute it of, or hidden, and for which reason."""
+    if row["denominator"] and row["hidden_reason"]:
         return f"{text.HIDDEN}: {HIDDEN_REASON.label(row['hidden_reason'])}"
-    return text.HIDDEN if row[HIDDEN] else text.NOT_COMPUTABLE
+    return text.absent(row["denominator"])
 
 
 def _share_cells(row: dict[str, Any]) -> list[str]:
     """Share with its interval, and the number fulfilled."""
     value, low, high = (row[name] for name in VALUE)
-    fulfilled = text.HIDDEN if row["numerator"] is None else str(row["numerator"])
+    absent = text.absent(row["denominator"])
+    fulfilled = absent if row["numerator"] is None else str(row["numerator"])
     return [text.share(value, low, high, _absent(row)), fulfilled]
 
 
@@ -184,4 +185,4 @@ def _target_cells(row: dict[str, Any]) -> list[str]:
         text.percent(green, text.MISSING) if row["is_share"] else text.number(green, text.MISSING)
     )
     level = INDICATOR_LEVEL.label(row["level"]) if row["level"] else text.MISSING
-    return [target, text.HIDDEN if row[HIDDEN] else level]
+    return [target, text.absent(row["denominator"]) if row[HIDDEN] else level]

@@ -107,11 +107,11 @@ def denominators(cohort: Cohort, clocks: Sequence[str] = tuple(CLOCK)) -> str:
     summary = cohort.rows("derived.retention_summary", stratum_by=["all"], origin=clocks)
     sentences = []
     for (clock,), rows in by_kind(summary).group_by("origin", maintain_order=True):
-        parts = [
-            f"{text.count(row['n'], cohort.rule)} {KINDS[row['kind']]} "
-            f"({text.count(row['n_left_out'], cohort.rule)} left out for want of a stay)"
-            for row in rows.iter_rows(named=True)
-        ]
+        parts = []
+        for row in rows.iter_rows(named=True):
+            n, out = (text.count(row[name], cohort.rule) for name in ("n", "n_left_out"))
+            without_stay = f" ({out} without such a stay left out)" if row["n_left_out"] else ""
+            parts.append(f"{n} {KINDS[row['kind']]}{without_stay}")
         sentences.append(f"Counted from {CLOCK[str(clock)]}: {', '.join(parts)}.")
     return " ".join(sentences)
 

@@ -55,6 +55,7 @@ _CONFIG: Final[Spec] = {
     "legend": {
         "labelFontSize": 12, "orient": "top", "title": None, "labelLimit": 330,
         "symbolType": "square", "symbolOpacity": 1, "columnPadding": 16,
+        "columns": 4,
     },
 }  # fmt: skip
 
@@ -76,8 +77,8 @@ def name(field: str, order: Sequence[str], **channel: Any) -> Spec:
     return {"field": field, "type": "nominal", "title": None, "scale": scale, **channel}
 
 
-def percent(field: str, title: str) -> Spec:
-    """A channel that shows a column of shares, from 0 to 100 %."""
+def percent(field: str, title: str | list[str]) -> Spec:
+    """A channel that shows a column of shares, from 0 to 100 %; a title may have more lines."""
     axis = {"format": ".0%", "values": [0, 0.25, 0.5, 0.75, 1]}
     return number(field, title=title, scale={"domain": [0, 1]}, axis=axis)
 
@@ -124,8 +125,8 @@ def stacked_by_wave(rows: pl.DataFrame, title: str, colour_of: Mapping[str, str]
     return {"transform": [place], **mark("bar", encoding, stroke="white", strokeWidth=0.6)}
 
 
-def svg(spec: Spec, rows: pl.DataFrame, english: str, norwegian: str) -> str:
-    """A chart drawn with its rows, its two titles and the common look.
+def svg(spec: Spec, rows: pl.DataFrame, title: str, below: Sequence[str]) -> str:
+    """A chart drawn with its rows, its title, the lines below it and the common look.
 
     Numbers go in to four places: no more precision than is seen. The same chart and rows always
     give the same text.
@@ -136,7 +137,7 @@ def svg(spec: Spec, rows: pl.DataFrame, english: str, norwegian: str) -> str:
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "data": {"name": _SHOWN},
         "datasets": {_SHOWN: rows.with_columns(selectors.float().round(4)).to_dicts()},
-        "title": {"text": english, "subtitle": norwegian},
+        "title": {"text": title, "subtitle": list(below)},
         "config": _CONFIG,
         **spec,
     }

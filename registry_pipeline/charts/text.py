@@ -23,10 +23,12 @@ HIDDEN: Final = "skjult"
 MISSING: Final = "–"
 NOT_COMPUTABLE: Final = "n/a"
 TOGETHER: Final = "too few to show apart"
+CAUTION: Final = "Association, not effect / sammenheng, ikke effekt"
 ASSOCIATION: Final = (
-    "**Association, not effect** / sammenheng, ikke effekt: patients and clinicians choose the "
-    "pathway, so a difference between pathways does not say that one works better."
+    f"**{CAUTION}**: patients and clinicians choose the pathway, so a difference between pathways "
+    "does not say that one works better."
 )
+LOW_COVERAGE: Final = "Pilot cohort, low coverage / pilotkohort, lav dekning"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Section:
         table: the numbers, as a Markdown table.
         chart: makes the chart of the shown rows; null for a page of numbers only.
         shown: the rows the chart draws, hidden numbers taken out; without rows none is drawn.
+        caution: a line that goes with the chart wherever it is shown.
         notes: what was left out, and why.
     """
 
@@ -47,6 +50,7 @@ class Section:
     table: str
     chart: Callable[[pl.DataFrame], Spec] | None = None
     shown: pl.DataFrame = field(default_factory=pl.DataFrame)
+    caution: str = ""
     notes: Sequence[str] = ()
 
 

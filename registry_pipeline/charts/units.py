@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from registry_pipeline.charts import text
-from registry_pipeline.charts.cohort import Cohort
+from registry_pipeline.charts.cohort import Cohort, place
 from registry_pipeline.charts.svg import (
     BLUE,
     GREY,
@@ -35,14 +35,19 @@ from registry_pipeline.disclosure.small_numbers import (
 )
 from schemas.result_codes import FUNNEL_SIGNAL, POINT_SIGNAL
 
-MEASURES: Final = {
+IN_QUARTER: Final = {
     "dropout": "Drop-out in the quarter|Drop-out i kvartalet",
     "missed_interview": "Interviews not held|Intervjuer som ikke ble holdt",
     "coping": "Mean coping, 0 to 10|Gjennomsnittlig mestring, 0 til 10",
+}
+OF_UNIT: Final = {
+    "dropout": "Drop-out|Drop-out",
     "retained": "Retained in treatment|Fortsatt i behandling",
 }
+"""The measures in words, English and Norwegian; one that is not here is its own label."""
+
 SERIES: Final = ["measure", "unit_id", "chart"]
-MAX_UNITS: Final = 6
+MAX_UNITS: Final = 4
 LIMITS: Final = {"lower_998": [1, 0], "lower_95": [4, 3], "upper_95": [4, 3], "upper_998": [1, 0]}
 """The limits of a funnel and the dashes they are drawn in."""
 
@@ -74,37 +79,43 @@ def control_chart(cohort: Cohort) -> Section:
 
 
 def _safe_points(cohort: Cohort) -> pl.DataFrame:
-    """The points with `hidden`; hidden numbers are null. At most `MAX_UNITS` units beside `all`.
+    """The points with `hidden`, of at most `MAX_UNITS` units beside `all`; hidden ones are null.
 
-    All units together are hidden in a quarter where a unit is: they would give it back.
+    All units together are hidden in a quarter where a unit is, if every unit is on the page:
+    they would give it back. Series without any value are left out.
     """
     rule, of_all = cohort.rule, pl.col("unit_id") == "all"
-    rows = cohort.rows("derived.control_chart")
-    units = [unit for unit in rows["unit_id"].unique().sort() if unit != "all"][:MAX_UNITS]
+    rows = (
+        cohort.rows("derived.control_chart")
+        .filter(pl.col("value").is_not_null().any().over(SERIES))
+        .sort(place("unit_id", cohort.units), maintain_order=True)
+    )
+    units = [unit for unit in in_order(rows, "unit_id") if unit != "all"]
     numerator, denominator = pl.col("numerator"), pl.col("denominator")
     few = pl.col("value").is_not_null() & (
         percentage_hidden(denominator, rule) | share_hidden(numerator, denominator, rule)
     )
-    weighed = rows.filter(pl.col("unit_id").is_in([*units, "all"])).with_columns(
+    weighed = rows.filter(pl.col("unit_id").is_in([*units[:MAX_UNITS], "all"])).with_columns(
         weight=pl.coalesce(numerator, denominator)
     )
     own = with_company(weighed, SERIES, "weight", few, rule)
     a_unit_is = (pl.col(HIDDEN) & ~of_all).any().over("measure", "chart", "period")
-    marked = with_company(own, SERIES, "weight", pl.col(HIDDEN) | (of_all & a_unit_is), rule)
+    given_back = of_all & a_unit_is & (len(units) <= MAX_UNITS)
+    marked = with_company(own, SERIES, "weight", pl.col(HIDDEN) | given_back, rule)
     safe = without(marked, pl.col(HIDDEN), ["numerator", "value", "signal"])
     silent = pl.col("value").is_null().all().over(SERIES) | percentage_hidden(denominator, rule)
-    return without(safe, silent, ["centre", "lower", "upper"]).sort(~of_all, maintain_order=True)
+    return without(safe, silent, ["centre", "lower", "upper"])
 
 
 def _panel(cohort: Cohort) -> pl.Expr:
-    """The heading of a panel: measure and unit."""
-    measure = pl.col("measure").replace(MEASURES)
-    unit = pl.col("unit_id").replace(cohort.units)
-    return (
-        pl.when(pl.col("unit_id") == "all")
-        .then(measure)
-        .otherwise(pl.concat_str(measure, unit, separator=": "))
-    )
+    """The heading of a panel: measure, and unit where it is one."""
+    of_unit = pl.concat_str(pl.lit(", "), pl.col("unit_id").replace(cohort.units))
+    unit = pl.when(pl.col("unit_id") != "all").then(of_unit).otherwise(pl.lit(""))
+    labels = pl.col("measure").replace(IN_QUARTER).str.split_exact("|", 1)
+    english, norwegian = (labels.struct.field(f"field_{line}") for line in (0, 1))
+    return pl.concat_str(
+        pl.concat_str(english, unit), norwegian, separator="|", ignore_nulls=True
+    ).alias("panel")
 
 
 def _points_drawn(cohort: Cohort, rows: pl.DataFrame) -> pl.DataFrame:
@@ -112,8 +123,8 @@ def _points_drawn(cohort: Cohort, rows: pl.DataFrame) -> pl.DataFrame:
     seen = rows.filter(pl.col("value").is_not_null().any().over(SERIES))
     return seen.select(
         "period", "value", "centre", "lower", "upper", "signal",
+        _panel(cohort),
         is_share=pl.col("chart") == "p",
-        panel=_panel(cohort),
     )  # fmt: skip
 
 
@@ -158,7 +169,7 @@ def _points_block(part: pl.DataFrame, *, is_share: bool) -> Spec:
 def _run_notes(cohort: Cohort, rows: pl.DataFrame) -> list[str]:
     """The series with an unusual run, in a sentence; none where there is none."""
     runs = rows.filter(pl.col("runs_signal") & pl.col("centre").is_not_null())
-    names = runs.select(_panel(cohort))["measure"].unique(maintain_order=True).to_list()
+    names = in_order(runs.select(_panel(cohort)), "panel")
     words = ", ".join(name.split("|")[0] for name in names)
     return [f"An unusually long run or few crossings of the middle line: {words}."] if names else []
 
@@ -170,7 +181,7 @@ def _points_table(cohort: Cohort, rows: pl.DataFrame) -> str:
         [*headers, "Middle (limits)", "Signal"],
         (
             [
-                MEASURES.get(row["measure"], row["measure"]).split("|")[0],
+                IN_QUARTER.get(row["measure"], row["measure"]).split("|")[0],
                 cohort.units.get(row["unit_id"], row["unit_id"]),
                 row["period"],
                 *_point_cells(row, cohort),
@@ -212,14 +223,15 @@ def funnel(cohort: Cohort) -> Section:
             "line is the share of all units together; between the inner lines lie 95 %, between "
             "the outer 99.8 % of units if only chance set them apart (exact binomial). People "
             "without the outcome are counted as missing. A unit outside is a reason to look, not "
-            "a ranking. One unit alone has nothing to be compared with: see its control chart."
+            "a ranking; only those are named in the chart. One unit alone has nothing to be "
+            "compared with: see its control chart."
         ),
         norwegian="Enheter side om side med grensene som tilfeldigheter alene ville gitt.",
         table=_units_table(cohort, rows),
         chart=_units_chart,
         shown=compared.filter(pl.col("value").is_not_null()).select(
             "n", "value", "centre", *LIMITS, "signal",
-            panel=pl.col("measure").replace(MEASURES),
+            panel=pl.col("measure").replace(OF_UNIT),
             unit=pl.col("unit_id").replace(cohort.units),
         ),
         notes=(
@@ -245,6 +257,7 @@ def _safe_units(cohort: Cohort) -> pl.DataFrame:
 def _units_chart(shown: pl.DataFrame) -> Spec:
     """A funnel per measure."""
     value = {"y": percent("value", "Share")}
+    unit = {**value, "text": {"field": "unit"}}
     outside = {"condition": {"test": "isValid(datum.signal)", "value": RED}, "value": BLUE}
     limits = [
         mark("line", {"y": percent(limit, "Share")}, color=GREY, strokeWidth=1.2, strokeDash=dash)
@@ -258,7 +271,7 @@ def _units_chart(shown: pl.DataFrame) -> Spec:
             *limits,
             mark("line", {"y": percent("centre", "Share")}, color=INK, strokeWidth=1),
             mark("circle", {**value, "color": outside}, size=60, opacity=1),
-            mark("text", {**value, "text": {"field": "unit"}}, align="left", dx=7, fontSize=11),
+            mark("text", unit, only="isValid(datum.signal)", align="left", dx=7, fontSize=11),
         ],
     }
     return panels(panel, "panel", in_order(shown, "panel"), columns=2)
@@ -270,7 +283,7 @@ def _units_table(cohort: Cohort, rows: pl.DataFrame) -> str:
         ["Measure", "Unit", "People", "Events", "Share (95 %)", "All units", "Signal"],
         (
             [
-                MEASURES.get(row["measure"], row["measure"]).split("|")[0],
+                OF_UNIT.get(row["measure"], row["measure"]).split("|")[0],
                 cohort.units.get(row["unit_id"], row["unit_id"]),
                 text.count(row["n"], cohort.rule),
                 text.count(row["numerator"], cohort.rule),
