@@ -102,9 +102,10 @@ def complete(
 
 
 def known(check: Check, table: str, column: str, codes: Iterable[str]) -> Rule:
-    """The column's stated values are among the protocol's codes; without codes nothing is."""
-    value = nw.col(column)
-    return of_rows(check, table, column, ~value.is_null(), ~value.is_in(sorted(codes)))
+    """Stated values are among the protocol's codes; it does not apply where there are no codes."""
+    value, allowed = nw.col(column), sorted(codes)
+    checked = ~value.is_null() & nw.lit(bool(allowed))
+    return of_rows(check, table, column, checked, ~value.is_in(allowed))
 
 
 def unit_known(table: str, protocol: Protocol) -> Rule:

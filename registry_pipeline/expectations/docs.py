@@ -35,7 +35,7 @@ h5 { font-size: 1rem; margin: 2rem 0 0; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0;
   border-bottom: 1px solid #d8dee4; }
-table.table td:nth-child(1), table.table th:nth-child(1) { width: 4rem; }
+table.table td:nth-child(1), table.table th:nth-child(1) { width: 5.5rem; }
 table.table td:nth-child(3), table.table th:nth-child(3) { width: 14rem; }
 strong.text-danger { font-weight: normal; color: #57606a; font-size: .9rem; }
 strong.text-danger br:first-child { display: none; }

@@ -63,7 +63,10 @@ def between(
 
 
 def _with_tolerance(description: str, mostly: float) -> str:
-    return description if mostly == 1 else f"{description} (At least {mostly:.0%} of the cells.)"
+    """The description, and the share of cells that must agree with it unless that is all."""
+    if mostly == 1:
+        return description
+    return f"{description.removesuffix('.')}, in at least {100 * mostly:.0f} % of the cells."
 
 
 def at_most(smaller: str, larger: str, description: str) -> Expectation:

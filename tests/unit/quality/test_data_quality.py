@@ -77,6 +77,13 @@ def test_completeness_twice_and_not_of_what_nobody_was_asked(
     ]
 
 
+def test_a_protocol_without_codes_has_none_to_break(store, protocol):
+    bare = protocol.model_copy(update={"units": ()})
+    table = data_quality(store({INTERVIEW: [{"unit_id": "north"}]}), bare)
+    units = table.filter(pl.col("rule_id") == "unit_known")
+    assert set(units["status"]) == {"not_applicable"}
+
+
 def test_rules_name_columns_that_exist_and_no_two_are_the_same(protocol):
     rules = [rule for part in PASSES for rule in part.rules(protocol)]
     assert all(rule.column is None or TABLES[rule.table].column(rule.column) for rule in rules)
