@@ -24,7 +24,7 @@ from registry_pipeline.transform.people import known_dates, people, with_baselin
 from registry_pipeline.transform.scores import scores
 from registry_pipeline.transform.services import SERVICES, service_rows, unit_rows
 from registry_pipeline.transform.shape import shaped
-from registry_pipeline.transform.substances import substance_rows
+from registry_pipeline.transform.substances import substance_rows, use_by_visit
 from registry_pipeline.transform.visits import visit_grid, visit_rows, with_waves
 from schemas.core.people import Episode, Patient
 from schemas.core.visits import Interview, SubstanceUse, Visit
@@ -64,12 +64,12 @@ def core_tables(
     stays = materialise(episode_rows(fit["episodes"], seen, tables["episodes"], protocol))
     clock = materialise(_people(patients, fit, stays, ledger, protocol))
     covered = materialise(covers(stays, clock, protocol))
-    clock = materialise(with_baseline_pathway(clock, covered, protocol))
     waves = materialise(with_waves(fit["interviews"], clock, protocol.waves))
     grid = materialise(visit_grid(clock, waves, protocol.waves))
     visits = materialise(visit_rows(grid, covered, protocol))
+    patients = with_baseline_pathway(clock, covered, protocol)
     return {
-        "core.patient": shaped(clock, describe(Patient), protocol.id),
+        "core.patient": shaped(patients, describe(Patient), protocol.id),
         "core.unit": unit_rows(protocol),
         "core.interview": _interviews(intake["interviews"], waves, protocol),
         "core.visit": shaped(visits, describe(Visit), protocol.id),
@@ -137,7 +137,8 @@ def _substance_use(visits: Frame, rows: Frame, protocol: Protocol) -> Frame | pl
     table = describe(SubstanceUse)
     if not protocol.substances:
         return pl.DataFrame(schema=table.dtypes)
-    return shaped(substance_rows(visits, rows, protocol), table, protocol.id)
+    uses = materialise(use_by_visit(visits, rows, protocol))
+    return shaped(substance_rows(uses, protocol), table, protocol.id)
 
 
 def _of(ledger: Frame, form: str) -> Frame:

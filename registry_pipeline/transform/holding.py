@@ -63,10 +63,6 @@ PERSONAL: Final = (
 )
 """Forms whose rows are about a person; a contact of outreach need not be."""
 
-_FACTS: Final = ["row_date"]
-_PERSONAL_FACTS: Final = ["is_enrolled", "consented_on", "death_date"]
-"""What `judge` adds to a row beside cutoff_date and the verdicts; `kept` takes it off again."""
-
 _BEGUN: Final = tuple(form for form in PERSONAL if form != "episodes")
 _KNOWN_UNTIL: Final = tuple(form for form in DATED if form != "withdrawals")
 
@@ -157,7 +153,7 @@ def death_dates(events: Frame, episodes: Frame) -> Frame:
 
 
 def judge(form: str, rows: Frame, people: Frame, deliveries: Frame) -> Frame:
-    """The rows with what the rules ask, and a true or false column per rule of the form.
+    """The rows with cutoff_date, and for each rule of the form whether it is broken.
 
     One row in, one row out; computed once, for `kept` and `held` both read it.
 
@@ -167,24 +163,22 @@ def judge(form: str, rows: Frame, people: Frame, deliveries: Frame) -> Frame:
         people: one row per person: `standing` and death_date.
         deliveries: the form's deliveries, with sender and cutoff_date.
     """
-    facts = rows.join(
-        deliveries.select("delivery", "cutoff_date"), on="delivery", how="left"
-    ).with_columns(row_date=nw.coalesce(*DATED[form]))
+    known = deliveries.select("delivery", "cutoff_date")
+    facts = rows.join(known, on="delivery", how="left").with_columns(
+        row_date=nw.coalesce(*DATED[form])
+    )
+    asked = ["row_date"]
     if form in PERSONAL:
         facts = facts.join(people, on="patient_id", how="left")
-    return materialise(
-        facts.with_columns(
-            rule.broken.fill_null(value=False).alias(rule.rule_id) for rule in rules_of(form)
-        )
-    )
+        asked += ["is_enrolled", "consented_on", "death_date"]
+    verdicts = (rule.broken.fill_null(value=False).alias(rule.rule_id) for rule in rules_of(form))
+    return materialise(facts.with_columns(*verdicts).drop(asked))
 
 
 def kept(form: str, judged: Frame) -> Frame:
     """The judged rows that break no rule, with cutoff_date: they may enter core."""
     rules = [rule.rule_id for rule in rules_of(form)]
-    facts = [*_FACTS, *_PERSONAL_FACTS] if form in PERSONAL else _FACTS
-    broken = nw.any_horizontal(*rules, ignore_nulls=False)
-    return judged.filter(~broken).drop(*facts, *rules)
+    return judged.filter(~nw.any_horizontal(*rules, ignore_nulls=False)).drop(rules)
 
 
 def held(form: str, judged: Frame, table: Table, protocol: str) -> Frame:

@@ -61,12 +61,11 @@ def group_days(members: Sequence[str]) -> nw.Expr:
     return nw.when((most > 0) | all_answered).then(most)
 
 
-def substance_rows(visits: Frame, interviews: Frame, protocol: Protocol) -> Frame:
+def substance_rows(uses: Frame, protocol: Protocol) -> Frame:
     """One row per enrolled person, wave and substance or group.
 
     Args:
-        visits: as for `use_by_visit`, computed once.
-        interviews: likewise.
+        uses: `use_by_visit`, computed before: each of its rows is read once per substance.
         protocol: substances, groups and the cut point between the states.
 
     Returns:
@@ -80,11 +79,10 @@ def substance_rows(visits: Frame, interviews: Frame, protocol: Protocol) -> Fram
         {"place": place, "substance": code, "is_group": is_group}
         for place, (code, is_group) in enumerate(codes)
     ]
-    uses = use_by_visit(visits, interviews, protocol)
     answers = {place: nw.col(f"{code}_days") for place, (code, _) in enumerate(codes)}
     days, recall = nw.col("days"), nw.col("recall_days")
     return (
-        uses.join(constants(visits, names), how="cross")
+        uses.join(constants(uses, names), how="cross")
         .with_columns(days=by_value(nw.col("place"), answers))
         .with_columns(
             use_share=days / recall,

@@ -145,7 +145,7 @@ def visit_rows(grid: Frame, covered: Frame, protocol: Protocol) -> Frame:
         protocol: its schedule and pathways.
 
     Returns:
-        Also is_due, status and pathway.
+        The columns of core.visit but cohort, and the interview's delivery and row_number.
     """
     key = ["person", "wave"]
     stayed = covered.select("person").unique().with_columns(has_stay=nw.lit(value=True))
@@ -171,7 +171,19 @@ def visit_rows(grid: Frame, covered: Frame, protocol: Protocol) -> Frame:
     return (
         grid.join(covering(grid, covered, key, protocol), on=key, how="left")
         .join(stayed, on="person", how="left")
-        .with_columns(is_due=held | closed, status=status)
+        .select(
+            "patient_id",
+            "wave",
+            "due_day",
+            "interview_date",
+            "days_from_nominal",
+            "visit_window",
+            "pathway",
+            "delivery",
+            "row_number",
+            is_due=held | closed,
+            status=status,
+        )
     )
 
 

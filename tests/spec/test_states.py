@@ -10,7 +10,7 @@ import narwhals as nw
 import polars as pl
 import pytest
 
-from registry_pipeline.transform.substances import substance_rows
+from registry_pipeline.transform.substances import substance_rows, use_by_visit
 from registry_pipeline.transform.visits import visit_grid, visit_rows
 from schemas.codes import VISIT_STATUS
 from schemas.protocol import load_shipped
@@ -173,7 +173,8 @@ def use(answers: dict[str, int | None], *, recall: int | None, status: str) -> p
         [{"delivery": "x", "row_number": 1, "recall_days": recall} | given],
         delivery=pl.String, row_number=pl.Int64, recall_days=pl.Int32, **days,
     )  # fmt: skip
-    rows: pl.DataFrame = substance_rows(visits, interviews, LAR_X).collect("polars").to_native()
+    uses = use_by_visit(visits, interviews, LAR_X)
+    rows: pl.DataFrame = substance_rows(uses, LAR_X).collect("polars").to_native()
     return rows
 
 
