@@ -9,7 +9,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.catalogue import asset_key
 from assets.intake import DELIVERY, intake, ledger_checks
 from assets.run import POOL, RegistryRun
 from registry_pipeline.intake import deliveries, partition_key
@@ -22,7 +21,6 @@ TAGS = {"dagster/max_runtime": "10800"}
 registry_job = dg.define_asset_job(
     "registry",
     selection=dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks(),
-    partitions_def=DELIVERY,
     description="The whole job: intake of the deliveries, gate, store, derive, check, publish.",
     tags=TAGS,
 )
@@ -36,7 +34,6 @@ rebuild_job = dg.define_asset_job(
 intake_job = dg.define_asset_job(
     "intake",
     selection=dg.AssetSelection.assets(intake) | dg.AssetSelection.checks(ledger_checks),
-    partitions_def=DELIVERY,
     description="One delivery through the gate, and the proof of the ledger.",
     tags=TAGS,
 )
@@ -98,7 +95,7 @@ quarter_owed = dg.ScheduleDefinition(
 )
 rebuild_when_new = dg.AutomationConditionSensorDefinition(
     "rebuild_when_new",
-    target=dg.AssetSelection.all() - dg.AssetSelection.keys(asset_key("meta.delivery")),
+    target=dg.AssetSelection.all() - dg.AssetSelection.assets(intake),
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Rebuilds what stands on a new delivery, never past a red blocking check.",
 )

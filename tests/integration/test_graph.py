@@ -40,7 +40,7 @@ def test_every_table_is_an_asset_with_an_owner_and_columns(tmp_path: Path) -> No
         assert node.description
         assert node.kinds
         assert node.code_version
-        assert node.metadata["dagster/column_schema"].value.columns
+        assert node.metadata["dagster/column_schema"].columns
 
 
 def test_lineage_names_tables_that_exist() -> None:
