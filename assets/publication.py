@@ -41,7 +41,7 @@ def publication(
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Replaces `published/analysis.duckdb` with the live tables as they stand."""
     with registry.connect() as connection:
-        rows = publish(connection, registry.place, context.run_id)
+        rows = publish(connection, registry.place, context.run.run_id)
     problem = opens_in_a_new_process(registry.place.analysis)
     yield dg.MaterializeResult(
         asset_key("meta.publication"),
