@@ -10,7 +10,7 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_pipeline.transform.visits import with_waves
@@ -176,6 +176,7 @@ HELD = st.sampled_from(["completed", "partial", "refused", "missed"])
 VISITS = st.dictionaries(st.integers(-200, 1200), HELD, min_size=1, max_size=25)
 
 
+@settings(max_examples=60, deadline=None)
 @given(VISITS)
 def test_waves_and_interviews_pair_off(visits: dict[int, str]) -> None:
     """Every row is placed or says why not; no wave is held twice; later rows, later waves."""
@@ -191,6 +192,7 @@ def test_waves_and_interviews_pair_off(visits: dict[int, str]) -> None:
             assert abs(distance) == min(abs(row["interview_day"] - day) for day in NOMINAL)
 
 
+@settings(max_examples=60, deadline=None)
 @given(VISITS)
 def test_a_wave_with_any_row_in_reach_is_held(visits: dict[int, str]) -> None:
     reached = {
