@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
@@ -64,8 +64,10 @@ def write_docs(folder: Path, pages: Sequence[Page]) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     beside.mkdir(parents=True)
     (beside / INDEX).write_text(_index(pages), encoding="utf-8")
+    render = _renderer()
     for page in pages:
-        (beside / f"{page.result.suite.name}.html").write_text(_page(page), encoding="utf-8")
+        text = _page(page, render)
+        (beside / f"{page.result.suite.name}.html").write_text(text, encoding="utf-8")
     if folder.exists():
         folder.rename(old)
     beside.rename(folder)
@@ -93,7 +95,7 @@ def _index(pages: Sequence[Page]) -> str:
     return _html("Data Docs", f'<p class="about">{about}</p><table>{head}{rows}</table>')
 
 
-def _page(page: Page) -> str:
+def _page(page: Page, render: Callable[[Any], str]) -> str:
     result = page.result
     status = f'<span class="{result.status}">{STATUS[result.status]}</span>'
     about = (
@@ -101,7 +103,8 @@ def _page(page: Page) -> str:
         f'<p class="about">{result.table}: {status}; expectations met: {_met(page)}. '
         "The rows counted are cells of counts (a quarter, a wave, a group), never people.</p>"
     )
-    return _html(result.suite.title, about + _broken(page) + _sections(page))
+    sections = render(page.validation) if page.validation else ""
+    return _html(result.suite.title, about + _broken(page) + sections)
 
 
 def _broken(page: Page) -> str:
@@ -118,23 +121,26 @@ def _broken(page: Page) -> str:
     return f'<p class="error">Could not be evaluated:</p><ul>{lines}</ul>'
 
 
-def _sections(page: Page) -> str:
-    """What Great Expectations renders of the results, without its overview and run information."""
-    if page.validation is None:
-        return ""
-    renderer = import_module("great_expectations.render.renderer.page_renderer")
-    view = import_module("great_expectations.render.view.view")
-    validation = page.validation
-    validation.results = [item for item in validation.results if not raised(item)]
-    validation.meta = {}
-    document = renderer.ValidationResultsPageRenderer().render(validation)
-    html = "".join(
-        view.DefaultJinjaSectionView().render(
-            {"section": section.to_json_dict(), "section_loop": {"index": number}}
+def _renderer() -> Callable[[Any], str]:
+    """Great Expectations' rendering of a result, without its overview and run information.
+
+    One view for all pages: it compiles its templates anew for each that is made.
+    """
+    pages = import_module("great_expectations.render.renderer.page_renderer")
+    views = import_module("great_expectations.render.view.view")
+    renderer, view = pages.ValidationResultsPageRenderer(), views.DefaultJinjaSectionView()
+
+    def render(validation: Any) -> str:
+        validation.results = [item for item in validation.results if not raised(item)]
+        validation.meta = {}
+        sections = renderer.render(validation).sections[1:]
+        html = "".join(
+            view.render({"section": section.to_json_dict(), "section_loop": {"index": number}})
+            for number, section in enumerate(sections)
         )
-        for number, section in enumerate(document.sections[1:])
-    )
-    return re.sub(r"\s+", " ", re.sub(r'\s(?:id|style|data-[a-z-]+)="[^"]*"', "", html))
+        return re.sub(r"\s+", " ", re.sub(r'\s(?:id|style|data-[a-z-]+)="[^"]*"', "", html))
+
+    return render
 
 
 def _status_cell(result: SuiteResult) -> str:
