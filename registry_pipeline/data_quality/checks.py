@@ -171,7 +171,7 @@ ANSWERS_WHEN_HELD: Final = Check(
     dimension="completeness",
     kahn_category="conformance",
     threshold=0.0,
-    note="A completed interview has answers.",
+    note="A completed interview has answers, of substances or of anything else.",
 )
 
 # Uniqueness

@@ -65,13 +65,6 @@ def _rules(protocol: Protocol) -> list[Rule]:
         unit_known(TABLE, protocol),
         of_rows(checks.NO_ANSWERS_UNHELD, TABLE, None, ~IS_HELD, _answered(*ANSWERS)),
         of_rows(
-            checks.ANSWERS_WHEN_HELD,
-            TABLE,
-            None,
-            nw.col("status") == "completed",
-            ~_answered(*ANSWERS),
-        ),
-        of_rows(
             checks.RECALL_PERIOD_KNOWN,
             TABLE,
             "recall_days",
@@ -121,9 +114,11 @@ def _beside(core: Core, _: Protocol) -> Frame:
     recall = nw.col("recall_days")
     rows = held.select(
         *key,
+        "status",
         "injection_days",
         "oat_medicine",
         recall,
+        is_answered=_answered(*ANSWERS),
         recall_before=recall.shift(1).over("patient_id", order_by="wave"),
     )
     return rows.join(visits, on=key, how="left").join(used, on=key, how="left")
@@ -132,7 +127,16 @@ def _beside(core: Core, _: Protocol) -> Frame:
 def _rules_beside(protocol: Protocol) -> Sequence[Rule]:
     recall, before = nw.col("recall_days"), nw.col("recall_before")
     injection, used = nw.col("injection_days"), nw.col("used_days")
+    n_asked, n_unanswered = nw.col("n_asked"), nw.col("n_unanswered")
+    said_of_use = (n_unanswered < n_asked).fill_null(value=False)
     return [
+        of_rows(
+            checks.ANSWERS_WHEN_HELD,
+            TABLE,
+            None,
+            nw.col("status") == "completed",
+            ~nw.col("is_answered") & ~said_of_use,
+        ),
         of_rows(
             checks.RECALL_PERIOD_KEPT,
             TABLE,
@@ -152,16 +156,10 @@ def _rules_beside(protocol: Protocol) -> Sequence[Rule]:
             checks.INJECTION_WITHIN_USE,
             TABLE,
             "injection_days",
-            ~injection.is_null() & ~used.is_null(),
+            ~injection.is_null() & (n_unanswered == 0),
             injection > used,
         ),
-        Rule(
-            checks.USE_ANSWERED,
-            "core.substance_use",
-            "state",
-            nw.col("n_asked"),
-            nw.col("n_unanswered"),
-        ),
+        Rule(checks.USE_ANSWERED, "core.substance_use", "state", n_asked, n_unanswered),
     ]
 
 

@@ -206,8 +206,17 @@ CASES = [
     Case(
         "answers_when_held",
         "core.interview",
-        of(INTERVIEW, "status crime_days", ("completed", None), ("completed", 0), ("missed", None)),
-        (3 - 1, 1),
+        {
+            INTERVIEW: rows(
+                "patient_id wave status crime_days",
+                ("a", 0, "completed", None),
+                ("b", 0, "completed", 0),
+                ("c", 0, "completed", None),
+                ("d", 0, "missed", None),
+            ),
+            USE: rows("patient_id wave is_group state", ("c", 0, False, "abstinent")),
+        },
+        (4 - 1, 1),
     ),
     Case(
         "one_per_wave",
@@ -265,17 +274,19 @@ CASES = [
         "injection_within_use",
         "core.interview:injection_days",
         {
-            INTERVIEW: rows("patient_id wave injection_days", ("a", 0, 2 + 3), ("b", 0, 2 + 3 + 1)),
+            INTERVIEW: rows(
+                "patient_id wave injection_days", ("a", 0, 2 + 3), ("b", 0, 5 + 1), ("c", 0, 9)
+            ),
             USE: rows(
-                "patient_id wave is_group days",
-                ("a", 0, False, 2),
-                ("a", 0, False, 3),
-                ("b", 0, False, 2),
-                ("b", 0, False, 3),
-                ("b", 0, True, 28),
+                "patient_id wave is_group days state",
+                ("a", 0, False, 2, "episodic"),
+                ("a", 0, False, 3, "episodic"),
+                ("b", 0, False, 5, "episodic"),
+                ("b", 0, True, 28, "regular"),
+                ("c", 0, False, None, "not_asked"),
             ),
         },
-        (2, 1),
+        (3 - 1, 1),
     ),
     Case(
         "same_answer_throughout",
