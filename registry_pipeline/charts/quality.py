@@ -102,14 +102,14 @@ def _drawn(latest: pl.DataFrame) -> pl.DataFrame:
     bands = [
         values.filter(green.is_not_null()).select(
             "label",
-            band=pl.lit(name),
-            start=pl.when(lower_is_better).then(mirrored[place]).otherwise(ends[place]),
-            end=pl.when(lower_is_better).then(mirrored[place + 1]).otherwise(ends[place + 1]),
+            band=pl.lit(band),
+            start=pl.when(lower_is_better).then(mirrored[step]).otherwise(ends[step]),
+            end=pl.when(lower_is_better).then(mirrored[step + 1]).otherwise(ends[step + 1]),
         )
-        for place, name in enumerate(BANDS)
+        for step, band in enumerate(BANDS)
     ]
-    percent = (100 * pl.col("value")).round().cast(pl.Int64)
-    written = pl.concat_str(pl.format("{} %", percent), "level", separator="  ", ignore_nulls=True)
+    rounded = (100 * pl.col("value")).round().cast(pl.Int64)
+    written = pl.concat_str(pl.format("{} %", rounded), "level", separator="  ", ignore_nulls=True)
     return pl.concat([*bands, values.select("label", *VALUE, written=written)], how="diagonal")
 
 

@@ -50,7 +50,8 @@ def with_company(
     The cells of a group add up to a total that is known. One hidden cell is the total less the
     others, so the next smallest cells are hidden too, nonzero ones first, until at least two are
     hidden, their sum is not small itself, and it is more than one for each (else all are ones).
-    Where even all cells do not reach that, all are hidden.
+    Where even all cells do not reach that, all are hidden. This stops subtraction; it does not
+    stop reasoning about which cells the rule would have picked.
 
     Args:
         frame: one row per cell; columns `by` and `n` (a count; null counts as 0).

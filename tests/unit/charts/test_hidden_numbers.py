@@ -1,0 +1,241 @@
+"""A page does not depend on the numbers it hides.
+
+Each table is filled twice, with everything shown alike and the hidden numbers different: the two
+pages must be the same text, pictures included. So no hidden number, and nothing drawn or computed
+from one, is anywhere in the event log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from registry_pipeline.charts import pages
+
+Rows = list[dict[str, Any]]
+Store = Any
+"""The store of `conftest`, which a test cannot import."""
+
+DAYS = (0, 91, 183, 274, 365, 457, 548, 639, 731)
+
+
+def put_enrolment(store: Store, small: int) -> None:
+    """100 eligible: 60 consented, and 40 without a yes, `small` of them without an answer."""
+    answers = {"eligible": 100, "consented": 60, "declined": 40 - small, "no_answer": small}
+    rows = [
+        {"group": group, "sex": "all", "age_group": "all", "n": n, "denominator": 100,
+         "share": n / 100, "ci_low": n / 200, "ci_high": n / 100}
+        for group, n in answers.items()
+    ]  # fmt: skip
+    store.put("derived.enrolment", rows)
+
+
+def put_response(store: Store, small: int) -> None:
+    """69 expected, 61 interviewed: 8 not, `small` of them refused; `small` answered in part."""
+    row = {"wave": 1, "n_enrolled": 70, "n_expected": 69, "n_completed": 61, "n_partial": small,
+           "n_refused": small, "n_missed": 8 - small, "n_dead": 1,
+           "response": 61 / 69, "ci_low": 0.79, "ci_high": 0.94}  # fmt: skip
+    store.put("derived.response_by_wave", [row])
+
+
+def put_retention(store: Store, small: int) -> None:
+    """70 people, 4 exits before day 91, of them `small` on day 20; 2 more on 250, 12 on 400."""
+    exits = {20: small, 75: 4 - small, 250: 2, 400: 12}
+    curve: Rows = []
+    left = 0
+    for day, n in exits.items():
+        left += n
+        share = 1 - left / 70
+        curve.append({"day": day, "n_at_risk": 70 - left + n, "n_event": n, "retained": share,
+                      "ci_low": share - 0.1, "ci_high": share + 0.05})  # fmt: skip
+    curve.append({"day": 731, "n_at_risk": 52, "n_censored": 52, "retained": 52 / 70,
+                  "ci_low": 0.6, "ci_high": 0.85})  # fmt: skip
+    store.put("derived.retention_curve", curve)
+    store.put("derived.retention_summary", [{"n": 70, "from_day": 0}])
+    # 4 exits by day 91 and 183: hidden, so here they may differ
+    gone = [0, small, 4, 6, 6, 18, 18, 18, 18]
+    at = [
+        {"month": round(day / 30.4375), "day": day, "n": 70, "n_at_risk": 70 - n,
+         "n_event_cum": n, "retained": 1 - n / 70, "ci_low": 0.5, "ci_high": 0.9}
+        for day, n in zip(DAYS, gone, strict=True)
+    ]  # fmt: skip
+    store.put("derived.retention_at", at)
+
+
+def put_exits(store: Store, small: int) -> None:
+    """20 left absent; 7 died or moved, `small` of them died."""
+    exits = {"patient_absent": 20, "death_other": small, "moved": 7 - small}
+    rows = [
+        {"exit_type": exit_type, "day": 100, "n_at_risk": 70, "n_event": n, "incidence": n / 70,
+         "ci_low": n / 100, "ci_high": n / 50}
+        for exit_type, n in exits.items()
+    ]  # fmt: skip
+    store.put("derived.cumulative_incidence", rows)
+
+
+def put_trend(store: Store, small: int) -> None:
+    """59 answered: 50 no use, 9 some, `small` of them single episodes; 10 missing."""
+    row = {"substance": "alcohol", "n_expected": 69, "n_observed": 59, "n_missing": 10,
+           "n_abstinent": 50, "n_episodic": small, "n_regular": 9 - small,
+           "episodic": small / 59, "regular": (9 - small) / 59,
+           "any_use": 9 / 59, "any_use_ci_low": 0.08, "any_use_ci_high": 0.27,
+           "any_use_missing_is_use": 19 / 69, "any_use_missing_is_use_ci_low": 0.18,
+           "any_use_missing_is_use_ci_high": 0.39, "mean_days": 2.5}  # fmt: skip
+    # one user: their days would be the mean times the answers
+    lone = {**row, "substance": "doping", "n_abstinent": 58, "n_episodic": 1, "n_regular": 0,
+            "any_use": 1 / 59, "mean_days": small / 59}  # fmt: skip
+    store.put("derived.substance_trend", [row, lone])
+
+
+def put_moves(store: Store, small: int) -> None:
+    """60 moves from no use: 50 stayed, `small` to single episodes, the others to regular use."""
+    moves = {"abstinent": 50, "episodic": small, "regular": 10 - small, "missing": 0}
+    rows = [
+        {"substance": "alcohol", "from_state": "abstinent", "to_state": to, "n": n,
+         "denominator": 60, "probability": n / 60}
+        for to, n in moves.items()
+    ]  # fmt: skip
+    store.put("derived.substance_transition", rows)
+
+
+def put_courses(store: Store, small: int) -> None:
+    """70 people in three classes, `small` of them improving."""
+    classes = {"stable_abstinent": 40, "stable_low": 30 - small, "improving": small}
+    classes |= dict.fromkeys(
+        ("insufficient_data", "ended", "stable_regular", "deteriorating", "fluctuating"), 0
+    )
+    rows = [
+        {"substance": "alcohol", "trajectory_class": code, "n": n, "denominator": 70}
+        for code, n in classes.items()
+    ]
+    store.put("derived.trajectory_profile", rows)
+
+
+def put_outcomes(store: Store, small: int) -> None:
+    """22 expected: 15 achieved; 7 did not or are missing, `small` of them did not."""
+    rows: Rows = []
+    for pathway, expected, achieved, failed in (
+        ("gp_alone", 22, 15, small),
+        ("gp_and_municipality", 30, 12, 10),
+        ("all", 52, 27, small + 10),
+    ):
+        observed = {"pathway_rule": "baseline", "pathway": pathway, "outcome": "crime_free",
+                    "wave": 4, "n_expected": expected, "n_missing": expected - achieved - failed,
+                    "n_success": achieved, "ci_low": 0.2, "ci_high": 0.9}  # fmt: skip
+        for rule, n in (("observed", achieved + failed), ("missing_is_failure", expected)):
+            rows.append({**observed, "missing_rule": rule, "n": n, "estimate": achieved / n})
+    store.put("derived.outcome_by_pathway", rows)
+
+
+def put_coping(store: Store, small: int) -> None:
+    """An odds ratio from `small` events, and a difference of means with `small` missing."""
+    same = {"kind": "patient", "model": "univariable", "n": 60, "n_observations": 300}
+    store.put(
+        "derived.coping_association",
+        [
+            {**same, "outcome": "retained", "factor": "sex", "level": "female",
+             "reference": "male", "measure": "odds_ratio", "n_events": small,
+             "estimate": 1 + small, "ci_low": 0.5, "ci_high": 9.0},
+            {**same, "outcome": "coping_score", "factor": "sex", "level": "female",
+             "reference": "male", "measure": "mean_difference", "n_missing": small,
+             "estimate": 0.4, "ci_low": -0.2, "ci_high": 1.0, "p_value_adjusted": 0.2},
+        ],
+    )  # fmt: skip
+
+
+def put_control_chart(store: Store, small: int) -> None:
+    """Six quarters of 60 people; `small` and 5 - `small` events in two of them."""
+    events = [8, 12, small, 10, 5 - small, 9]
+    rows = [
+        {"measure": "dropout", "unit_id": "all", "chart": "p", "period": f"2015-Q{place}",
+         "numerator": n, "denominator": 60, "value": n / 60, "centre": sum(events) / 360,
+         "lower": 0.0, "upper": 0.27}
+        for place, n in enumerate(events, start=1)
+    ]  # fmt: skip
+    store.put("derived.control_chart", rows)
+
+
+def put_funnel(store: Store, small: int) -> None:
+    """Four units of 40 people; `small` and 5 - `small` drop-outs at two of them."""
+    events = {"north": 12, "south": small, "east": 5 - small, "west": 9}
+    rows = [
+        {"measure": "dropout", "unit_id": unit, "n": 40, "numerator": n, "value": n / 40,
+         "ci_low": n / 80, "ci_high": n / 20, "centre": sum(events.values()) / 160,
+         "lower_95": 0.05, "upper_95": 0.4, "lower_998": 0.0, "upper_998": 0.5}
+        for unit, n in events.items()
+    ]  # fmt: skip
+    store.put("derived.funnel", rows)
+
+
+def put_indicators(store: Store, small: int) -> None:
+    """One of `small` fulfilled, one of low coverage, one that may be shown."""
+    same = {"unit_id": "all", "period_start": date(2015, 1, 1), "period_end": date(2015, 12, 31),
+            "denominator": 60, "target_green": 0.8, "target_yellow": 0.6}  # fmt: skip
+    rows = [
+        {**same, "indicator_id": "few", "numerator": small, "value": small / 60, "level": "L"},
+        {**same, "indicator_id": "covered", "numerator": 30 + small, "level": "M",
+         "value": (30 + small) / 60, "hidden_reason": "low_coverage"},
+        {**same, "indicator_id": "shown", "numerator": 45, "value": 0.75, "level": "M"},
+    ]  # fmt: skip
+    store.put("quality.indicator", rows)
+
+
+PAGES = {
+    "derived.enrolment": put_enrolment,
+    "derived.response_by_wave": put_response,
+    "derived.retention_curve": put_retention,
+    "derived.retention_at": put_retention,
+    "derived.cumulative_incidence": put_exits,
+    "derived.substance_trend": put_trend,
+    "derived.substance_transition": put_moves,
+    "derived.trajectory_profile": put_courses,
+    "derived.outcome_by_pathway": put_outcomes,
+    "derived.coping_association": put_coping,
+    "derived.control_chart": put_control_chart,
+    "derived.funnel": put_funnel,
+    "quality.indicator": put_indicators,
+}
+
+
+@pytest.mark.parametrize("table", PAGES)
+def test_the_page_does_not_depend_on_what_it_hides(
+    table: str, new_store: Callable[[], Store]
+) -> None:
+    texts = []
+    for small in (2, 3):
+        store = new_store()
+        PAGES[table](store, small)
+        texts.append(store.page(table))
+    assert texts[0] == texts[1]
+    assert "skjult" in texts[0].split("| --- |")[1]
+
+
+@pytest.mark.parametrize("table", PAGES)
+def test_without_thresholds_the_same_numbers_would_tell(
+    table: str, new_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "svg", lambda spec, rows, *_: f"{spec} {rows.rows()}")
+    texts = []
+    for small in (2, 3):
+        store = new_store()
+        store.connection.execute(
+            "UPDATE meta.protocol SET content = content || "
+            "'\n[disclosure]\nmin_count = 1\nmin_percentage_denominator = 1\n'"
+        )
+        PAGES[table](store, small)
+        texts.append(store.page(table))
+    assert texts[0] != texts[1]
+
+
+@pytest.mark.parametrize("table", [table for table in PAGES if table != "derived.retention_at"])
+def test_what_may_be_shown_is_drawn(
+    table: str, store: Store, drawings: Callable[[str], list[str]]
+) -> None:
+    PAGES[table](store, 2)
+    (drawn,) = drawings(store.page(table))
+    assert drawn.startswith("<svg")
+    assert "NaN" not in drawn
+    assert "null" not in drawn

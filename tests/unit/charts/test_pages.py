@@ -1,0 +1,151 @@
+"""What every page has: two titles, a section per cohort, the low-coverage mark, the same text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from registry_pipeline.charts.pages import MAX_COHORTS, PAGES, page
+from schemas.catalog import TABLES
+from schemas.protocol import shipped_protocols
+
+Store = Any
+LAR_X = shipped_protocols()["lar_x"]
+
+
+def put_trend(store: Store, cohort: str = "lar_x") -> None:
+    row = {"substance": "alcohol", "n_expected": 60, "n_observed": 50, "n_missing": 10,
+           "n_abstinent": 30, "n_episodic": 10, "n_regular": 10, "any_use": 0.4,
+           "any_use_ci_low": 0.3, "any_use_ci_high": 0.5}  # fmt: skip
+    store.put("derived.substance_trend", [row], cohort)
+
+
+def put_consented(store: Store, n: int, cohort: str = "lar_x") -> None:
+    row = {"group": "consented", "sex": "all", "age_group": "all", "n": n, "denominator": 328}
+    store.put("derived.enrolment", [row], cohort)
+
+
+def test_tables_of_persons_have_no_page(store: Store) -> None:
+    assert not [name for name in PAGES if "patient_id" in TABLES[name].dtypes]
+    assert page(store.connection, "core.patient") is None
+
+
+@pytest.mark.parametrize("table", PAGES)
+def test_an_empty_table_says_why_there_is_nothing(table: str, store: Store) -> None:
+    assert "no accepted delivery holds what it is made from" in store.page(table)
+
+
+def test_a_table_that_is_not_stored_yet_is_empty(store: Store) -> None:
+    store.connection.execute("DROP TABLE derived.funnel")
+    assert "There is nothing to show" in store.page("derived.funnel")
+
+
+def test_a_page_does_without_the_tables_beside_its_own(store: Store) -> None:
+    put_trend(store)
+    for table in ("derived.enrolment", "quality.indicator_definition"):
+        store.connection.execute(f"DROP TABLE {table}")
+    quarter = {"period_start": date(2015, 1, 1), "period_end": date(2015, 3, 31)}
+    row = {"indicator_id": "plan", "unit_id": "all", "numerator": 30, "denominator": 60}
+    store.put("quality.indicator", [{**row, **quarter, "value": 0.5}])
+    assert "low coverage" not in store.page("derived.substance_trend")
+    assert "| plan | 2015-01-01 to 2015-03-31 | 50 % |" in store.page("quality.indicator")
+
+
+def test_where_nothing_may_be_drawn_the_page_says_so(
+    store: Store, drawings: Callable[[str], list[str]]
+) -> None:
+    row = {"substance": "alcohol", "n_expected": 4, "n_observed": 4, "n_abstinent": 4}
+    store.put("derived.substance_trend", [row])
+    markdown = store.page("derived.substance_trend")
+    assert "No chart: none of its numbers may be shown." in markdown
+    assert drawings(markdown) == []
+
+
+def test_titles_are_english_and_norwegian(
+    store: Store, drawings: Callable[[str], list[str]]
+) -> None:
+    put_trend(store)
+    markdown = store.page("derived.substance_trend")
+    assert markdown.startswith("## Substance use by wave / Rusmiddelbruk per måling\n")
+    (drawn,) = drawings(markdown)
+    for words in ("Substance use by wave: LAR X, Helse Bergen", "Rusmiddelbruk per måling"):
+        assert words in drawn
+
+
+def test_the_same_rows_give_the_same_text(new_store: Callable[[], Store]) -> None:
+    stores = [new_store(), new_store()]
+    for store in stores:
+        put_trend(store)
+    first, second = (store.page("derived.substance_trend") for store in stores)
+    assert first == second == stores[0].page("derived.substance_trend")
+
+
+@pytest.mark.parametrize(
+    ("consented", "marked"),
+    [(70, True), (196, True), (197, False)],  # 60 % of 328 eligible is 196.8
+)
+def test_low_coverage_is_marked_in_text_and_picture(
+    consented: int,
+    marked: bool,
+    store: Store,
+    drawings: Callable[[str], list[str]],
+) -> None:
+    put_trend(store)
+    put_consented(store, consented)
+    markdown = store.page("derived.substance_trend")
+    (drawn,) = drawings(markdown)
+    for words in ("ilot cohort, low coverage", "pilotkohort, lav dekning"):
+        assert (words in markdown) is marked
+        assert (words in drawn) is marked
+
+
+def test_coverage_is_unknown_where_nobody_counted_the_eligible(store: Store) -> None:
+    store.protocol("ctn0027", shipped_protocols()["ctn0027"])
+    put_trend(store, "ctn0027")
+    assert "low coverage" not in store.page("derived.substance_trend")
+
+
+def test_each_cohort_has_its_section_and_only_its_rows(
+    store: Store, drawings: Callable[[str], list[str]]
+) -> None:
+    store.protocol("ctn0027", shipped_protocols()["ctn0027"])
+    for cohort in ("lar_x", "ctn0027"):
+        put_trend(store, cohort)
+    markdown = store.page("derived.substance_trend")
+    sections = [line for line in markdown.splitlines() if line.startswith("### ")]
+    assert sections == [
+        "### CTN-0027 (START): methadone or buprenorphine",
+        "### LAR X, Helse Bergen",
+    ]
+    assert len(drawings(markdown)) == 2
+    assert markdown.count("| Alcohol | missing | 10 |") == 2
+
+
+def test_more_cohorts_than_a_page_holds_are_named(store: Store) -> None:
+    names = [f"cohort_{place}" for place in range(MAX_COHORTS + 1)]
+    for name in names:
+        text = LAR_X.replace('id = "lar_x"', f'id = "{name}"')
+        store.protocol(name, text.replace("LAR X, Helse Bergen", name))
+        put_trend(store, name)
+    markdown = store.page("derived.substance_trend")
+    assert markdown.count("### ") == MAX_COHORTS
+    assert f"Not shown, to keep the page readable: {names[-1]}." in markdown
+
+
+def test_a_page_says_which_delivery_it_speaks_of(store: Store) -> None:
+    put_trend(store)
+    assert "- As of delivery 2016-Q3." in store.page("derived.substance_trend")
+
+
+def test_the_thresholds_of_the_protocol_rule_the_page(new_store: Callable[[], Store]) -> None:
+    store = new_store()
+    store.connection.execute(
+        "UPDATE meta.protocol SET content = ?", [LAR_X + "\n[disclosure]\nmin_count = 20\n"]
+    )
+    put_trend(store)
+    markdown = store.page("derived.substance_trend")
+    assert "| Alcohol | missing | skjult |" in markdown
+    assert "`<20`" in markdown
