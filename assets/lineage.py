@@ -71,19 +71,24 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "derived.control_chart": ("core.visit", "core.interview", "core.episode"),
     "derived.funnel": ("core.patient", "derived.retention_person"),
 }
+_PROGRAMME: Final = ("core.patient", "meta.delivery")
 _QUALITY: Final[dict[str, tuple[str, ...]]] = {
-    "quality.indicator": ("quality.indicator_person", "quality.indicator_definition"),
+    "quality.indicator": (
+        *_PROGRAMME,
+        "quality.indicator_person",
+        "quality.indicator_definition",
+    ),
     "quality.indicator_definition": (),
     "quality.indicator_person": ("core.patient", "core.interview"),
-    "quality.data_quality": ("meta.delivery", "core.patient", "core.interview", "core.visit"),
-    "quality.no_show": ("core.appointment",),
-    "quality.bridging_funnel": ("core.outreach_contact",),
-    "quality.detox_stay": ("core.episode", "core.event"),
-    "quality.involvement": ("core.involvement_response",),
-    "quality.feedback_change": ("core.interview", "core.process_event"),
-    "quality.checklist_use": ("core.process_event", "core.episode"),
-    "quality.transition_gap": ("core.episode",),
-    "quality.goal_result": ("core.goal_count",),
+    "quality.data_quality": ("meta.delivery", "intake.interviews", *_CORE),
+    "quality.no_show": (*_PROGRAMME, "core.appointment", "core.episode"),
+    "quality.bridging_funnel": (*_PROGRAMME, "core.outreach_contact"),
+    "quality.detox_stay": (*_PROGRAMME, "core.episode", "core.event"),
+    "quality.involvement": (*_PROGRAMME, "core.involvement_response"),
+    "quality.feedback_change": (*_PROGRAMME, "core.interview", "core.process_event"),
+    "quality.checklist_use": (*_PROGRAMME, "core.process_event", "core.episode"),
+    "quality.transition_gap": (*_PROGRAMME, "core.episode"),
+    "quality.goal_result": (*_PROGRAMME, "core.goal_count"),
 }
 UPSTREAM: Final = {**_CORE, **_DERIVED, **_QUALITY}
 
