@@ -69,11 +69,16 @@ class Cohort:
 
     @property
     def has_low_coverage(self) -> bool:
-        """Whether fewer of the eligible consented than the protocol's limit."""
-        rows = self.rows("derived.enrolment", group=["consented"], sex=["all"], age_group=["all"])
-        consented, known = rows.select("n", "denominator").row(0) if rows.height else (0, 0)
-        eligible = self.protocol.eligible or known
-        return bool(rows.height) and consented < self.rule.low_coverage * eligible
+        """Whether fewer of the eligible are enrolled than the protocol's limit.
+
+        Enrolled by consent or by not opting out; eligible by the protocol, else as delivered.
+        False where either is not known.
+        """
+        response = self.rows("derived.response_by_wave", stratum_by=["all"], wave=[0])
+        known = self.rows("derived.enrolment", group=["eligible"], sex=["all"], age_group=["all"])
+        eligible = self.protocol.eligible or sum(known["n"].to_list())
+        enrolled = response["n_enrolled"].to_list()
+        return bool(enrolled) and enrolled[0] < self.rule.low_coverage * eligible
 
     @property
     def clocks(self) -> list[str]:

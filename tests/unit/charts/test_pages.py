@@ -23,9 +23,8 @@ def put_trend(store: Store, cohort: str = "lar_x") -> None:
     store.put("derived.substance_trend", [row], cohort)
 
 
-def put_consented(store: Store, n: int, cohort: str = "lar_x") -> None:
-    row = {"group": "consented", "sex": "all", "age_group": "all", "n": n, "denominator": 328}
-    store.put("derived.enrolment", [row], cohort)
+def put_enrolled(store: Store, n: int, cohort: str = "lar_x") -> None:
+    store.put("derived.response_by_wave", [{"wave": 0, "n_enrolled": n}], cohort)
 
 
 def test_tables_of_persons_have_no_page(store: Store) -> None:
@@ -84,17 +83,17 @@ def test_the_same_rows_give_the_same_text(new_store: Callable[[], Store]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("consented", "marked"),
+    ("enrolled", "marked"),
     [(70, True), (196, True), (197, False)],  # 60 % of 328 eligible is 196.8
 )
 def test_low_coverage_is_marked_in_text_and_picture(
-    consented: int,
+    enrolled: int,
     marked: bool,
     store: Store,
     drawings: Callable[[str], list[str]],
 ) -> None:
     put_trend(store)
-    put_consented(store, consented)
+    put_enrolled(store, enrolled)
     markdown = store.page("derived.substance_trend")
     (drawn,) = drawings(markdown)
     for words in ("ilot cohort, low coverage", "pilotkohort, lav dekning"):
@@ -102,10 +101,17 @@ def test_low_coverage_is_marked_in_text_and_picture(
         assert (words in drawn) is marked
 
 
-def test_coverage_is_unknown_where_nobody_counted_the_eligible(store: Store) -> None:
+@pytest.mark.parametrize(("eligible", "marked"), [(None, False), (100, False), (200, True)])
+def test_coverage_without_a_number_in_the_protocol_is_of_those_delivered(
+    eligible: int | None, marked: bool, store: Store
+) -> None:
     store.protocol("ctn0027", shipped_protocols()["ctn0027"])
     put_trend(store, "ctn0027")
-    assert "low coverage" not in store.page("derived.substance_trend")
+    put_enrolled(store, 100, "ctn0027")
+    if eligible:
+        row = {"group": "eligible", "sex": "all", "age_group": "all", "n": eligible}
+        store.put("derived.enrolment", [row], "ctn0027")
+    assert ("low coverage" in store.page("derived.substance_trend")) is marked
 
 
 def test_each_cohort_has_its_section_and_only_its_rows(
