@@ -70,7 +70,7 @@ def by_pandera(frame: pl.DataFrame) -> set[tuple[int, str, str]]:
 
 
 @given(batches=st.lists(st.lists(rows, min_size=1, max_size=6), min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_extremes_find_what_pandera_finds(batches: list[list[tuple[object, ...]]]) -> None:
     judge = ColumnJudge(TABLE)
     for batch in batches:
