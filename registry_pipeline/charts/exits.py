@@ -16,11 +16,10 @@ from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort
 from registry_pipeline.charts.retention import KIND_PANELS, KINDS, by_kind, denominators
 from registry_pipeline.charts.svg import (
-    GREY,
-    PALETTE,
     PANEL_WIDTH,
     Spec,
     colour,
+    hues,
     in_order,
     mark,
     number,
@@ -106,8 +105,7 @@ def _drawn(cohort: Cohort, points: pl.DataFrame) -> pl.DataFrame:
 
 def _chart(shown: pl.DataFrame) -> Spec:
     """A panel per kind of retention, a line per way of leaving."""
-    labels = sorted(in_order(shown, "label"), key=lambda label: label == TOGETHER)
-    colour_of = dict(zip(labels, (*PALETTE[: len(labels) - 1], GREY), strict=False))
+    colour_of = hues(in_order(shown, "label"), TOGETHER)
     ticks = shown["x"].unique().sort().round(4).to_list()
     x = number(
         "x",

@@ -14,11 +14,10 @@ import polars as pl
 from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort, place
 from registry_pipeline.charts.svg import (
-    GREY,
-    PALETTE,
     PLAIN,
     Spec,
     colour,
+    hues,
     in_order,
     mark,
     name,
@@ -134,8 +133,8 @@ def _drawn(rows: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
 def _chart(shown: pl.DataFrame) -> Spec:
     """Shares above, means below: a row per outcome, a column per time, a line per pathway."""
     drawn = shown.filter(pl.col("estimate").is_not_null())["pathway"].unique()
-    names = [n for n in in_order(shown, "pathway") if n in drawn and n != EVERYONE]
-    colour_of = {**dict(zip(names, PALETTE, strict=False)), EVERYONE: GREY}
+    pathways = [pathway for pathway in in_order(shown, "pathway") if pathway in drawn]
+    colour_of = hues(pathways, EVERYONE)
     kinds = (
         (shown.filter(~pl.col("is_mean")), lambda field: percent(field, ACHIEVED)),
         (shown.filter("is_mean"), _of_ten),

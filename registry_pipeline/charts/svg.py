@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any, Final
 
 import polars as pl
@@ -87,6 +88,12 @@ def colour(field: str, colour_of: Mapping[str, str], **channel: Any) -> Spec:
     """The colour of each name in a column, with a legend in the same order."""
     scale = {"domain": list(colour_of), "range": list(colour_of.values())}
     return {"field": field, "type": "nominal", "scale": scale, **channel}
+
+
+def hues(names: Sequence[str], rest: str) -> dict[str, str]:
+    """A colour for each name, grey for the one that stands for the rest and comes last."""
+    own = dict(zip((one for one in names if one != rest), cycle(PALETTE), strict=False))
+    return {**own, rest: GREY} if rest in names else own
 
 
 def panels(spec: Spec, field: str, order: Sequence[str], *, columns: int = 3, **more: Any) -> Spec:
