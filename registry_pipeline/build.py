@@ -23,7 +23,8 @@ from registry_pipeline.derivations.trajectories import trajectory_tables
 from registry_pipeline.transform.engine import Frame
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import scalar
-from registry_pipeline.warehouse.tables import InvalidTableError, Part, replace
+from registry_pipeline.warehouse.proof import InvalidTableError
+from registry_pipeline.warehouse.tables import Part, replace
 from schemas.catalog import TABLES
 from schemas.forms import FORMS, intake_table
 from schemas.protocol import Protocol, parse_protocol

@@ -1,7 +1,7 @@
 """Tables made from their models: types, comments, contents, keys.
 
-Belongs here: DDL from a `Table`, replacing a table's contents in one transaction, the proof of
-keys and of the model before the commit. Does not belong here: which rows to write.
+Belongs here: DDL from a `Table`, inserting rows, replacing a table's contents in one transaction.
+Does not belong here: the proof before the commit (`proof`), which rows to write.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 
 import duckdb
 import narwhals as nw
-import pandera.errors
 import polars as pl
 
 from registry_pipeline.transform.engine import Frame
 from registry_pipeline.warehouse.database import scalar, transaction
+from registry_pipeline.warehouse.proof import prove_key, validate
 from schemas.fields import Table
 
-VALIDATION_BATCH = 250_000
 ROW_GROUP = 122_880
 """Rows that DuckDB stores together."""
 
@@ -32,10 +31,6 @@ _TYPES: dict[type[pl.DataType], str] = {
     pl.Date: "DATE",
     pl.Datetime: "TIMESTAMP",
 }
-
-
-class InvalidTableError(ValueError):
-    """A table that breaks its model or its key; the message names rules and counts, no value."""
 
 
 @dataclass(frozen=True)
@@ -185,56 +180,3 @@ def _append(connection: duckdb.DuckDBPyConnection, table: Table, part: Part) -> 
             connection.execute(statement + rows)
     else:
         connection.execute(f"{statement}({nw.to_native(part.frame).sql_query()})")
-
-
-def validate(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Every stored row against the Pandera model, a bounded batch at a time.
-
-    Raises:
-        InvalidTableError: rows break a rule; columns, rules and counts are named.
-    """
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    broken: dict[str, int] = {}
-    reader = connection.sql(f"SELECT {names} FROM {table.full_name}").to_arrow_reader(
-        VALIDATION_BATCH
-    )
-    for batch in reader:
-        frame = pl.DataFrame(batch)
-        try:
-            table.schema.validate(frame, lazy=True)
-        except pandera.errors.SchemaErrors as errors:
-            cases = errors.failure_cases.group_by("column", "check").len()
-            for column, check, n in cases.iter_rows():
-                rule = f"{column} {str(check).split('(')[0]}"
-                broken[rule] = broken.get(rule, 0) + n
-    if broken:
-        rules = "; ".join(f"{rule}: {n} rows" for rule, n in sorted(broken.items()))
-        raise InvalidTableError(f"{table.full_name} breaks its model: {rules}")
-
-
-def prove_key(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """No key stands twice; null in a key counts as a value.
-
-    Raises:
-        InvalidTableError: some do; the number of keys is named.
-    """
-    keys = ", ".join(key_expressions(table))
-    twice = scalar(
-        connection,
-        f"SELECT count(*) FROM (SELECT 1 FROM {table.full_name} GROUP BY {keys} "
-        "HAVING count(*) > 1)",
-    )
-    if twice:
-        raise InvalidTableError(
-            f"{table.full_name} holds {twice} keys more than once ({', '.join(table.key)})"
-        )
-
-
-def key_expressions(table: Table) -> list[str]:
-    """SQL for each key column, with its fallback where it may be null."""
-    return [
-        f'coalesce("{name}", "{table.key_fallback[name]}")'
-        if name in table.key_fallback
-        else f'"{name}"'
-        for name in table.key
-    ]

@@ -12,13 +12,8 @@ import pytest
 
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect, transaction
-from registry_pipeline.warehouse.tables import (
-    InvalidTableError,
-    Part,
-    ensure,
-    insert,
-    replace,
-)
+from registry_pipeline.warehouse.proof import InvalidTableError
+from registry_pipeline.warehouse.tables import Part, ensure, insert, replace
 from schemas.catalog import TABLES
 from schemas.forms import intake_table
 from schemas.protocol import load_shipped

@@ -1,0 +1,109 @@
+"""The proof of a stored table before the commit: its model and its key.
+
+Belongs here: judging what stands in a table. Does not belong here: writing it (`tables`).
+
+Both proofs take a cheap step first. Pandera judges a table's extremes: smallest and largest number,
+every distinct code, a null where there is one. Checks of models are ranges, closed sets and
+patterns, each cell by itself, so a column whose extremes pass has no bad cell. A key's hashes are
+counted: as many hashes as rows are as many keys. Only what fails is judged row by row, to say how
+much is wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import duckdb
+import pandera.errors
+import polars as pl
+
+from registry_pipeline.warehouse.database import scalar
+from schemas.fields import Column, Table
+
+BATCH_ROWS = 250_000
+
+
+class InvalidTableError(ValueError):
+    """A table that breaks its model or its key; the message names rules and counts, no value."""
+
+
+def validate(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Every stored row against the Pandera model.
+
+    Raises:
+        InvalidTableError: rows break a rule; columns, rules and counts are named.
+    """
+    if not _broken(table, _extremes(connection, table)):
+        return
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    rows = connection.sql(f"SELECT {names} FROM {table.full_name}")
+    broken: Counter[str] = Counter()
+    for batch in rows.to_arrow_reader(BATCH_ROWS):
+        broken += _broken(table, pl.DataFrame(batch))
+    rules = "; ".join(f"{rule}: {n} rows" for rule, n in sorted(broken.items()))
+    raise InvalidTableError(f"{table.full_name} breaks its model: {rules}")
+
+
+def _broken(table: Table, frame: pl.DataFrame) -> Counter[str]:
+    """Column and rule to the number of rows that break it."""
+    try:
+        table.schema.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        cases = errors.failure_cases.group_by("column", "check").len()
+        return Counter(
+            {f"{column} {str(check).split('(')[0]}": n for column, check, n in cases.iter_rows()}
+        )
+    return Counter()
+
+
+def _extremes(connection: duckdb.DuckDBPyConnection, table: Table) -> pl.DataFrame:
+    """The values of each column that decide for all; shorter columns repeat their last one."""
+    told = ", ".join(f'{_deciding(column)} AS "{column.name}"' for column in table.columns)
+    some = f"FROM {table.full_name} HAVING count(*) > 0"
+    lists = pl.DataFrame(connection.sql(f"SELECT {told} {some}"))
+    columns = [column.explode() for column in lists.iter_columns()]
+    height = max(column.len() for column in columns)
+    return pl.DataFrame(
+        column.extend_constant(column[-1], height - column.len()) if height else column
+        for column in columns
+    )
+
+
+def _deciding(column: Column) -> str:
+    """SQL for the list of a column's deciding values; a null is in it where there is one."""
+    name = f'"{column.name}"'
+    if column.codes or column.pattern:
+        return f"list(DISTINCT {name})"
+    null = f"CASE WHEN count({name}) < count(*) THEN [NULL] ELSE [] END"
+    return f"[min({name}), max({name})] || {null}"
+
+
+def prove_key(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """No key stands twice; null in a key counts as a value.
+
+    Raises:
+        InvalidTableError: some do; the number of keys is named.
+    """
+    keys = ", ".join(key_expressions(table))
+    doubles = f"SELECT count(*) - count(DISTINCT hash({keys})) FROM {table.full_name}"
+    if not scalar(connection, doubles):
+        return
+    twice = scalar(
+        connection,
+        f"SELECT count(*) FROM (SELECT 1 FROM {table.full_name} GROUP BY {keys} "
+        "HAVING count(*) > 1)",
+    )
+    if twice:
+        raise InvalidTableError(
+            f"{table.full_name} holds {twice} keys more than once ({', '.join(table.key)})"
+        )
+
+
+def key_expressions(table: Table) -> list[str]:
+    """SQL for each key column, with its fallback where it may be null."""
+    return [
+        f'coalesce("{name}", "{table.key_fallback[name]}")'
+        if name in table.key_fallback
+        else f'"{name}"'
+        for name in table.key
+    ]
