@@ -26,7 +26,7 @@ from registry_pipeline.derivations.trajectories_use import substance_trend, use_
 from registry_pipeline.home import Home
 from registry_pipeline.transform.engine import Frame
 from registry_pipeline.warehouse import tables
-from registry_pipeline.warehouse.database import connect
+from registry_pipeline.warehouse.database import connect, scalar
 from registry_pipeline.warehouse.tables import Part, ensure, replace
 from schemas.catalog import TABLES
 from schemas.forms import FORMS, intake_table
@@ -80,9 +80,9 @@ def sql(source: Path, out: Path) -> dict[str, float]:
 def copy_of(source: Path, database: Path) -> None:
     """The database that intake filled, with a table for every form, delivered or not."""
     shutil.copy(Home(source).database, database)
+    protocol = load_shipped(PROTOCOL)
     with duckdb.connect(database) as connection:
-        for form in FORMS:
-            ensure(connection, intake_table(form, load_shipped(PROTOCOL)))
+        ensure(connection, [intake_table(form, protocol) for form in FORMS])
 
 
 def agreement(source: Path, out: Path) -> dict[str, float]:
@@ -103,10 +103,7 @@ def agreement(source: Path, out: Path) -> dict[str, float]:
             for name, columns in COMPARED.items():
                 _same_rows(connection, name, columns, peer.stem)
             connection.execute("DETACH theirs")
-        rows = {
-            name: connection.execute(f"SELECT count(*) FROM ours.{name}").fetchone()[0]
-            for name in COMPARED
-        }
+        rows = {name: scalar(connection, f"SELECT count(*) FROM ours.{name}") for name in COMPARED}
     return {**rows, "peers": len(peers)}
 
 
@@ -120,10 +117,9 @@ def _same_rows(
         for column, dtype in zip(listed.columns, listed.types, strict=True)
     )
     ours, theirs = (f"SELECT {told} FROM {side}.{name}" for side in ("ours", "theirs"))
-    sql = f"SELECT count(*) FROM ({{}} EXCEPT ALL {{}})"
     left = [
-        connection.execute(sql.format(*pair)).fetchone()[0]
-        for pair in ((ours, theirs), (theirs, ours))
+        scalar(connection, f"SELECT count(*) FROM ({these} EXCEPT ALL {those})")
+        for these, those in ((ours, theirs), (theirs, ours))
     ]
     if any(left):
         raise AssertionError(f"{peer}: {name} differs, {left[0]} rows against {left[1]}")

@@ -6,6 +6,7 @@ Does not belong here: anything the registry uses.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -178,9 +179,7 @@ def _covering(points: pd.DataFrame, covers: pd.DataFrame, key: list[str]) -> pd.
     )
 
 
-def _visits(
-    person: pd.DataFrame, covers: pd.DataFrame, interviews: pd.DataFrame
-) -> pd.DataFrame:
+def _visits(person: pd.DataFrame, covers: pd.DataFrame, interviews: pd.DataFrame) -> pd.DataFrame:
     """core.visit, with the answers of the interview that holds the visit."""
     schedule = pd.DataFrame({"wave": range(9), "due_day": NOMINAL}).astype("int32")
     days = ["cutoff_day", "death_day", "moved_day", "withdrawn_day"]
@@ -210,7 +209,7 @@ def _visits(
 def _holders(interviews: pd.DataFrame) -> pd.DataFrame:
     """The interview that holds each wave of a person."""
     day = (interviews["interview_date"] - interviews["origin"]).dt.days
-    ends = [sum(pair) for pair in zip(NOMINAL, NOMINAL[1:], strict=False)]
+    ends = [sum(pair) for pair in pairwise(NOMINAL)]
     ends = [*ends, 3 * NOMINAL[-1] - NOMINAL[-2]]
     wave = pd.Series(pd.Series(ends).searchsorted(day * 2, side="right"), index=day.index)
     placed = interviews.assign(interview_day=day, wave=wave.astype("int32"))[wave < len(NOMINAL)]
@@ -219,7 +218,8 @@ def _holders(interviews: pd.DataFrame) -> pd.DataFrame:
     placed = placed.assign(rank=rank, away=distance.abs(), days_from_nominal=distance)
     placed = placed.sort_values(["rank", "away", "interview_date"])
     placed = placed.drop_duplicates(["patient_id", "wave"])
-    window = pd.cut(placed["away"], [-1, 14, 30, 10**6], labels=["on_time", "in_window", "off_window"])
+    labels = ["on_time", "in_window", "off_window"]
+    window = pd.cut(placed["away"], [-1, 14, 30, 10**6], labels=labels)
     answers = [f"{code}_days" for code in SUBSTANCES]
     return placed.assign(visit_window=window.astype("str"))[
         ["patient_id", "wave", "interview_date", "interview_day", "days_from_nominal",
@@ -286,7 +286,8 @@ def _strata(person: pd.DataFrame, covers: pd.DataFrame) -> pd.DataFrame:
 
 def _trend(use: pd.DataFrame, strata: pd.DataFrame) -> pd.DataFrame:
     """The numbers of derived.substance_trend for all, and for each stratum."""
-    rows = use[["patient_id", "substance", "wave", "state", "days_28"]].merge(strata, on="patient_id")
+    rows = use[["patient_id", "substance", "wave", "state", "days_28"]]
+    rows = rows.merge(strata, on="patient_id")
     rows["n_expected"] = ~rows["state"].isin(["dead", "withdrawn", "moved", "not_due"])
     for state in STATES:
         rows[f"n_{state}"] = rows["state"] == state

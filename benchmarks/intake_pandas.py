@@ -34,7 +34,7 @@ DTYPES: Final = {
 
 
 def pandas(source: Path, out: Path) -> dict[str, float]:
-    """Reads, validates, pseudonymises and stores every form; bad rows go to a table of their own."""
+    """Reads, validates, pseudonymises and stores every form; bad rows go to their own table."""
     protocol = load_shipped(PROTOCOL)
     folder = delivery_of(source)
     counts = read_manifest(folder).rows
@@ -64,7 +64,8 @@ def _read(path: Path, table: Table) -> pd.DataFrame:
 
 
 def _schema(table: Table, delivered: list[str]) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema({name: _column(table.column(name)) for name in delivered}, strict=True)
+    columns = {name: _column(table.column(name)) for name in delivered}
+    return pa.DataFrameSchema(columns, strict=True)
 
 
 def _column(column: Column) -> pa.Column:
@@ -89,7 +90,8 @@ def _judged(rows: pd.DataFrame, schema: pa.DataFrameSchema) -> tuple[pd.DataFram
 
 
 def _pseudonyms(ids: pd.Series) -> pd.Series:
-    return ids.map({
-        text: hmac.new(KEY, f"{PROTOCOL}\x1f{text}".encode(), hashlib.sha256).hexdigest()[:32]
-        for text in ids.unique()
-    })
+    return ids.map({text: _pseudonym(text) for text in ids.unique()})
+
+
+def _pseudonym(text: str) -> str:
+    return hmac.new(KEY, f"{PROTOCOL}\x1f{text}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -65,8 +65,7 @@ def measure(case: str, source: Path, out: Path, times: int = 1) -> Measured:
 
 @contextmanager
 def timed() -> Iterator[dict[str, float]]:
-    """Numbers to which the time of the block is added: `total` and `cpu`, seconds on the wall and
-    of all threads; the latter changes less on a machine that others use too."""
+    """Numbers that the block's seconds are added to: `total` on the wall, `cpu` of all threads."""
     numbers: dict[str, float] = {}
     wall, cpu = perf_counter(), process_time()
     yield numbers
