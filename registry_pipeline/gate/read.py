@@ -26,7 +26,7 @@ from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.structure import BLOCK_BYTES, CsvFile
 from registry_pipeline.gate.xlsx import read_xlsx
 
-BATCH_ROWS: Final = 150_000
+BATCH_ROWS: Final = 100_000
 _LOOSE_STARTS: Final = (b" ", b"\t", b"+")
 _PARQUET_ERRORS: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
