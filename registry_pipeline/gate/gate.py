@@ -3,9 +3,10 @@
 Belongs here: the walk over a file, the accounting of its rows, the refusals that need the whole
 file. Does not belong here: each single judgement (the other modules of this package).
 
-A file is walked twice before a row is passed on: once to prove its structure, once for its keys.
-Clean blocks take the fast path: parsed with declared types, judged, passed on. The first block with
-a fault, and all after it, are read as text, where every cell can be named and kept.
+A file is walked twice: once to prove its structure and learn its keys, once to judge its rows.
+Blocks are parsed with declared types as long as that goes well; from the first block on where a
+value does not fit its type they are read as text, where the cell can be named. The text of a bad
+row is read for the quarantine either way.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from registry_pipeline.gate.ahead import ahead
 from registry_pipeline.gate.convert import FileStyle
 from registry_pipeline.gate.errors import RefusedFileError, counted
 from registry_pipeline.gate.header import Plan, plan_columns, source_of
-from registry_pipeline.gate.judge import FormJudge, Judged
+from registry_pipeline.gate.judge import FormJudge
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import Pseudonymiser
@@ -141,7 +142,7 @@ class _Walk:
             FileStyle(file, source.decimal),
             persons=Persons(protocol, pseudonymiser) if pseudonymiser else None,
         )
-        self._fast = True
+        self._is_typed = True
         self._n_received, self._repeated = repeated_rows(self._keys, self._judge.key_required)
         _check_total(source, manifest.rows.get(source_of(form, protocol)), file)
 
@@ -154,10 +155,9 @@ class _Walk:
         n_read, n_judged, n_quarantined = 0, 0, 0
         problems: Counter[tuple[str | None, str]] = Counter()
         for block in self._source.blocks():
-            height, judged = self._judged(block, n_read + 1)
-            batch = self._batch(judged)
+            height, batch = self._batch(block, n_read + 1)
             n_read += height
-            n_judged += judged.typed.height
+            n_judged += batch.accepted.height + batch.quarantined.height
             n_quarantined += batch.quarantined.height
             problems.update(batch.problems.select("column_name", "rule_id").iter_rows())
             if n_quarantined > self._share * self._n_received:
@@ -167,26 +167,22 @@ class _Walk:
             what = "other rows than before when it was read again"
             raise RefusedFileError(self._file, "unreadable_file", what)
 
-    def _judged(self, block: Block, first_row: int) -> tuple[int, Judged]:
+    def _batch(self, block: Block, first_row: int) -> tuple[int, Batch]:
         """The height of a block, and its rows of this form, judged."""
-        frame = block.typed(self._judge.integers) if self._fast else None
-        if frame is not None:
-            judged = self._judge.judge(self._judge.rows(frame, first_row), self._repeated)
-            if judged.faults.is_empty():
-                return frame.height, judged
-        self._fast = False
-        frame = block.text()
-        return frame.height, self._judge.judge(self._judge.rows(frame, first_row), self._repeated)
-
-    def _batch(self, judged: Judged) -> Batch:
-        if judged.faults.is_empty():
-            accepted, quarantined, problems = judged.typed, _NONE_QUARANTINED, _NO_PROBLEMS
-        else:
-            accepted = judged.typed.filter(~judged.is_bad)
+        frame = block.typed(self._judge.integers) if self._is_typed else None
+        self._is_typed = frame is not None
+        if frame is None:
+            frame = block.text()
+        judged = self._judge.judge(self._judge.rows(frame, first_row), self._repeated)
+        accepted, quarantined, problems = judged.typed, _NONE_QUARANTINED, _NO_PROBLEMS
+        if not judged.faults.is_empty():
+            bad = judged.is_bad
+            accepted = judged.typed.filter(~bad)
+            places = (judged.typed["row_number"].filter(bad) - first_row).to_list()
             person = self._plan.columns.get("patient_id")
-            quarantined, problems = quarantine(judged, self._judge, person)
+            quarantined, problems = quarantine(judged, block.text_of(places), self._judge, person)
         warnings = self._judge.row_judge.warnings(accepted)
-        return Batch(accepted, quarantined, problems, warnings)
+        return frame.height, Batch(accepted, quarantined, problems, warnings)
 
     def _keys(self) -> Iterator[pl.DataFrame]:
         first_row = 1

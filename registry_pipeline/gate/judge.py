@@ -40,12 +40,10 @@ class Judged:
     """A block of rows of one form.
 
     Attributes:
-        delivered: the file's columns, with the row number in `ROW`.
         typed: row_number, then every column of the form; a column the file lacks is null.
-        faults: see `NO_FAULTS`; index is the place in both frames, column_name null for the key.
+        faults: see `NO_FAULTS`; index is the place in `typed`, column_name null for the key.
     """
 
-    delivered: pl.DataFrame
     typed: pl.DataFrame
     faults: pl.DataFrame
 
@@ -144,7 +142,7 @@ class FormJudge:
         faults = pl.concat([faults, by_column.join(faults, on=known, how="anti")])
         by_row = self.row_judge.faults(frame, faults)
         doubles = _marked(frame["row_number"].is_in(repeated.implode()), None, "duplicate_key")
-        return Judged(delivered, frame, pl.concat([faults, by_row, doubles]))
+        return Judged(frame, pl.concat([faults, by_row, doubles]))
 
     def reason(self, rule_id: str, column_name: str | None) -> str:
         """What a rule says of a column, in words and without the value."""

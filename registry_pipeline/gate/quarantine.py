@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from registry_pipeline.gate.identity import find_identity
-from registry_pipeline.gate.judge import ROW, FormJudge, Judged
+from registry_pipeline.gate.judge import FormJudge, Judged
 
 QUARANTINED = {"row_number": pl.Int64(), "patient_id": pl.String(), "original": pl.String()}
 PROBLEMS = {
@@ -21,7 +21,7 @@ PROBLEMS = {
 
 
 def quarantine(
-    judged: Judged, judge: FormJudge, person_column: str | None
+    judged: Judged, cells: pl.DataFrame, judge: FormJudge, person_column: str | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The quarantined rows and their problems.
 
@@ -29,7 +29,8 @@ def quarantine(
     holds an identity number is emptied.
 
     Args:
-        judged: the block, its delivered columns as text.
+        judged: the block.
+        cells: the delivered columns of its bad rows, in order, as text.
         judge: names the columns and the reasons.
         person_column: the delivered column of the person's id, which is left out altogether.
 
@@ -37,7 +38,6 @@ def quarantine(
         One row per bad row (`QUARANTINED`); one or more per bad row (`PROBLEMS`), in order.
     """
     bad = judged.is_bad.arg_true()
-    cells = judged.delivered[bad].drop(ROW)
     if person_column is not None:
         cells = cells.drop(person_column)
     masks = {column.name: find_identity(column) for column in cells.iter_columns()}

@@ -14,7 +14,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,7 +23,7 @@ import polars as pl
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.header import tidy
 from registry_pipeline.gate.manifest import Manifest
-from registry_pipeline.gate.structure import BLOCK_BYTES, CsvFile
+from registry_pipeline.gate.structure import BLOCK_BYTES, CsvFile, some_records
 from registry_pipeline.gate.xlsx import read_xlsx
 
 BATCH_ROWS: Final = 100_000
@@ -42,6 +42,9 @@ class Block(Protocol):
 
         None where that could admit what the patterns refuse, or a value does not fit.
         """
+
+    def text_of(self, places: list[int]) -> pl.DataFrame:
+        """The rows at the given places, as text; 0 is the block's first."""
 
 
 class Source(Protocol):
@@ -126,6 +129,9 @@ class _CsvBlock:
                 self.file, "unreadable_file", "the rows are unreadable"
             ) from None
 
+    def text_of(self, places: list[int]) -> pl.DataFrame:
+        return replace(self, data=some_records(self.data, places)).text()
+
     def typed(self, integers: Collection[str]) -> pl.DataFrame | None:
         if self._starts_loosely():
             return None
@@ -162,6 +168,9 @@ class _FrameBlock:
     def text(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         frame = self.frame if columns is None else self.frame.select(columns)
         return _blank_to_null(frame.cast(pl.String))
+
+    def text_of(self, places: list[int]) -> pl.DataFrame:
+        return _FrameBlock(self.frame[places], is_typed=False).text()
 
     def typed(self, integers: Collection[str]) -> pl.DataFrame | None:
         del integers

@@ -208,6 +208,14 @@ class CsvFile:
         raise RefusedFileError(self._file, "ragged_row", what, rows=rows)
 
 
+def some_records(block: bytes, places: list[int]) -> bytes:
+    """The records at the given places of a proved block; 0 is its first."""
+    letters = np.frombuffer(block, np.uint8)
+    ends = np.append(np.flatnonzero(_record_ends(block, letters)) + 1, len(block))
+    starts = np.append(0, ends)
+    return b"".join(block[starts[place] : ends[place]] for place in places)
+
+
 def _first_record_end(block: bytes) -> int:
     end = block.find(b"\n")
     while end >= 0 and block.count(b'"', 0, end) % 2:
@@ -219,9 +227,15 @@ def _last_record_end(block: bytes) -> int:
     """Where the last whole record of a block ends; 0 where none does."""
     if b'"' not in block:
         return block.rfind(b"\n") + 1
-    letters = np.frombuffer(block, np.uint8)
-    ends = np.flatnonzero((letters == _NEWLINE) & ~_inside_quotes(letters))
+    ends = np.flatnonzero(_record_ends(block, np.frombuffer(block, np.uint8)))
     return int(ends[-1]) + 1 if len(ends) else 0
+
+
+def _record_ends(block: bytes, letters: npt.NDArray[np.uint8]) -> _Flags:
+    ends: _Flags = letters == _NEWLINE
+    if b'"' in block:
+        ends &= ~_inside_quotes(letters)
+    return ends
 
 
 def _inside_quotes(letters: npt.NDArray[np.uint8]) -> _Flags:
