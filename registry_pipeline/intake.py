@@ -131,7 +131,8 @@ def take_in(
     ledger.clear_manifest_refused(connection, report.protocol, report.delivery)
     ledger.store_protocol(connection, protocol.id, text)
     ensure(connection, [t for f in FORMS for t in (intake_table(f, protocol), quarantine_table(f))])
-    taking = _Taking(connection, home, folder, manifest, protocol, key)
+    pseudonymiser = Pseudonymiser(key.secret, namespace(protocol))
+    taking = _Taking(connection, home, folder, manifest, protocol, pseudonymiser)
     for form in FORMS:
         if form in files or form in manifest.retract:
             report.files.append(taking.form(form, files.get(form)))
@@ -156,14 +157,14 @@ def _opened(
 
 @dataclass(frozen=True)
 class _Taking:
-    """One delivery being taken in."""
+    """One delivery being taken in; its forms share the pseudonymiser, which hashes an id once."""
 
     connection: duckdb.DuckDBPyConnection
     home: Home
     folder: Path
     manifest: Manifest
     protocol: Protocol
-    key: Key
+    pseudonymiser: Pseudonymiser
 
     def form(self, form: str, path: Path | None) -> FileReport:
         """Takes one form in, or records its refusal."""
@@ -228,7 +229,6 @@ class _Taking:
     def _store(self, form: str, path: Path | None, staged: Path | None) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
-        pseudonymiser = Pseudonymiser(self.key.secret, namespace(self.protocol))
         accepted = quarantined = warnings = 0
         if path is not None and staged is not None:
             rows = Inserter(self.connection, table.full_name)
@@ -237,7 +237,7 @@ class _Taking:
                 form,
                 self.protocol,
                 self.manifest,
-                pseudonymiser,
+                self.pseudonymiser,
                 name=f"{partition_key(self.folder)}/{path.name}",
             ):
                 rows.add(self._of_intake(batch.accepted, is_retraction=False))
@@ -249,10 +249,8 @@ class _Taking:
             rows.close()
         if form in self.manifest.retract:
             name = f"{partition_key(self.folder)}/delivery.toml"
-            retracted = retracted_rows(form, self.protocol, self.manifest, pseudonymiser, name)
-            insert(
-                self.connection, table.full_name, self._of_intake(retracted, is_retraction=True)
-            )
+            retracted = retracted_rows(form, self.protocol, self.manifest, self.pseudonymiser, name)
+            insert(self.connection, table.full_name, self._of_intake(retracted, is_retraction=True))
         return FileReport(
             form,
             "accepted",

@@ -17,6 +17,9 @@ from registry_pipeline.home import Home
 SCHEMAS = ("intake", "core", "derived", "quality", "meta")
 PUBLISHED_SCHEMAS = ("core", "derived", "quality", "meta")
 
+MEMORY = "800MB"
+"""What the database holds in memory; larger steps spill into the home."""
+
 _OFFLINE: dict[str, str | bool] = {
     "python_enable_replacements": False,
     "autoinstall_known_extensions": False,
@@ -90,7 +93,7 @@ def _open(home: Home, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBP
             return duckdb.connect(
                 home.database,
                 read_only=read_only,
-                config={**_OFFLINE, "temp_directory": str(home.spill)},
+                config={**_OFFLINE, "memory_limit": MEMORY, "temp_directory": str(home.spill)},
             )
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():
