@@ -9,7 +9,6 @@ from typing import Final
 
 _CORE: Final[dict[str, tuple[str, ...]]] = {
     "core.patient": (
-        "meta.delivery",
         "meta.protocol",
         "intake.patients",
         "intake.interviews",
@@ -26,9 +25,9 @@ _CORE: Final[dict[str, tuple[str, ...]]] = {
     "core.toxicology": ("intake.toxicology", "core.patient"),
     "core.appointment": ("intake.appointments", "core.patient"),
     "core.process_event": ("intake.process_events", "core.patient"),
-    "core.outreach_contact": ("intake.outreach", "meta.delivery"),
-    "core.involvement_response": ("intake.involvement", "meta.delivery"),
-    "core.goal_count": ("intake.goal_counts", "meta.delivery"),
+    "core.outreach_contact": ("intake.outreach",),
+    "core.involvement_response": ("intake.involvement",),
+    "core.goal_count": ("intake.goal_counts",),
     "meta.held": (
         "intake.patients",
         "intake.interviews",
@@ -90,7 +89,14 @@ _QUALITY: Final[dict[str, tuple[str, ...]]] = {
     "quality.transition_gap": (*_PROGRAMME, "core.episode"),
     "quality.goal_result": (*_PROGRAMME, "core.goal_count"),
 }
-UPSTREAM: Final = {**_CORE, **_DERIVED, **_QUALITY}
+_LEDGER: Final = "meta.delivery"
+UPSTREAM: Final = {
+    **{table: (_LEDGER, *parents) for table, parents in _CORE.items()},
+    **_DERIVED,
+    **_QUALITY,
+}
+"""Table to the tables it is made from. Every core table stands on the ledger, which says the order of
+deliveries: its blocking check holds all of them."""
 
 
 def upstream(table: str) -> tuple[str, ...]:

@@ -14,16 +14,16 @@ from schemas.protocol import Disclosure
 
 MIN_COUNT = Disclosure().min_count
 _FORMS = """
-WITH full AS (
+WITH whole AS (
     SELECT DISTINCT protocol, sender, quarter, form FROM meta.delivery
     WHERE status = 'accepted' AND kind = 'full'
 ), latest AS (
-    SELECT protocol, sender, max(quarter) AS quarter FROM full GROUP BY ALL
+    SELECT protocol, sender, max(quarter) AS quarter FROM whole GROUP BY ALL
 )
 SELECT protocol, sender, latest.quarter, form
-FROM (SELECT DISTINCT protocol, sender, form FROM full) known
+FROM (SELECT DISTINCT protocol, sender, form FROM whole) known
 JOIN latest USING (protocol, sender)
-ANTI JOIN full USING (protocol, sender, quarter, form)
+ANTI JOIN whole USING (protocol, sender, quarter, form)
 ORDER BY ALL
 """
 

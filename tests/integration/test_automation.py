@@ -18,6 +18,7 @@ from registry_pipeline.home import Home
 from registry_pipeline.owed import owed
 from registry_pipeline.warehouse.database import connect
 
+ALL = dg.AssetSelection.all()
 FIRST = "lar_x/2014-Q2"
 
 
@@ -66,12 +67,12 @@ def test_a_new_delivery_rebuilds_what_stands_on_it(
     instance: dg.DagsterInstance, tmp_path: Path, landing: Path
 ) -> None:
     defs = build_defs(tmp_path / "home", landing)
-    before = dg.evaluate_automation_conditions(defs, instance)
+    before = dg.evaluate_automation_conditions(defs, instance, ALL)
     assert before.total_requested == 0
     instance.add_dynamic_partitions(str(DELIVERY.name), [FIRST])
     job = defs.resolve_job_def("intake")
     assert job.execute_in_process(instance=instance, partition_key=FIRST).success
-    after = dg.evaluate_automation_conditions(defs, instance, cursor=before.cursor)
+    after = dg.evaluate_automation_conditions(defs, instance, ALL, cursor=before.cursor)
     assert after.get_num_requested(asset_key("core.patient")) == 1
     assert after.get_num_requested(asset_key("derived.retention_curve")) == 1
 
@@ -86,12 +87,12 @@ def test_a_red_ledger_holds_the_rebuilding_back(
         "registry_pipeline.warehouse.ledger.discrepancies", lambda _: ["one row is lost"]
     )
     defs = build_defs(tmp_path / "home", landing)
-    before = dg.evaluate_automation_conditions(defs, instance)
+    before = dg.evaluate_automation_conditions(defs, instance, ALL)
     instance.add_dynamic_partitions(str(DELIVERY.name), [FIRST])
     job = defs.resolve_job_def("intake")
     result = job.execute_in_process(instance=instance, partition_key=FIRST, raise_on_error=False)
     assert not result.success
-    after = dg.evaluate_automation_conditions(defs, instance, cursor=before.cursor)
+    after = dg.evaluate_automation_conditions(defs, instance, ALL, cursor=before.cursor)
     assert after.total_requested == 0
 
 
