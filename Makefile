@@ -24,13 +24,13 @@ run: $(READY)
 	@$(BIN)/registry run --landing data/sample --home $(HOME_DIR)
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 ui: $(READY)
 	@$(BIN)/registry ui --home $(HOME_DIR)
 
 check: lint types docs
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -95,8 +95,8 @@ UPSTREAM: Final = {
     **_DERIVED,
     **_QUALITY,
 }
-"""Table to the tables it is made from. Every core table stands on the ledger, which says the order of
-deliveries: its blocking check holds all of them."""
+"""Table to the tables it is made from. Every core table stands on the ledger, which says the order
+of deliveries: its blocking check holds all of them."""
 
 
 def upstream(table: str) -> tuple[str, ...]:
