@@ -68,7 +68,7 @@ def _look_at_size(path: Path, file: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         raise RefusedFileError(file, "unreadable_file", _UNREADABLE) from None
     if len(members) > MAX_MEMBERS or sum(one.file_size for one in members) > MAX_UNPACKED_BYTES:
         what = f"the workbook unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB"

@@ -185,6 +185,10 @@ REFUSED_CSV: dict[str, tuple[bytes | str, str]] = {
         csv(GOOD, 'P2,"male,1980,consented,2014-05-01', GOOD.replace("P1", "P3")),
         "patients.csv, row 2: a quote is not closed, or stands within a field undoubled (quotes)",
     ),
+    "quote within a name": (
+        csv(GOOD, header='"patient_id"x' + HEADER.removeprefix("patient_id")),
+        "patients.csv, row header: a quote is misplaced (quotes)",
+    ),
     "quote within a field": (
         csv('P1,ma"le",1980,consented,2014-05-01'),
         "patients.csv, row 1: a quote is not closed, or stands within a field undoubled (quotes)",

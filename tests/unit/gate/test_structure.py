@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry_pipeline.gate.errors import RefusedFileError
-from registry_pipeline.gate.manifest import Format
+from registry_pipeline.gate.manifest import Format, Manifest
+from registry_pipeline.gate.read import open_source
 from registry_pipeline.gate.structure import CsvFile
 
 cells = st.text(alphabet='ab1,;"\n ø', max_size=6)
@@ -108,3 +110,30 @@ def test_encodings_are_learned_once(tmp_path: Path) -> None:
         list(opened(tmp_path, legacy_first + "ø,å,æ\n".encode(), 64).blocks())
     assert refused.value.rule_id in ("encoding", "garbled_text")
     assert refused.value.rows == (42,)
+
+
+def test_a_name_may_hold_a_line_break(tmp_path: Path) -> None:
+    file = opened(tmp_path, b'"one\n(first)",two\na,b\n')
+    assert (file.header, file.n_rows) == (("one\n(first)", "two"), 1)
+
+
+def test_the_readers_own_error_never_gets_out(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"one,two\nsecret,b\n")
+    manifest = Manifest(
+        protocol="p",
+        quarter="2014-Q3",
+        number=1,
+        extracted_on=date(2014, 10, 1),
+        kind="full",
+        sender="s",
+    )
+    source = open_source(path, "file.csv", manifest)
+    for _ in source.blocks():
+        pass
+    path.write_bytes(b'one,two\nsec"et,b\n')
+    (block,) = source.blocks()
+    with pytest.raises(RefusedFileError) as refused:
+        block.text()
+    assert str(refused.value) == "file.csv: the rows are unreadable (unreadable_file)"
+    assert refused.value.__cause__ is None
