@@ -48,7 +48,7 @@ bench: $(READY)
 
 lock:
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --no-emit-index-url --no-emit-find-links --extra dev --upgrade \
+		--no-annotate --no-emit-index-url --no-emit-find-links --no-strip-extras --extra dev --upgrade \
 		pyproject.toml -o requirements.lock
 
 clean:

@@ -67,7 +67,7 @@ def run(
         console.print(f"A pseudonym key was made: {place.key_file}. Keep a copy in a safe place.")
     refused = print_report_card(console, place, outcome)
     for message in (*refused, *outcome.errors, *outcome.red_checks):
-        errors.print(message, style="red", markup=False)
+        errors.print(message, style="red", markup=False, soft_wrap=True)
     if refused or not outcome.success:
         raise typer.Exit(1)
 
@@ -172,5 +172,5 @@ def _progress() -> Progress:
 
 
 def _fail(sentence: str) -> NoReturn:
-    errors.print(sentence, style="red", markup=False)
+    errors.print(sentence, style="red", markup=False, soft_wrap=True)
     sys.exit(1)

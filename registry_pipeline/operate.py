@@ -18,6 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
 
 from registry_pipeline.home import Home
 from registry_pipeline.intake import deliveries, partition_key
@@ -135,13 +136,30 @@ def _outcome(result: dg.ExecuteInProcessResult, run_id: str, keys: list[str]) ->
         for check in result.get_asset_check_evaluations()
         if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
     ]
-    errors = []
-    for event in result.filter_events(lambda event: event.is_step_failure):
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        errors.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
+    errors = [
+        f"{event.step_key}: {_root(event.step_failure_data.error)}"
+        for event in result.filter_events(lambda event: event.is_step_failure)
+    ]
+    if not errors:
+        # A run that could not begin, the home being held for one, has no step to blame.
+        errors = [
+            _root(event.job_failure_data.error)
+            for event in result.filter_events(lambda event: event.is_run_failure)
+        ]
     return Outcome(run_id, result.success and not red, keys, red, errors)
+
+
+def _root(error: SerializableErrorInfo | None) -> str:
+    """The sentence of the error behind Dagster's own, without its class."""
+    while error is not None and error.cause is not None and _is_dagsters(error):
+        error = error.cause
+    if error is None:
+        return "failed"
+    return error.message.strip().split(f"{error.cls_name}: ", 1)[-1]
+
+
+def _is_dagsters(error: SerializableErrorInfo) -> bool:
+    return (error.cls_name or "").startswith("Dagster")
 
 
 def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
