@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 
 import dagster as dg
-from assets.expectations import expectation_checks
 
 from assets.automation import (
     intake_job,
@@ -21,6 +20,7 @@ from assets.automation import (
     rebuild_when_new,
     registry_job,
 )
+from assets.expectations import expectation_checks
 from assets.intake import intake, ledger_checks
 from assets.layers import core, pathways, quality, retention, trajectories
 from assets.publication import publication

@@ -18,7 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from registry_pipeline.home import Home
 from registry_pipeline.intake import deliveries, partition_key

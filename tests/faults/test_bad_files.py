@@ -233,6 +233,11 @@ def test_declared_format_that_the_file_does_not_have(intake: Intake) -> None:
 
 
 def test_decimal_signs(intake: Intake) -> None:
+    split = csv("P1,2014-05-01,evaluation,3,5", header=SCORES)
+    assert str(intake.refusal("process_events.csv", split)) == (
+        "process_events.csv, row 1: 5 fields where the header has 4; "
+        "a decimal comma in a comma-separated file does this (ragged_row)"
+    )
     quoted = csv('P1,2014-05-01,evaluation,"3,5"', header=SCORES)
     assert str(intake.refusal("process_events.csv", quoted)) == (
         "process_events.csv, column score: "

@@ -82,6 +82,19 @@ def test_a_header_with_commas_in_a_semicolon_file(
     assert judged.accepted["score"].to_list() == [3.5, None, 12.0]
 
 
+def test_columns_are_taken_by_name_whatever_their_order(gate: Callable[..., Any]) -> None:
+    lines = [
+        ";".join(reversed(line.split(";"))) for line in csv(";").splitlines() if '"' not in line
+    ]
+    judged = gate("process_events.csv", "\n".join(lines))
+    assert judged.accepted.select(COLUMNS[1:]).rows() == [ROWS[0][1:], ROWS[2][1:]]
+
+
+def test_ids_are_text_and_keep_their_leading_zeros(gate: Callable[..., Any]) -> None:
+    text = "patient_id,withdrawn_date,scope\n007,2014-05-01,erase\n7,2014-05-01,erase\n"
+    assert gate("withdrawals.csv", text).accepted["patient_id"].n_unique() == 2
+
+
 def test_line_breaks_within_quotes_are_text(gate: Callable[..., Any]) -> None:
     content = csv().replace("æøå", '"æ\nø,\nå"')
     for block_bytes in (1 << 20, 130):
