@@ -32,7 +32,7 @@ rebuild_job = dg.define_asset_job(
     tags=TAGS,
 )
 intake_job = dg.define_asset_job(
-    "intake",
+    "take_in",
     selection=dg.AssetSelection.assets(intake).without_checks()
     | dg.AssetSelection.checks(ledger_checks),
     description="One delivery through the gate, and the proof of the ledger.",

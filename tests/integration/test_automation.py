@@ -70,7 +70,7 @@ def test_a_new_delivery_rebuilds_what_stands_on_it(
     before = dg.evaluate_automation_conditions(defs, instance, ALL)
     assert before.total_requested == 0
     instance.add_dynamic_partitions(str(DELIVERY.name), [FIRST])
-    job = defs.resolve_job_def("intake")
+    job = defs.resolve_job_def("take_in")
     assert job.execute_in_process(instance=instance, partition_key=FIRST).success
     after = dg.evaluate_automation_conditions(defs, instance, ALL, cursor=before.cursor)
     assert after.get_num_requested(asset_key("core.patient")) == 1
@@ -89,7 +89,7 @@ def test_a_red_ledger_holds_the_rebuilding_back(
     defs = build_defs(tmp_path / "home", landing)
     before = dg.evaluate_automation_conditions(defs, instance, ALL)
     instance.add_dynamic_partitions(str(DELIVERY.name), [FIRST])
-    job = defs.resolve_job_def("intake")
+    job = defs.resolve_job_def("take_in")
     result = job.execute_in_process(instance=instance, partition_key=FIRST, raise_on_error=False)
     assert not result.success
     after = dg.evaluate_automation_conditions(defs, instance, ALL, cursor=before.cursor)

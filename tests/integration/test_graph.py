@@ -47,3 +47,8 @@ def test_lineage_names_tables_that_exist() -> None:
     for table, parents in UPSTREAM.items():
         assert table in TABLES
         assert all(parent in TABLES or parent.startswith("intake.") for parent in parents)
+
+
+def test_the_code_location_loads_whole(tmp_path: Path) -> None:
+    """What the webserver asks for: no two definitions share a name."""
+    build_defs(tmp_path, tmp_path).get_repository_def().load_all_definitions()
