@@ -63,7 +63,7 @@ def _results(built: Built, shown: Page | None) -> Results:
     if not built.error:
         metadata: dict[str, dg.MetadataValue | int] = {"dagster/row_count": built.rows}
         if shown:
-            metadata["chart"] = dg.MetadataValue.md(shown.markdown)
+            metadata["chart and table"] = dg.MetadataValue.md(shown.markdown)
         yield dg.MaterializeResult(asset_key(built.table), metadata=metadata)
     yield dg.AssetCheckResult(
         check_name="model",

@@ -90,7 +90,11 @@ def wait_for(address: str, seconds: float = 60) -> None:
 
 def test_the_retention_page_shows_its_chart(browser: webdriver.Chrome, page_address: str) -> None:
     browser.get(f"{page_address}/assets/derived/retention_curve")
-    chart = WebDriverWait(browser, 60).until(
+    (link,) = WebDriverWait(browser, 60).until(
+        lambda page: page.find_elements(By.XPATH, "//*[text()='[Show Markdown]']")
+    )
+    browser.execute_script("arguments[0].click()", link)
+    chart = WebDriverWait(browser, 30).until(
         expected_conditions.presence_of_element_located(
             (By.CSS_SELECTOR, "img[src^='data:image/svg+xml;base64,']")
         )
@@ -98,7 +102,9 @@ def test_the_retention_page_shows_its_chart(browser: webdriver.Chrome, page_addr
     WebDriverWait(browser, 20).until(
         lambda _: browser.execute_script("return arguments[0].naturalWidth", chart) > 300
     )
-    assert "retention" in browser.find_element(By.TAG_NAME, "body").text.lower()
+    text = browser.find_element(By.TAG_NAME, "body").text
+    assert "Retention curve / Retensjonskurve" in text
+    assert "pilotkohort, lav dekning" in text
 
 
 def test_the_ui_is_read_only(page_address: str) -> None:
