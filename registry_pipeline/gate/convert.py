@@ -74,8 +74,13 @@ class FileStyle:
     decimal: str | None = None
     date: str | None = None
 
-    def learn(self, frame: pl.DataFrame, columns: list[Column]) -> None:
+    def learn(self, frame: pl.DataFrame, columns: list[Column], rows: pl.Series) -> None:
         """Looks at the text columns of a block that hold dates and numbers.
+
+        Args:
+            frame: the columns under our names.
+            columns: what each is to become.
+            rows: the row numbers, for the message.
 
         Raises:
             RefusedFileError: both decimal signs stand in the file, a number has a decimal comma
@@ -86,7 +91,7 @@ class FileStyle:
         if self.date is None and dates:
             self._learn_date(frame.select(dates))
         for name in _texts(frame, columns, pl.Float64):
-            self._learn_decimal(frame[name])
+            self._learn_decimal(frame[name], rows)
 
     def _learn_date(self, dates: pl.DataFrame) -> None:
         seen = {
@@ -100,19 +105,24 @@ class FileStyle:
             return
         self.date = max(seen, key=lambda style: seen[style])
 
-    def _learn_decimal(self, numbers: pl.Series) -> None:
-        for sign in ".,":
-            if sign == self.decimal or not numbers.str.contains(sign, literal=True).any():
-                continue
-            if self.decimal is not None:
+    def _learn_decimal(self, numbers: pl.Series, rows: pl.Series) -> None:
+        for sign in ".,".replace(self.decimal or " ", ""):
+            has_sign = numbers.str.contains(sign, literal=True).fill_null(value=False)
+            if self.decimal is None and has_sign.any():
+                self.decimal = sign
+            elif has_sign.any():
                 settled = "point" if self.decimal == "." else "comma"
-                what = f"another decimal sign than the file's {settled}"
-                raise RefusedFileError(self.file, "decimal_sign", what, column=numbers.name)
-            self.decimal = sign
+                raise RefusedFileError(
+                    self.file,
+                    "decimal_sign",
+                    f"another decimal sign than the file's {settled}",
+                    rows=rows.filter(has_sign).to_list(),
+                    column=numbers.name,
+                )
 
 
 def convert(
-    frame: pl.DataFrame, columns: list[Column], style: FileStyle
+    frame: pl.DataFrame, columns: list[Column], style: FileStyle, rows: pl.Series
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The columns in their types, one row out per row in.
 
@@ -120,12 +130,13 @@ def convert(
         frame: the columns under our names, as text; a column that has its type already passes.
         columns: what each is to become.
         style: learned further on the way.
+        rows: the row numbers, for a refusal.
 
     Returns:
         The typed frame, null where a text did not convert; and the faults: index (row of the
         frame), column_name, rule_id (a key of `REASONS`), one row per such cell.
     """
-    style.learn(frame, columns)
+    style.learn(frame, columns, rows)
     texts = [
         column
         for column in columns

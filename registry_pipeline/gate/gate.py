@@ -196,7 +196,7 @@ class _Walk:
     ) -> NoReturn:
         (column, rule_id), _ = problems.most_common(1)[0]
         what = (
-            f"{n_quarantined} of {self._n_received} rows are bad or more, above the protocol's "
+            f"at least {n_quarantined} of {self._n_received} rows are bad, above the protocol's "
             f"max_quarantine_share of {self._share:g}; the most frequent rule is {rule_id}"
         )
         raise RefusedFileError(self._file, "quarantine_share", what, column=column)

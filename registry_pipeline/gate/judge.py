@@ -111,7 +111,7 @@ class FormJudge:
         wanted = {*self._table.key, *self._table.key_fallback.values()}
         columns = [column for column in self._columns if column.name in wanted]
         ours = delivered.select(self._recoded(column.name) for column in columns)
-        typed, _ = convert(ours, columns, self._style)
+        typed, _ = convert(ours, columns, self._style, delivered[ROW])
         if self._persons is not None and "patient_id" in ours.columns:
             typed = typed.with_columns(patient_id=self._persons.normalised(ours["patient_id"]))
         frame = self._complete(delivered, typed, [self._table.column(name) for name in wanted])
@@ -159,7 +159,7 @@ class FormJudge:
         self, delivered: pl.DataFrame, columns: list[Column]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         ours = delivered.select(self._recoded(column.name) for column in columns)
-        typed, faults = convert(ours, columns, self._style)
+        typed, faults = convert(ours, columns, self._style, delivered[ROW])
         if self._persons is None or "patient_id" not in ours.columns:
             return typed, faults
         persons = self._persons.apply(ours["patient_id"])

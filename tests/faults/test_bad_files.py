@@ -240,14 +240,14 @@ def test_decimal_signs(intake: Intake) -> None:
     )
     quoted = csv('P1,2014-05-01,evaluation,"3,5"', header=SCORES)
     assert str(intake.refusal("process_events.csv", quoted)) == (
-        "process_events.csv, column score: "
+        "process_events.csv, row 1, column score: "
         "another decimal sign than the file's point (decimal_sign)"
     )
     mixed = csv("P1,2014-05-01,evaluation,3.5", "P2,2014-05-01,evaluation,3,5", header=SCORES)
     mixed = mixed.replace(",3,5", ";3,5").replace("1,", "1;").replace("n,", "n;")
     mixed = mixed.replace(SCORES, SCORES.replace(",", ";")).replace("P2,", "P2;")
     assert str(intake.refusal("process_events.csv", mixed)) == (
-        "process_events.csv, column score: "
+        "process_events.csv, row 2, column score: "
         "another decimal sign than the file's point (decimal_sign)"
     )
 
@@ -265,7 +265,7 @@ def test_too_many_bad_rows(tmp_path: Path) -> None:
     rows = [GOOD, *(f"P{n},men,1980,consented,2014-05-01" for n in range(2, 4))]
     refusal = strict.refusal("patients.csv", csv(*rows))
     assert str(refusal) == (
-        "patients.csv, column sex: 2 of 3 rows are bad or more, above the protocol's "
+        "patients.csv, column sex: at least 2 of 3 rows are bad, above the protocol's "
         "max_quarantine_share of 0.5; the most frequent rule is unknown_code (quarantine_share)"
     )
     assert refusal.n_rows == 3

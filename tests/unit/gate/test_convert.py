@@ -52,9 +52,15 @@ FAULTS: list[tuple[Column, str, str]] = [
 ]
 
 
+def convert_all(
+    frame: pl.DataFrame, column: Column, style: FileStyle
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return convert(frame, [column], style, pl.int_range(1, frame.height + 1, eager=True))
+
+
 def converted(column: Column, text: str | None) -> tuple[object, list[str]]:
     frame = pl.DataFrame({column.name: [text]}, schema={column.name: pl.String})
-    typed, faults = convert(frame, [column], FileStyle("file.csv", ".", "iso"))
+    typed, faults = convert_all(frame, column, FileStyle("file.csv", ".", "iso"))
     assert typed.schema[column.name] == column.dtype
     return typed[column.name][0], faults["rule_id"].to_list()
 
@@ -73,7 +79,7 @@ def test_a_text_that_is_none(column: Column, text: str, rule_id: str) -> None:
 def test_a_file_with_dd_mm_yyyy() -> None:
     texts = ["01.05.2014", "31.12.2014", "2014-05-01", "1.5.2014", "31.02.2014"]
     frame = pl.DataFrame({"interview_date": texts})
-    typed, faults = convert(frame, [DAY], FileStyle("file.csv"))
+    typed, faults = convert_all(frame, DAY, FileStyle("file.csv"))
     assert typed["interview_date"].to_list() == [MAY_1, date(2014, 12, 31), None, None, None]
     assert faults["rule_id"].to_list() == ["date_style", "date_format", "impossible_date"]
 
@@ -81,23 +87,23 @@ def test_a_file_with_dd_mm_yyyy() -> None:
 def test_a_style_once_learned_is_kept_and_a_tie_is_no_style() -> None:
     style = FileStyle("file.csv")
     for texts in (["x"], ["01.05.2014"], ["2014-05-01", "2014-05-02"]):
-        convert(pl.DataFrame({"interview_date": texts}), [DAY], style)
+        convert_all(pl.DataFrame({"interview_date": texts}), DAY, style)
     assert style.date == "nordic"
     tie = pl.DataFrame({"interview_date": ["2014-05-01", "01.05.2014"]})
     with pytest.raises(RefusedFileError, match="as many dates written"):
-        convert(tie, [DAY], FileStyle("file.csv"))
+        convert_all(tie, DAY, FileStyle("file.csv"))
 
 
 def test_the_decimal_sign_is_one_per_file() -> None:
     style = FileStyle("file.csv")
-    typed, _ = convert(pl.DataFrame({"score": ["3", "3,5", None]}), [NUMBER], style)
+    typed, _ = convert_all(pl.DataFrame({"score": ["3", "3,5", None]}), NUMBER, style)
     assert typed["score"].to_list() == [3.0, 3.5, None]
     with pytest.raises(RefusedFileError, match="another decimal sign than the file's comma"):
-        convert(pl.DataFrame({"score": ["3.5"]}), [NUMBER], style)
+        convert_all(pl.DataFrame({"score": ["3.5"]}), NUMBER, style)
 
 
 def test_typed_columns_pass_but_for_numbers_that_are_none() -> None:
     frame = pl.DataFrame({"score": [3.5, float("nan"), float("inf"), None]})
-    typed, faults = convert(frame, [NUMBER], FileStyle("file.parquet", "."))
+    typed, faults = convert_all(frame, NUMBER, FileStyle("file.parquet", "."))
     assert typed["score"].to_list() == [3.5, None, None, None]
     assert faults.rows() == [(1, "score", "number_format"), (2, "score", "number_format")]
