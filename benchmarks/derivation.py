@@ -95,7 +95,7 @@ def agreement(source: Path, out: Path) -> dict[str, float]:
     Raises:
         AssertionError: a peer differs; the message names table and number of rows.
     """
-    peers = [p for p in sorted(source.parent.glob("derived_*/*.duckdb")) if p.parent != source]
+    peers = [p for p in sorted(source.parent.glob("*/*.duckdb")) if p.parent != source]
     with duckdb.connect(config={"temp_directory": str(out)}) as connection:
         connection.execute(f"ATTACH '{Home(source).database}' AS ours (READ_ONLY)")
         for peer in peers:

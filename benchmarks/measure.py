@@ -13,7 +13,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -25,7 +25,7 @@ Case = Callable[[Path, Path], dict[str, float]]
 
 
 class CaseError(RuntimeError):
-    """A case that failed; its own error has been printed."""
+    """A case that failed; the message ends with what its process wrote to standard error."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,47 @@ class Measured:
         return self.numbers[name]
 
 
-def measure(case: str, source: Path, out: Path, times: int = 1) -> Measured:
-    """Runs `module:function` of this package as often as told, each time into an empty folder.
+@dataclass(frozen=True)
+class Task:
+    """A case with what it reads and what it fills.
+
+    Attributes:
+        case: `module:function` of this package.
+        source: the folder it reads.
+        out: the folder it fills, emptied before each run.
+    """
+
+    case: str
+    source: Path
+    out: Path
+
+
+def measure(task: Task) -> Measured:
+    """Runs a task once.
 
     Raises:
-        CaseError: a run ended with an error.
+        CaseError: it ended with an error.
     """
-    runs = []
-    for _ in range(times):
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir(parents=True)
-        command = [sys.executable, "-m", "benchmarks.measure", case, str(source), str(out)]
-        child = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)  # noqa: S603
-        if child.returncode:
-            raise CaseError(f"{case} failed")
-        runs.append(Measured(**json.loads(child.stdout.splitlines()[-1])))
-    fastest = min(runs, key=lambda run: run.numbers.get("total", 0))
+    shutil.rmtree(task.out, ignore_errors=True)
+    task.out.mkdir(parents=True)
+    command = [sys.executable, "-m", "benchmarks.measure", task.case, task.source, task.out]
+    child = subprocess.run(command, capture_output=True, check=False, text=True)  # noqa: S603
+    if child.returncode:
+        raise CaseError(f"{task.case} ended with {child.returncode}:\n{child.stderr}")
+    return Measured(**json.loads(child.stdout.splitlines()[-1]))
+
+
+def best_of(times: int, tasks: Mapping[str, Task]) -> dict[str, Measured]:
+    """Runs the tasks in turn, so often, and keeps the fastest run of each.
+
+    In turn, so that what else the machine does meets them alike.
+    """
+    runs = [{name: measure(task) for name, task in tasks.items()} for _ in range(times)]
+    return {name: _fastest([run[name] for run in runs]) for name in tasks}
+
+
+def _fastest(runs: Sequence[Measured]) -> Measured:
+    fastest = min(runs, key=lambda run: run["total"])
     return Measured(fastest.numbers, max(run.peak_mib for run in runs))
 
 
@@ -82,8 +107,9 @@ def main(case: str, source: str, out: str) -> None:
 
 
 def _peak_mib() -> float:
-    """Linux counts in KiB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """The largest of this process and its own children; Linux counts in KiB, macOS in bytes."""
+    processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in processes)
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 

@@ -1,0 +1,203 @@
+"""The report of a run: what was measured, and whether the targets were met.
+
+Belongs here: ratios, targets and the Markdown. Does not belong here: measuring.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+from benchmarks.measure import Measured
+
+WAYS: Final = {
+    "registry": "registry",
+    "floor": "DuckDB `CREATE TABLE AS ... read_csv`",
+    "sql": "hand-written SQL in DuckDB",
+    "pandas": "pandas script",
+}
+LIBRARIES: Final = ("duckdb", "polars", "pandas", "pandera", "narwhals")
+PEAK_MIB: Final = 1536
+RUN_SECONDS: Final = 20
+FLAT: Final = 1.1
+"""A cost per interview that grows by less than a tenth from the smallest size counts as flat."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Everything measured at one size.
+
+    Attributes:
+        interviews: interviews in the landing folder.
+        rows: rows of all its forms.
+        clean: intake of clean files, by way.
+        bad: intake of the same files with one interview in a hundred bad.
+        derived: derivation of the three tables.
+    """
+
+    interviews: int
+    rows: int
+    clean: Mapping[str, Measured]
+    bad: Mapping[str, Measured]
+    derived: Mapping[str, Measured]
+
+    @property
+    def peak_mib(self) -> float:
+        """The most that the registry held in memory."""
+        return max(cases["registry"].peak_mib for cases in (self.clean, self.bad, self.derived))
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target, a number per round that must lie on the right side of a limit."""
+
+    words: str
+    value: Callable[[Round], float]
+    limit: float
+    at_least: bool = False
+
+    def told(self, measured: Round) -> str:
+        """The value and whether it is good enough."""
+        value = self.value(measured)
+        met = value >= self.limit if self.at_least else value <= self.limit
+        return f"{value:,.2f}, target met: {'yes' if met else 'no'}"
+
+
+def report(rounds: Sequence[Round], run: Measured, load: tuple[float, float]) -> str:
+    """The report in Markdown.
+
+    Args:
+        rounds: what was measured, the smallest size first.
+        run: a whole `registry run` on the sample.
+        load: the machine's load average before and after.
+    """
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `python -m benchmarks --write` (`make bench` prints it). All cases of a size "
+        "read the same generated landing folder of one delivery; each run is a process of its own, "
+        "and the fastest of three (of two above 200,000 interviews) counts. Processor seconds are "
+        "those of all threads. Peak memory is the largest resident set of the process, libraries "
+        "included.",
+        "",
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors; Python "
+        f"{platform.python_version()}, {versions}. Load average before {load[0]:.1f}, "
+        f"after {load[1]:.1f}: above 1, other work slowed the seconds of every case.",
+        "",
+        *_targets(rounds, run),
+    ]
+    for measured in rounds:
+        lines += ["", *_size(measured)]
+    return "\n".join(lines) + "\n"
+
+
+def _targets(rounds: Sequence[Round], run: Measured) -> list[str]:
+    first = rounds[0]
+    targets = [
+        Target(
+            "intake of clean files, times the floor: at most 1.2", _ratio("clean", "floor"), 1.2
+        ),
+        Target(
+            "intake of clean files, times faster than pandas: at least 1.5",
+            _speedup("clean", "total"),
+            1.5,
+            at_least=True,
+        ),
+        Target("intake with 1 % bad rows, times the floor: at most 2", _ratio("bad", "floor"), 2),
+        Target(
+            "derivation, times the SQL: at most 1.3",
+            lambda r: r.derived["registry"]["derive"] / r.derived["sql"]["total"],
+            1.3,
+        ),
+        Target(
+            "derivation, times faster than pandas: at least 2.5",
+            _speedup("derived", "derive"),
+            2.5,
+            at_least=True,
+        ),
+        Target(
+            f"cost per interview of intake, times that at the smallest size: at most {FLAT}",
+            lambda r: _each(r, r.clean) / _each(first, first.clean),
+            FLAT,
+        ),
+        Target(
+            f"cost per interview of derivation, times that at the smallest size: at most {FLAT}",
+            lambda r: _each(r, r.derived) / _each(first, first.derived),
+            FLAT,
+        ),
+        Target(f"peak memory, MiB: at most {PEAK_MIB}", lambda r: r.peak_mib, PEAK_MIB),
+    ]
+    heads = [f"{measured.interviews:,} interviews" for measured in rounds]
+    met = "yes" if run["total"] < RUN_SECONDS else "no"
+    return [
+        "## Targets",
+        "",
+        *_table(["target", *heads], [[t.words, *(t.told(r) for r in rounds)] for t in targets]),
+        "",
+        f"`registry run` on `data/sample`, from start to exit: {run['total']:.1f} s, "
+        f"{run.peak_mib:,.0f} MiB; target (under {RUN_SECONDS} s) met: {met}.",
+    ]
+
+
+def _size(measured: Round) -> list[str]:
+    """The two tables of one size."""
+    head = ["seconds", "processor seconds", "µs per interview", "peak MiB"]
+    intake = [
+        [f"{WAYS[way]}{mark}", *_numbers(case, measured.interviews)]
+        for mark, cases in (("", measured.clean), (", 1 % bad rows", measured.bad))
+        for way, case in cases.items()
+    ]
+    derived = [
+        [WAYS[way], *_numbers(case, measured.interviews)] for way, case in measured.derived.items()
+    ]
+    ours = measured.derived["registry"]
+    return [
+        f"## {measured.interviews:,} interviews",
+        "",
+        f"Intake of {measured.rows:,} rows of six forms:",
+        "",
+        *_table(["intake", *head], intake),
+        "",
+        "Derivation of core.visit, core.substance_use and derived.substance_trend from the stored "
+        "intake tables; the three ways gave the same rows. Of the registry's seconds, "
+        f"{ours['derive']:.2f} derive and store, as the other two do, and {ours['proofs']:.2f} "
+        "prove model and key before the commit, which the others leave out.",
+        "",
+        *_table(["derivation", *head], derived),
+    ]
+
+
+def _numbers(case: Measured, interviews: int) -> list[str]:
+    seconds = case["total"]
+    each = seconds / interviews * 1e6
+    return [f"{seconds:.2f}", f"{case['cpu']:.2f}", f"{each:.1f}", f"{case.peak_mib:,.0f}"]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    ruler = ["---", *("---:" for _ in head[1:])]
+    return [f"| {' | '.join(cells)} |" for cells in (head, ruler, *rows)]
+
+
+def _ratio(what: str, peer: str) -> Callable[[Round], float]:
+    def value(measured: Round) -> float:
+        cases: Mapping[str, Measured] = getattr(measured, what)
+        return cases["registry"]["total"] / cases[peer]["total"]
+
+    return value
+
+
+def _speedup(what: str, ours: str) -> Callable[[Round], float]:
+    def value(measured: Round) -> float:
+        cases: Mapping[str, Measured] = getattr(measured, what)
+        return cases["pandas"]["total"] / cases["registry"][ours]
+
+    return value
+
+
+def _each(measured: Round, cases: Mapping[str, Measured]) -> float:
+    return cases["registry"]["total"] / measured.interviews
