@@ -56,7 +56,7 @@ def pandas(source: Path, out: Path) -> dict[str, float]:
 
 
 def _read(path: Path, table: Table) -> pd.DataFrame:
-    header = path.open(encoding="utf-8").readline().strip().split(",")
+    header = pd.read_csv(path, nrows=0).columns
     kinds = {column.name: type(column.dtype) for column in table.columns if column.name in header}
     dates = [name for name, kind in kinds.items() if kind is pl.Date]
     dtypes = {name: DTYPES[kind] for name, kind in kinds.items() if name not in dates}

@@ -1,0 +1,123 @@
+"""Every case of the benchmarks runs, and ways of making the same table agree."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from benchmarks import derivation, derivation_pandas, intake, intake_pandas, landing
+from benchmarks.measure import CaseError, Measured, Task, best_of, measure
+from benchmarks.report import Round, report
+
+INTERVIEWS = 300
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both landing folders, and a store filled from the clean one."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    landing.clean(Path(str(INTERVIEWS)), folder / "landing")
+    landing.with_bad_rows(folder / "landing", folder / "landing-bad")
+    intake.registry(folder / "landing", folder / "store")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def derived(work: Path) -> Path:
+    """A folder with the three tables made in each of the three ways."""
+    cases = {
+        "registry": derivation.registry,
+        "sql": derivation.sql,
+        "pandas": derivation_pandas.pandas,
+    }
+    for name, case in cases.items():
+        out = work / "derived" / name
+        out.mkdir(parents=True)
+        assert case(work / "store", out)["total"] > 0
+    return work / "derived"
+
+
+def test_a_landing_folder_has_about_as_many_interviews_as_asked(work: Path) -> None:
+    rows = (landing.delivery_of(work / "landing") / "interviews.csv").read_text().splitlines()
+    assert len(rows) - 1 == pytest.approx(INTERVIEWS, rel=0.1)
+
+
+def test_the_bad_landing_folder_differs_in_every_hundredth_score(work: Path) -> None:
+    clean, bad = (
+        (landing.delivery_of(work / name) / "interviews.csv").read_text().splitlines()
+        for name in ("landing", "landing-bad")
+    )
+    assert [at for at, pair in enumerate(zip(clean, bad, strict=True)) if pair[0] != pair[1]] == [
+        at for at in range(1, len(clean)) if at % landing.BAD_EVERY == 0
+    ]
+
+
+@pytest.mark.parametrize(("name", "bad"), [("landing", 0), ("landing-bad", INTERVIEWS // 100)])
+def test_registry_and_pandas_accept_the_same_number_of_rows(
+    work: Path, tmp_path: Path, name: str, bad: int
+) -> None:
+    ways = {"registry": intake.registry, "pandas": intake_pandas.pandas}
+    counted = {}
+    for way, case in ways.items():
+        (tmp_path / way).mkdir()
+        numbers = case(work / name, tmp_path / way)
+        counted[way] = (numbers["accepted"], numbers["quarantined"])
+    assert counted["registry"] == counted["pandas"]
+    assert counted["registry"][1] == bad
+
+
+def test_three_ways_of_deriving_agree(derived: Path, tmp_path: Path) -> None:
+    agreed = derivation.agreement(derived / "registry", tmp_path)
+    assert agreed["peers"] == 2
+    assert agreed["core.substance_use"] == agreed["core.visit"] * 11
+
+
+def test_ways_that_differ_are_told(derived: Path, tmp_path: Path) -> None:
+    shutil.copytree(derived, tmp_path / "derived")
+    with duckdb.connect(tmp_path / "derived" / "sql" / "sql.duckdb") as connection:
+        connection.execute("UPDATE core.visit SET status = 'moved' WHERE wave = 0")
+    with pytest.raises(AssertionError, match=r"sql: core\.visit differs"):
+        derivation.agreement(tmp_path / "derived" / "registry", tmp_path)
+
+
+def test_a_child_process_reports_seconds_and_memory(work: Path, tmp_path: Path) -> None:
+    task = Task("intake:floor", work / "landing", tmp_path / "floor")
+    measured = best_of(1, {"floor": task})["floor"]
+    assert 0 < measured["total"] < 60
+    assert 50 < measured.peak_mib < 2000
+
+
+def test_a_failed_case_is_told_with_its_error(tmp_path: Path) -> None:
+    with pytest.raises(CaseError, match=r"(?s)report:nothing ended with 1.*AttributeError"):
+        measure(Task("report:nothing", tmp_path, tmp_path / "out"))
+
+
+def test_the_report_says_what_is_met_and_what_is_not() -> None:
+    def cases(ours: float, **peers: float) -> dict[str, Measured]:
+        seconds = {"registry": ours, **peers}
+        return {
+            name: Measured({"total": total, "cpu": total, "derive": total, "proofs": 0.5}, 100)
+            for name, total in seconds.items()
+        }
+
+    measured = Round(
+        interviews=1000,
+        rows=2000,
+        clean=cases(1.3, floor=1, pandas=2.6),
+        bad=cases(1.9, floor=1, pandas=2.6),
+        derived=cases(1.2, sql=1, pandas=2.4),
+    )
+    text = report([measured], cases(19)["registry"], (0.1, 0.2))
+    for line in (
+        "| intake of clean files, times the floor: at most 1.2 | 1.30, target met: no |",
+        "| intake of clean files, times faster than pandas: at least 1.5 | 2.00, target met: yes |",
+        "| intake with 1 % bad rows, times the floor: at most 2 | 1.90, target met: yes |",
+        "| derivation, times the SQL: at most 1.3 | 1.20, target met: yes |",
+        "| derivation, times faster than pandas: at least 2.5 | 2.00, target met: no |",
+        "| hand-written SQL in DuckDB | 1.00 | 1.00 | 1000.0 | 100 |",
+    ):
+        assert line in text
+    assert "19.0 s, 100 MiB; target (under 20 s) met: yes" in text
