@@ -12,6 +12,7 @@ import dagster as dg
 import duckdb
 
 from registry_pipeline.home import Home
+from registry_pipeline.reconcile import end_dead_runs
 from registry_pipeline.warehouse.database import connect
 
 POOL = "duckdb"
@@ -35,10 +36,13 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["RegistryRun"]:
-        """Locks and prepares the home for the whole of the run."""
-        del context
+        """Locks and prepares the home for the whole of the run; a sensor's look needs neither."""
+        if context.run is None or context.instance is None:
+            yield self
+            return
         with self.place.lock(self.wait_seconds):
             self.place.prepare()
+            end_dead_runs(context.instance, context.run.run_id)
             yield self
 
     @property
