@@ -10,19 +10,16 @@ import hashlib
 import tomllib
 from enum import StrEnum
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+from schemas.protocol_part import Code, Part
+from schemas.protocol_programmes import Programmes
 
 
 class ProtocolError(ValueError):
     """A protocol that cannot be used; the message names the protocol and the field."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Origin(StrEnum):
@@ -34,7 +31,7 @@ class Origin(StrEnum):
     TREATMENT_START = "treatment_start"
 
 
-class Waves(_Part):
+class Waves(Part):
     """The schedule of interviews.
 
     Attributes:
@@ -70,7 +67,7 @@ class Waves(_Part):
         return tuple(round(day / 30.4375) for day in self.nominal_days)
 
 
-class Retention(_Part):
+class Retention(Part):
     """How retention is counted: day zero, the gap that ends an episode, early drop-out."""
 
     origin: Origin = Origin.BASELINE_INTERVIEW
@@ -80,7 +77,7 @@ class Retention(_Part):
     min_at_risk_delayed_entry: int = 10
 
 
-class States(_Part):
+class States(Part):
     """Cut points between the states of use and of change, and the runs."""
 
     episodic_share: tuple[int, int] = (1, 4)
@@ -92,7 +89,7 @@ class States(_Part):
     relapse_after_waves: int = 2
 
 
-class _Coded(_Part):
+class _Coded(Part):
     """A code that the protocol chose, with its Norwegian and English label."""
 
     code: Code
@@ -117,7 +114,7 @@ class Pathway(_Coded):
     index: bool = False
 
 
-class Unit(_Part):
+class Unit(Part):
     """A unit that treats or interviews."""
 
     id: str
@@ -128,14 +125,14 @@ class Unit(_Part):
     municipality: str | None = None
 
 
-class Target(_Part):
+class Target(Part):
     """The levels of an indicator: green from `green`, yellow from `yellow`."""
 
     green: float
     yellow: float
 
 
-class Disclosure(_Part):
+class Disclosure(Part):
     """Small-number thresholds for what leaves the house."""
 
     min_count: int = 5
@@ -143,30 +140,38 @@ class Disclosure(_Part):
     low_coverage: float = 0.6
 
 
-class FormMap(_Part):
+class FormMap(Part):
     """How another registry's export becomes one of our forms.
 
     Attributes:
         source: the file (form name) the rows are read from, when several forms read one file.
         where: original column to the original values whose rows belong to this form.
-        rename: original column to our column.
+        rename: original column to our column, or to each of ours that are made of it (one column
+            that says both whether the interview was held and where the treatment stands).
         recode: our column to {original value: our code}; an empty text means null.
         ignore: columns that are dropped unread (but scanned for identity numbers).
     """
 
     source: str | None = None
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    rename: dict[str, str] = Field(default_factory=dict)
+    rename: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     recode: dict[str, dict[str, str]] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
 
+    def ours(self, column: str) -> tuple[str, ...]:
+        """Our columns that are made of an original one."""
+        names = self.rename.get(column, column)
+        return (names,) if isinstance(names, str) else names
 
-class Protocol(_Part):
+
+class Protocol(Part):
     """One cohort's protocol; see the contract, section 2."""
 
     id: Code
     title_nb: str
     title_en: str
+    remark_nb: str = ""
+    remark_en: str = ""
     person_id: Literal["local", "national"] = "local"
     eligible: int | None = Field(default=None, gt=0)
     waves: Waves
@@ -180,6 +185,7 @@ class Protocol(_Part):
     reference_pathway: Code | None = None
     units: tuple[Unit, ...] = ()
     targets: dict[str, Target] = Field(default_factory=dict)
+    programmes: Programmes = Programmes()
     disclosure: Disclosure = Disclosure()
     max_quarantine_share: float = Field(default=0.5, gt=0, le=1)
     forms: dict[str, FormMap] = Field(default_factory=dict)

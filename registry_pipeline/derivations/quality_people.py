@@ -28,6 +28,7 @@ from registry_pipeline.derivations.quality_programmes import (
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.statistics import reasons
 from registry_pipeline.transform.engine import Frame, counts, with_epoch_days
+from schemas.programme_codes import CHECKLIST_MEASURE, TRANSITION_MEASURE
 from schemas.quality.programmes import (
     ChecklistUse,
     DetoxStay,
@@ -35,7 +36,6 @@ from schemas.quality.programmes import (
     ProgrammeTable,
     TransitionGap,
 )
-from schemas.result_codes import CHECKLIST_MEASURE, TRANSITION_MEASURE
 
 N: Final = pl.col("n")
 UNIT_QUARTER: Final = ["unit_id", *PERIOD]

@@ -62,9 +62,9 @@ def plan_columns(
         raise RefusedFileError(file, "unknown_column", what, column=_shown(unknown[0], header))
     maps = protocol.form(form)
     columns: dict[str, str] = {}
-    for name in header:
-        ours = maps.rename.get(name, name)
-        if ours not in table.dtypes or name in maps.ignore:
+    pairs = [(ours, name) for name in header for ours in maps.ours(name) if name not in maps.ignore]
+    for ours, name in pairs:
+        if ours not in table.dtypes:
             continue
         if ours in columns:
             what = "two columns of the file become this one"

@@ -82,13 +82,15 @@ class FormJudge:
         Not those with a recode map, which speaks of texts, nor those without an upper bound, in
         which an identity number could pass for a number.
         """
-        return frozenset(
-            self._plan.columns[column.name]
+        numbers = {
+            column.name
             for column in self._columns
             if column.dtype == pl.Int32
             and column.high is not None
             and column.name not in self._plan.recode
-        )
+        }
+        texts = {theirs for ours, theirs in self._plan.columns.items() if ours not in numbers}
+        return frozenset(self._plan.columns[name] for name in numbers) - texts
 
     @property
     def key_columns(self) -> list[str]:

@@ -66,6 +66,8 @@ class Delivery:
         edits: cells to write as given; in CSV files only.
         older_export: CSV files are written as `FORMAT` says.
         formats: forms that come as XLSX or Parquet.
+        sender: who sends it.
+        suffix: what the folder's name ends in, where several senders deliver in a quarter.
     """
 
     quarter: str
@@ -75,11 +77,14 @@ class Delivery:
     edits: list[Edit] = field(default_factory=list)
     older_export: bool = False
     formats: dict[str, Literal["xlsx", "parquet"]] = field(default_factory=dict)
+    sender: str = SENDER
+    suffix: str = ""
 
     @property
     def id(self) -> str:
         """The name of the delivery's folder."""
-        return self.quarter if self.number == 1 else f"{self.quarter}-{self.number}"
+        numbered = self.quarter if self.number == 1 else f"{self.quarter}-{self.number}"
+        return f"{numbered}-{self.suffix}" if self.suffix else numbered
 
     def write_manifest(self, folder: Path, protocol_id: str, rows: Mapping[str, int]) -> None:
         """Writes this delivery's `delivery.toml` beside its files."""
@@ -88,7 +93,7 @@ class Delivery:
             protocol=protocol_id,
             quarter=self.quarter,
             extracted_on=self.extracted_on,
-            sender=SENDER,
+            sender=self.sender,
             rows=rows,
             number=self.number,
             kind="full" if self.number == 1 else "correction",

@@ -1,7 +1,8 @@
 """The committed sample: the LAR X cohort of the published margins, as flawed as real deliveries.
 
-Belongs here: writing the sample's landing folders from the committed seed.
-Does not belong here: how people live (see `cohort`), what is wrong with the rows (see `flaws`).
+Belongs here: writing the sample's landing folders from the committed seeds.
+Does not belong here: how people live (see `cohort`), what is wrong with the rows (see `flaws`),
+the other programmes' cohorts (see `randers` and `tsb`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from registry_pipeline.synthetic.deliveries import Delivery, carried, periods, w
 from registry_pipeline.synthetic.draw import shaped
 from registry_pipeline.synthetic.flaws import add_flaws
 from registry_pipeline.synthetic.people import CONSENTED
+from registry_pipeline.synthetic.randers import write_randers
+from registry_pipeline.synthetic.tsb import write_tsb
 from schemas.protocol import Protocol, load_shipped
 
 SEED: Final = 2036
@@ -25,11 +28,11 @@ SEED: Final = 2036
 
 
 def write_sample(out: Path) -> None:
-    """Writes `<out>/lar_x` and `<out>/withdrawal/lar_x`, byte for byte as committed.
+    """Writes `<out>/lar_x`, `withdrawal/lar_x`, `randers` and `tsb`, byte for byte as committed.
 
     The first is the cohort with its flaws: 328 eligible, 70 consented, ten quarters and two
     corrections. The second is one delivery that erases a person, apart, so that the margins
-    hold by default.
+    hold by default. The others are the cohorts of the other programmes.
 
     Raises:
         FileExistsError: a delivery folder is there already; nothing is overwritten.
@@ -44,6 +47,8 @@ def write_sample(out: Path) -> None:
     for delivery in deliveries.values():
         write_delivery(out, protocol.id, delivery)
     write_delivery(out / "withdrawal", protocol.id, _withdrawal(protocol, cohort["interviews"]))
+    write_randers(out)
+    write_tsb(out)
 
 
 def _withdrawal(protocol: Protocol, interviews: pl.DataFrame) -> Delivery:

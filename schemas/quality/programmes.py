@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from schemas import codes, result_codes, shared
+from schemas import codes, programme_codes, result_codes, shared
 from schemas.codes import CodeList
 from schemas.fields import field, table
 from schemas.shared import Result
@@ -31,7 +31,8 @@ KEY: Final = [
 ]
 
 
-def _measure(measures: CodeList) -> Any:
+def measure(measures: CodeList) -> Any:
+    """What a row of a programme's table measures."""
     return field("Measure", "What the row measures.", nb="Mål", codes=measures, required=True)
 
 
@@ -82,10 +83,11 @@ class NoShow(ProgrammeTable):
     `no_show` is no-show and cancelled late, of attended, no-show and cancelled late;
     cancelled in time or by the unit is left out. The other measures have other denominators,
     because the denominator changes the answer. `never_met` is of planned stays, apart from
-    drop-out of a started one. Made from core.appointment and core.episode.
+    drop-out of a started one. Groups are ages and the co-occurring disorder. Made from
+    core.appointment, core.episode and core.patient.
     """
 
-    measure: pl.String = _measure(result_codes.NO_SHOW_MEASURE)
+    measure: pl.String = measure(programme_codes.NO_SHOW_MEASURE)
 
     class Config(ProgrammeTable.Config):
         """Table name and key."""
@@ -97,11 +99,13 @@ class BridgingFunnel(ProgrammeTable):
     """One row per protocol, unit, period, step and group of people identified.
 
     Conversation, declined and unable are of the identified and must add up to them; referred
-    and centre_contact are of the conversations of the same period. Contacts before
-    identification do not count. Made from core.outreach_contact.
+    and centre_contact are of the conversations of the same period. Where some of those were not
+    followed to the centre the share is refused (periods_differ), and centre_contact_followed is
+    of the others alone. Contacts before identification do not count. Made from
+    core.outreach_contact.
     """
 
-    measure: pl.String = _measure(result_codes.BRIDGING_STEP)
+    measure: pl.String = measure(programme_codes.BRIDGING_STEP)
 
     class Config(ProgrammeTable.Config):
         """Table name and key."""
@@ -114,12 +118,13 @@ class BridgingFunnel(ProgrammeTable):
 class DetoxStay(ProgrammeTable):
     """One row per protocol, unit, period, measure and group of planned detox stays.
 
-    Readmissions for an unrelated cause are a measure of their own. Only stays followed for 30
-    days count in readmission, only those followed for 3 in next treatment. Made from
-    core.episode and core.event.
+    Readmitted is back in detox unplanned, or in hospital for a cause that is not said to be
+    unrelated; readmissions for an unrelated cause are a measure of their own. Nothing before the
+    day of discharge is a readmission. Only stays followed for as many days as the protocol says
+    count. Made from core.episode and core.event.
     """
 
-    measure: pl.String = _measure(result_codes.DETOX_MEASURE)
+    measure: pl.String = measure(programme_codes.DETOX_MEASURE)
 
     class Config(ProgrammeTable.Config):
         """Table name and key."""
@@ -137,7 +142,7 @@ class Involvement(ProgrammeTable):
     item: pl.Int32 = field(
         "Item", "Number of the item, 1 to 6.", nb="Spørsmål", low=1, high=6, required=True
     )
-    measure: pl.String = _measure(result_codes.INVOLVEMENT_MEASURE)
+    measure: pl.String = measure(programme_codes.INVOLVEMENT_MEASURE)
 
     class Config(ProgrammeTable.Config):
         """Table name and key."""
@@ -151,11 +156,12 @@ class FeedbackChange(ProgrammeTable):
     """One row per protocol, unit, period, measure and group of people with a feedback tool.
 
     Change is from a person's first to last ORS total, reliable from 5 points; alliance is a
-    concern when the last SRS total is below 36. Licensed scales: totals only. Made from
-    core.interview and core.process_event.
+    concern when the last SRS total is below 36. A course is off track when the last ORS total is
+    reliably worse, or, after the sessions the protocol names, below the cut-off without reliable
+    improvement. Licensed scales: totals only. Made from core.interview.
     """
 
-    measure: pl.String = _measure(result_codes.FEEDBACK_MEASURE)
+    measure: pl.String = measure(programme_codes.FEEDBACK_MEASURE)
 
     class Config(ProgrammeTable.Config):
         """Table name and key."""
@@ -174,7 +180,7 @@ class ChecklistUse(ProgrammeTable):
     core.episode.
     """
 
-    measure: pl.String = _measure(result_codes.CHECKLIST_MEASURE)
+    measure: pl.String = measure(programme_codes.CHECKLIST_MEASURE)
 
     class Config(ProgrammeTable.Config):
         """Table name and key."""
@@ -187,11 +193,12 @@ class ChecklistUse(ProgrammeTable):
 class TransitionGap(ProgrammeTable):
     """One row per protocol, unit, period, measure and group of transitions between units.
 
-    The group is the transition, level of care to level of care. A transition without a next
-    stay is not kept once its time has passed, and left out before. Made from core.episode.
+    A transition is a stay that ended as transferred, and the person's next stay at another unit;
+    the group is the level left, or level to level (`none` without a next stay). One without a
+    next stay is not kept once its time has passed, and left out before. Made from core.episode.
     """
 
-    measure: pl.String = _measure(result_codes.TRANSITION_MEASURE)
+    measure: pl.String = measure(programme_codes.TRANSITION_MEASURE)
 
     class Config(ProgrammeTable.Config):
         """Table name and key."""
@@ -204,13 +211,15 @@ class TransitionGap(ProgrammeTable):
 class GoalResult(ProgrammeTable):
     """One row per protocol, unit, period, goal, step, measure and group.
 
-    What was reached (numerator) of what was planned (denominator, 0 where nothing was). Made
+    What was reached (numerator) of what was planned (denominator, 0 where nothing was). Measure
+    `adds_up` compares the parts of a total (numerator) with the total (denominator), as the
+    protocol lists them; its value is the difference, and the check fails where it is not 0. Made
     from core.goal_count.
     """
 
     goal_id: pl.String = field("Goal", "Id of the goal.", nb="Delmål", required=True)
     step: pl.String = field("Step", "What was counted.", nb="Trinn", required=True)
-    measure: pl.String = _measure(result_codes.GOAL_MEASURE)
+    measure: pl.String = measure(programme_codes.GOAL_MEASURE)
     source_type: pl.String = field(
         "Data source",
         "How the number was found.",

@@ -1,13 +1,22 @@
-"""One whole run over the sample, shared by the tests that only read its results."""
+"""One whole run over the LAR X sample, shared by the tests that only read its results."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome, run_job
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Path:
+    """A landing folder with the LAR X cohort of the sample alone: tests run it many times."""
+    folder = tmp_path_factory.mktemp("landing")
+    shutil.copytree(sample / "lar_x", folder / "lar_x")
+    return folder
 
 
 @pytest.fixture(scope="session")

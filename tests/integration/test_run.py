@@ -174,7 +174,7 @@ def test_a_run_killed_between_any_two_steps_is_repeated(
     for step in ("intake", "core", "retention", "trajectories", "pathways", "quality"):
         killed = subprocess.run(
             [sys.executable, "-c", script, str(home.path), str(sample), step],
-            env={**os.environ, "PYTHONPATH": str(sample.parent.parent)},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             capture_output=True,
             check=False,
             timeout=300,

@@ -98,7 +98,7 @@ def test_the_seed_gives_the_committed_bytes(tmp_path: Path) -> None:
     made = {path.relative_to(tmp_path): path for path in tmp_path.rglob("*") if path.is_file()}
     there = {
         path.relative_to(SAMPLE): path
-        for folder in (LANDING, SAMPLE / "withdrawal")
+        for folder in (LANDING, *(SAMPLE / name for name in ("withdrawal", "randers", "tsb")))
         for path in folder.rglob("*")
         if path.is_file()
     }

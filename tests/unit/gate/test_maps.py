@@ -111,3 +111,28 @@ def test_national_ids_in_any_way_of_writing_are_one_person(
     assert judged.quarantined["patient_id"].to_list() == [*persons, *persons]
     typo = gate("withdrawals.csv", f"{header}15076500566,2014-09-01,erase\n", protocol=protocol)
     assert typo.rules == [(1, "patient_id", "invalid_person_id")]
+
+
+def test_one_column_that_says_two_things(gate: Callable[..., Any], lar_x: Protocol) -> None:
+    """KVARUS has one code for whether the interview was held and where the treatment stands."""
+    maps = FormMap(
+        rename={"Status": ("status", "treatment_status")},
+        recode={
+            "status": {"0": "completed", "1": "completed", "6": "missed"},
+            "treatment_status": {"0": "", "1": "active", "6": "followup_not_reached"},
+        },
+    )
+    export = "patient_id,interview_date,Status\n" + "".join(
+        f"{code},2014-05-0{code + 1},{code}\n" for code in (0, 1, 6, 7)
+    )
+    judged = gate(
+        "interviews.csv", export, protocol=lar_x.model_copy(update={"forms": {"interviews": maps}})
+    )
+    assert judged.accepted.select("status", "treatment_status").rows() == [
+        ("completed", None),
+        ("completed", "active"),
+        ("missed", "followup_not_reached"),
+    ]
+    assert judged.rules == [
+        (4, column, "unknown_code") for column in ("status", "treatment_status")
+    ]
