@@ -17,6 +17,7 @@ import polars as pl
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError
 from registry_pipeline.gate.gate import read_form
 from registry_pipeline.gate.manifest import Manifest, read_manifest
+from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import (
     Key,
     KeyFileError,
@@ -131,8 +132,8 @@ def take_in(
     ledger.clear_manifest_refused(connection, report.protocol, report.delivery)
     ledger.store_protocol(connection, protocol.id, text)
     ensure(connection, [t for f in FORMS for t in (intake_table(f, protocol), quarantine_table(f))])
-    pseudonymiser = Pseudonymiser(key.secret, namespace(protocol))
-    taking = _Taking(connection, home, folder, manifest, protocol, pseudonymiser)
+    persons = Persons(protocol, Pseudonymiser(key.secret, namespace(protocol)))
+    taking = _Taking(connection, home, folder, manifest, protocol, persons)
     for form in FORMS:
         if form in files or form in manifest.retract:
             report.files.append(taking.form(form, files.get(form)))
@@ -157,14 +158,14 @@ def _opened(
 
 @dataclass(frozen=True)
 class _Taking:
-    """One delivery being taken in; its forms share the pseudonymiser, which hashes an id once."""
+    """One delivery being taken in; an id of a person is judged and hashed once for all its forms."""
 
     connection: duckdb.DuckDBPyConnection
     home: Home
     folder: Path
     manifest: Manifest
     protocol: Protocol
-    pseudonymiser: Pseudonymiser
+    persons: Persons
 
     def form(self, form: str, path: Path | None) -> FileReport:
         """Takes one form in, or records its refusal."""
@@ -237,7 +238,7 @@ class _Taking:
                 form,
                 self.protocol,
                 self.manifest,
-                self.pseudonymiser,
+                self.persons,
                 name=f"{partition_key(self.folder)}/{path.name}",
             ):
                 rows.add(self._of_intake(batch.accepted, is_retraction=False))
@@ -249,7 +250,7 @@ class _Taking:
             rows.close()
         if form in self.manifest.retract:
             name = f"{partition_key(self.folder)}/delivery.toml"
-            retracted = retracted_rows(form, self.protocol, self.manifest, self.pseudonymiser, name)
+            retracted = retracted_rows(form, self.protocol, self.manifest, self.persons, name)
             insert(self.connection, table.full_name, self._of_intake(retracted, is_retraction=True))
         return FileReport(
             form,

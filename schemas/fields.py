@@ -146,7 +146,7 @@ class Column:
         return self.pattern or ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """One form or table: its names, its key and its columns, the key columns first."""
 

@@ -26,7 +26,6 @@ from registry_pipeline.gate.header import Plan, plan_columns, source_of
 from registry_pipeline.gate.judge import FormJudge
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.persons import Persons
-from registry_pipeline.gate.pseudonym import Pseudonymiser
 from registry_pipeline.gate.quarantine import PROBLEMS, QUARANTINED, quarantine
 from registry_pipeline.gate.read import Block, Source, open_source
 from registry_pipeline.gate.repeated import repeated_rows
@@ -65,7 +64,7 @@ def read_form(
     form: str,
     protocol: Protocol,
     manifest: Manifest,
-    pseudonymiser: Pseudonymiser | None,
+    persons: Persons | None,
     *,
     name: str | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -82,7 +81,7 @@ def read_form(
         form: a name in `schemas.forms.FORMS`.
         protocol: column maps, codes, recall period, kind of person id.
         manifest: control totals, format, cut-off.
-        pseudonymiser: needed by every form with a person.
+        persons: needed by every form with a person; shared by the files of a delivery.
         name: the delivered file as messages name it; its last part says kind and form. The
             path's own name by default.
         block_bytes: bytes of a CSV file held at a time.
@@ -98,7 +97,7 @@ def read_form(
     file = name or path.name
     source = open_source(path, file, manifest, block_bytes)
     try:
-        walk = _Walk(source, file, form, protocol, manifest, pseudonymiser=pseudonymiser)
+        walk = _Walk(source, file, form, protocol, manifest, persons=persons)
         yield from ahead(walk.batches())
     except RefusedFileError as error:
         error.n_rows = _countable_rows(source)
@@ -124,9 +123,9 @@ class _Walk:
         protocol: Protocol,
         manifest: Manifest,
         *,
-        pseudonymiser: Pseudonymiser | None,
+        persons: Persons | None,
     ) -> None:
-        if has_person(form) and pseudonymiser is None:
+        if has_person(form) and persons is None:
             raise RefusedFileError(file, "no_key", "the form has persons, and there is no key")
         table = form_table(form, protocol)
         self._source = source
@@ -140,7 +139,7 @@ class _Walk:
             self._plan,
             RowContext(protocol, manifest.extracted_on),
             FileStyle(file, source.decimal),
-            persons=Persons(protocol, pseudonymiser) if pseudonymiser else None,
+            persons=persons,
         )
         self._is_typed = True
         self._n_received, self._repeated = repeated_rows(self._keys, self._judge.key_required)

@@ -17,7 +17,7 @@ from registry_pipeline.gate.convert import REASONS, FileStyle, convert
 from registry_pipeline.gate.header import Plan
 from registry_pipeline.gate.identity import find_identity
 from registry_pipeline.gate.persons import Persons
-from registry_pipeline.gate.rules import ColumnJudge, RowJudge
+from registry_pipeline.gate.rules import RowJudge, column_judge
 from schemas.fields import Column, Table
 from schemas.rules import RowContext
 
@@ -72,7 +72,7 @@ class FormJudge:
         self._persons = persons
         self._style = style
         self._columns = [column for column in table.columns if column.name in plan.columns]
-        self._column_judge = ColumnJudge(table)
+        self._column_judge = column_judge(table)
         self.row_judge = RowJudge(form, table, plan.columns, context)
 
     @property

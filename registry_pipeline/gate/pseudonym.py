@@ -108,17 +108,21 @@ class UniqueMap:
         self._known = self._row(pl.Series("text", [], dtype=pl.String))
 
     def apply(self, texts: pl.Series) -> pl.DataFrame:
-        """The function's columns for every text, in order; nulls stay null."""
-        wanted = texts.alias("text").to_frame()
-        found = wanted.join(self._known, on="text", how="left", maintain_order="left")
-        new = found.filter(pl.col("known").is_null())["text"].drop_nulls().unique()
+        """The function's columns for every text, in order; nulls stay null.
+
+        Files are mostly sorted by person, so a run of equal texts is looked up once.
+        """
+        runs = texts.rle().struct.field("value").alias("text").to_frame()
+        distinct = runs.unique().drop_nulls()
+        new = distinct.join(self._known, on="text", how="anti")["text"]
         if new.len():
             self._known = pl.concat([self._known, self._row(new)])
-            found = wanted.join(self._known, on="text", how="left", maintain_order="left")
-        return found.drop("text", "known")
+        asked = self._known.join(distinct, on="text", how="semi")
+        found = runs.join(asked, on="text", how="left", maintain_order="left").drop("text")
+        return found[texts.rle_id()]
 
     def _row(self, texts: pl.Series) -> pl.DataFrame:
-        return self._function(texts).with_columns(text=texts, known=pl.lit(value=True))
+        return self._function(texts).with_columns(text=texts)
 
 
 class Pseudonymiser:
@@ -133,22 +137,22 @@ class Pseudonymiser:
     def __init__(self, key: bytes, namespace: str) -> None:
         self._key = key
         self._prefix = f"{namespace}\x1f".encode()
-        self._map = UniqueMap(self._hash)
 
     def apply(self, ids: pl.Series) -> pl.Series:
-        """The pseudonyms of normalised ids, in order; nulls stay null. Distinct ids are kept."""
-        return self._map.apply(ids)["pseudonym"]
-
-    def _hash(self, ids: pl.Series) -> pl.DataFrame:
+        """The pseudonyms of normalised ids, in order; nulls stay null."""
         keyed = hmac.new(self._key, self._prefix, hashlib.sha256)
         digests = []
-        for text in ids.to_list():
+        for text in ids.drop_nulls().to_list():
             mac = keyed.copy()
             mac.update(text.encode())
             digests.append(mac.digest()[:16])
         letters = b"".join(digests).hex().translate(_LETTERS)
-        pseudonyms = [letters[start : start + 32] for start in range(0, len(letters), 32)]
-        return pl.DataFrame({"pseudonym": pl.Series(pseudonyms, dtype=pl.String)})
+        pseudonyms = iter([letters[start : start + 32] for start in range(0, len(letters), 32)])
+        return pl.Series(
+            "pseudonym",
+            [next(pseudonyms) if given else None for given in ids.is_not_null()],
+            dtype=pl.String,
+        )
 
 
 def _letters(digest: bytes) -> str:

@@ -11,13 +11,12 @@ import polars as pl
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.persons import Persons
-from registry_pipeline.gate.pseudonym import Pseudonymiser
 from schemas.forms import form_table
 from schemas.protocol import Protocol
 
 
 def retracted_rows(
-    form: str, protocol: Protocol, manifest: Manifest, pseudonymiser: Pseudonymiser, name: str
+    form: str, protocol: Protocol, manifest: Manifest, persons: Persons, name: str
 ) -> pl.DataFrame:
     """One row per key that the manifest takes back of a form.
 
@@ -25,7 +24,7 @@ def retracted_rows(
         form: a form in `manifest.retract`.
         protocol: says what a person's id is.
         manifest: names the keys.
-        pseudonymiser: turns the id into the pseudonym that is stored.
+        persons: turn the id into the pseudonym that is stored.
         name: the manifest as a message names it.
 
     Returns:
@@ -61,8 +60,8 @@ def retracted_rows(
         if table.column(column).dtype == pl.Date
     )
     if "patient_id" in columns:
-        persons = Persons(protocol, pseudonymiser).apply(texts["patient_id"])
-        typed = typed.with_columns(patient_id=persons["pseudonym"])
+        judged = persons.apply(texts["patient_id"])
+        typed = typed.with_columns(patient_id=judged["pseudonym"])
     lost = (typed.null_count() - texts.null_count()).select(pl.sum_horizontal(pl.all())).item()
     if lost:
         raise RefusedFileError(name, "retract_key", f"{lost} keys of {form} hold no usable value")

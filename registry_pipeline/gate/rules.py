@@ -13,11 +13,12 @@ cell by cell, to name the bad rows.
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 import pandera.polars as pa
 import polars as pl
+from pandera.config import get_config_context
 from pandera.errors import SchemaErrors
 
 from registry_pipeline.gate.convert import NO_FAULTS
@@ -41,12 +42,18 @@ class ValidationOffError(RuntimeError):
 
 
 def canary() -> None:
-    """Proves that Pandera judges values in this process.
+    """Proves that Pandera judges values in this process, once per configuration of it.
 
     Raises:
         ValidationOffError: it does not; `PANDERA_VALIDATION_ENABLED` or
             `PANDERA_VALIDATION_DEPTH` switches it off.
     """
+    config = get_config_context()
+    _prove(config.validation_enabled, config.validation_depth)
+
+
+@cache
+def _prove(*_: object) -> None:
     schema = pa.DataFrameSchema({"canary": pa.Column(pl.Int32, pa.Check.le(0))})
     try:
         schema.validate(pl.DataFrame({"canary": [1]}, schema={"canary": pl.Int32}), lazy=True)
@@ -58,8 +65,8 @@ def canary() -> None:
 class ColumnJudge:
     """Pandera's judgement of the columns of one form, batch by batch.
 
-    What has passed is remembered: a batch whose extremes lie within those of the batches before it
-    costs no call.
+    What has passed is remembered: a batch whose extremes are among those of the batches before it,
+    of this file or another, costs no call.
     """
 
     def __init__(self, table: Table) -> None:
@@ -104,6 +111,12 @@ class ColumnJudge:
             structural = ", ".join(cases.filter(pl.col("index").is_null())["check"].unique())
             raise RuntimeError(f"{self._table.full_name}: {structural}")
         return cases
+
+
+@cache
+def column_judge(table: Table) -> ColumnJudge:
+    """The one judge of a table's columns in this process."""
+    return ColumnJudge(table)
 
 
 def _extremes(frame: pl.DataFrame, table: Table) -> dict[str, set[object]]:

@@ -19,6 +19,7 @@ from registry_pipeline.gate import xlsx
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.gate import Batch, read_form
 from registry_pipeline.gate.manifest import Manifest
+from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import Pseudonymiser
 from registry_pipeline.gate.structure import CsvFile
 from schemas.protocol import FormMap, Protocol, load_shipped
@@ -42,6 +43,10 @@ class Judged:
     originals: list[str]
 
 
+def persons_of(protocol: Protocol) -> Persons:
+    return Persons(protocol, Pseudonymiser(bytes(32), "lar_x"))
+
+
 @dataclass(frozen=True)
 class Intake:
     folder: Path
@@ -51,10 +56,8 @@ class Intake:
         path = self.folder / "staged"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         form = name.split(".", maxsplit=1)[0]
-        pseudonymiser = Pseudonymiser(bytes(32), "lar_x")
-        return list(
-            read_form(path, form, self.protocol, manifest(**said), pseudonymiser, name=name)
-        )
+        persons = persons_of(self.protocol)
+        return list(read_form(path, form, self.protocol, manifest(**said), persons, name=name))
 
     def refusal(self, name: str, content: bytes | str, **said: object) -> RefusedFileError:
         with pytest.raises(RefusedFileError) as refused:
@@ -214,7 +217,7 @@ def test_a_refused_file_is_refused_in_small_blocks_too(intake: Intake, case: str
                 "patients",
                 intake.protocol,
                 manifest(),
-                Pseudonymiser(bytes(32), "lar_x"),
+                persons_of(intake.protocol),
                 name="patients.csv",
                 block_bytes=100,
             )
@@ -272,7 +275,7 @@ def test_too_many_bad_rows(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_none(intake: Intake) -> None:
-    form = ("patients", intake.protocol, manifest(), Pseudonymiser(bytes(32), "lar_x"))
+    form = ("patients", intake.protocol, manifest(), persons_of(intake.protocol))
     link = intake.folder / "link"
     link.symlink_to(intake.folder)
     for path in (intake.folder, intake.folder / "absent", link):
