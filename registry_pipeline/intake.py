@@ -158,7 +158,7 @@ def _opened(
 
 @dataclass(frozen=True)
 class _Taking:
-    """One delivery being taken in; an id of a person is judged and hashed once for all its forms."""
+    """One delivery being taken in; a person's id is judged and hashed once for all its forms."""
 
     connection: duckdb.DuckDBPyConnection
     home: Home
