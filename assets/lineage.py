@@ -71,14 +71,19 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "derived.funnel": ("core.patient", "derived.retention_person"),
 }
 _PROGRAMME: Final = ("core.patient", "meta.delivery")
+_MARKED: Final = (
+    *_PROGRAMME,
+    "core.interview",
+    "core.visit",
+    "core.substance_use",
+    "core.episode",
+    "core.process_event",
+    "core.appointment",
+)
 _QUALITY: Final[dict[str, tuple[str, ...]]] = {
-    "quality.indicator": (
-        *_PROGRAMME,
-        "quality.indicator_person",
-        "quality.indicator_definition",
-    ),
+    "quality.indicator": (*_MARKED, "quality.indicator_definition"),
     "quality.indicator_definition": (),
-    "quality.indicator_person": ("core.patient", "core.interview"),
+    "quality.indicator_person": _MARKED,
     "quality.data_quality": ("meta.delivery", "intake.interviews", *_CORE),
     "quality.no_show": (*_PROGRAMME, "core.appointment", "core.episode"),
     "quality.bridging_funnel": (*_PROGRAMME, "core.outreach_contact"),

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from schemas.protocol_deadlines import Deadlines
 from schemas.protocol_part import Code, Part
 from schemas.protocol_programmes import Programmes
 
@@ -186,6 +187,7 @@ class Protocol(Part):
     units: tuple[Unit, ...] = ()
     targets: dict[str, Target] = Field(default_factory=dict)
     programmes: Programmes = Programmes()
+    deadlines: Deadlines = Deadlines()
     disclosure: Disclosure = Disclosure()
     max_quarantine_share: float = Field(default=0.5, gt=0, le=1)
     forms: dict[str, FormMap] = Field(default_factory=dict)

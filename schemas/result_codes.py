@@ -161,6 +161,14 @@ INDICATOR_TYPE: Final = CodeList(
         "median": ("median", "median"),
     },
 )
+PERIOD_TYPE: Final = CodeList(
+    "period_type",
+    {
+        "quarter": ("kvartal", "quarter"),
+        "year": ("år", "year"),
+        "whole": ("hele perioden", "whole period"),
+    },
+)
 HIDDEN_REASON: Final = CodeList(
     "hidden_reason",
     {

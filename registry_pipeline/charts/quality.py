@@ -65,7 +65,7 @@ def indicator(cohort: Cohort) -> Section:
 def _safe(cohort: Cohort) -> pl.DataFrame:
     """The rows with their definitions and `hidden`, newest first; hidden numbers are null."""
     rule = cohort.rule
-    rows = cohort.rows("quality.indicator", unit_id=["all"]).join(
+    rows = cohort.rows("quality.indicator", unit_id=["all"], period_type=["year", "whole"]).join(
         _definitions(cohort), on="indicator_id", how="left"
     )
     is_share = pl.col("indicator_type").fill_null("fraction") == "fraction"

@@ -1,24 +1,32 @@
-"""What an indicator is: its definition in words, and the function that marks who counts.
+"""What an indicator is: its definition in words, the rows it looks at, and the function that marks.
 
 Belongs here: the shape every indicator has and the table of definitions.
-Does not belong here: any indicator, and counting (see `engine`).
+Does not belong here: any indicator and its rows (see the programmes' modules), counting (see
+`engine`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Final
+from functools import cached_property
 
 import narwhals as nw
 import polars as pl
 
 from registry_pipeline.transform.engine import Frame
 from schemas.fields import describe
+from schemas.guideline import with_grade
+from schemas.protocol import Protocol
 from schemas.quality.indicators import IndicatorDefinition
 
 Core = Mapping[str, Frame]
 """Stored tables of one cohort by name."""
+
+
+def always() -> nw.Expr:
+    """True for every row: every row is of a person."""
+    return ~nw.col("patient_id").is_null()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,64 +45,103 @@ class Definition:
     direction: str
     target_green: float | None
     target_yellow: float | None
+    due_days: int | None
     min_denominator: int | None
 
 
 @dataclass(frozen=True)
+class Ask:
+    """What must have been delivered for an indicator to apply: a value in a column.
+
+    Attributes:
+        table: the core table.
+        column: its column.
+        values: one of these; empty for any value at all.
+    """
+
+    table: str
+    column: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """The booleans of an indicator over the rows of its basis; null reads as false.
+
+    Attributes:
+        in_denominator: is counted.
+        in_numerator: is fulfilled.
+        is_missing: the answer is unknown or missing; null where it never is.
+        looked_at: the indicator looks at the row at all, in the row's quarter; null for every row.
+        in_year: of those, the row stands for the person or event in the calendar year too; null
+            for every one.
+    """
+
+    in_denominator: nw.Expr
+    in_numerator: nw.Expr
+    is_missing: nw.Expr | None = None
+    looked_at: nw.Expr | None = None
+    in_year: nw.Expr | None = None
+
+
+@dataclass(frozen=True)
+class Basis:
+    """One frame that many indicators mark side by side, read once for all of them.
+
+    Attributes:
+        name: what a row is.
+        rows: makes the frame of a cohort: patient_id, unit_id, marked_on (the date that puts the
+            row in a period), and what the marks read.
+        order: columns that number the rows of one person and quarter; empty where there is one.
+    """
+
+    name: str
+    rows: Callable[[Core, Protocol], Frame]
+    order: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Indicator:
-    """One indicator.
+    """One indicator: an entry and one function.
 
     Attributes:
         definition: what it counts, in words.
-        asks: columns of core.interview it reads; a cohort that never answered one of them was
-            not asked, and the indicator is not applicable to it.
-        mark: gives `MARKS` for one cohort: a row per person or event, whether it counts and
-            whether it is fulfilled, on one frame. Its core.interview holds the interviews held,
-            with patient_id, interview_date, unit_id and what indicators ask.
+        basis: the rows it looks at.
+        asks: what must have been delivered; else the indicator is not applicable to the cohort.
+        mark: gives the booleans, knowing the protocol.
+        deadline: the field of the protocol's deadlines within which it is due.
     """
 
     definition: Definition
-    asks: tuple[str, ...]
-    mark: Callable[[Core], Frame]
+    basis: Basis
+    asks: tuple[Ask, ...]
+    mark: Callable[[Protocol], Mark]
+    deadline: str | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """The definition's id."""
+        return self.definition.indicator_id
+
+    def due_days(self, protocol: Protocol) -> int:
+        """Days after marked_on until it is due; 0 where it is no matter of days."""
+        return int(getattr(protocol.deadlines, self.deadline)) if self.deadline else 0
 
 
-MARKS: Final = (
-    "patient_id",
-    "unit_id",
-    "marked_on",
-    "item_no",
-    "in_denominator",
-    "in_numerator",
-    "is_missing",
-)
-"""What `mark` returns. marked_on puts the row in a period. A null among the booleans reads as
-false: nobody counts, is fulfilled or is missing by a null."""
+def answered(*columns: str) -> tuple[Ask, ...]:
+    """Each of the columns of core.interview has an answer somewhere."""
+    return tuple(Ask("core.interview", column) for column in columns)
 
 
-def marked(
-    rows: Frame, *, on: str, in_denominator: nw.Expr, in_numerator: nw.Expr, is_missing: nw.Expr
-) -> Frame:
-    """`MARKS` of an indicator of people.
-
-    Args:
-        rows: one row per person, with patient_id, unit_id and the date `on`.
-        on: the date that puts the person in a period.
-        in_denominator: is counted.
-        in_numerator: is fulfilled.
-        is_missing: the answer is unknown or missing.
-    """
-    return rows.select(
-        "patient_id",
-        "unit_id",
-        nw.col(on).alias("marked_on"),
-        nw.lit(1, nw.Int32).alias("item_no"),
-        in_denominator.alias("in_denominator"),
-        in_numerator.alias("in_numerator"),
-        is_missing.alias("is_missing"),
-    )
+def registered(*kinds: str) -> tuple[Ask, ...]:
+    """A process step of one of these kinds was registered by anyone."""
+    return (Ask("core.process_event", "kind", kinds),)
 
 
 def definition_table(indicators: Iterable[Indicator]) -> pl.DataFrame:
     """quality.indicator_definition: the same for every cohort."""
-    rows = [asdict(indicator.definition) for indicator in indicators]
+    rows = [
+        {**asdict(one.definition), "guideline": with_grade(one.definition.guideline)}
+        for one in indicators
+    ]
     return pl.DataFrame(rows, schema=describe(IndicatorDefinition).dtypes)

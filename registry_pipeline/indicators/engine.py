@@ -1,31 +1,44 @@
-"""From marks to results: the rows behind every indicator, and what they add up to.
+"""From marks to counts and rows: one pass over each basis for all the indicators that mark it.
 
-Belongs here: periods, counts per unit and period, intervals, levels and reasons for hiding.
-Does not belong here: who counts in which indicator (see the programmes' modules).
+Belongs here: which indicators apply, counts per unit and quarter, the rows behind them.
+Does not belong here: who counts in which indicator (see the programmes' modules), periods,
+intervals, levels and reasons for hiding (see `results`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import narwhals as nw
 import polars as pl
 
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.indicators.coverage import is_low, whole_period
-from registry_pipeline.indicators.definition import Core, Indicator, definition_table
-from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.intervals import with_wilson
+from registry_pipeline.indicators.definition import (
+    Ask,
+    Basis,
+    Core,
+    Indicator,
+    Mark,
+    definition_table,
+)
+from registry_pipeline.indicators.results import COUNTS, results
 from registry_pipeline.transform.engine import Frame, materialise
-from registry_pipeline.transform.people import HELD
+from registry_pipeline.transform.shape import by_value, constants
+from schemas.fields import describe
 from schemas.protocol import Protocol
-from schemas.quality.indicators import Indicator as IndicatorTable
+from schemas.quality.indicators import IndicatorPerson
 
-NOT_APPLICABLE: Final = "not_applicable"
-PERIOD: Final = ["period_start", "period_end"]
-CELL: Final = ["indicator_id", "unit_id", *PERIOD]
-COUNTS: Final = ("numerator", "denominator", "n_missing")
+PERSON: Final = describe(IndicatorPerson)
+UNKNOWN_UNIT: Final = "unknown"
+_UNSAID: Final = {
+    "looked_at": True,
+    "in_denominator": False,
+    "in_numerator": False,
+    "is_missing": False,
+    "in_year": True,
+}
+"""What a boolean is for every row where a mark says nothing of it."""
 
 
 def indicator_tables(
@@ -35,176 +48,196 @@ def indicator_tables(
 
     Args:
         indicators: which indicators.
-        core: core.patient, core.interview and meta.delivery of the cohort.
-        protocol: units, targets and thresholds.
+        core: the core tables and meta.delivery of the cohort.
+        protocol: units, targets, deadlines and thresholds.
 
     Returns:
-        Table name to frame, without as_of_delivery; the rows stay in the engine, computed once.
+        Table name to frame, without as_of_delivery; the rows stay in the engine.
     """
-    read = {**core, "core.interview": materialise(_interviews(indicators, core))}
-    asked = _asked(indicators, read["core.interview"])
-    rows = materialise(person_rows(indicators, asked, read, protocol))
+    applied = applicable(indicators, core)
+    counted = results(
+        indicators,
+        applied,
+        cells(applied, core, protocol),
+        protocol,
+        span=whole_period(core),
+        low_coverage=is_low(core, protocol),
+    )
     return {
         "quality.indicator_definition": definition_table(indicators),
-        "quality.indicator_person": rows,
-        "quality.indicator": results(indicators, asked, rows, core, protocol),
+        "quality.indicator_person": person_rows(applied, core, protocol),
+        "quality.indicator": counted,
     }
+
+
+def applicable(indicators: Sequence[Indicator], core: Core) -> list[Indicator]:
+    """The indicators whose questions were asked: each of them has an answer somewhere."""
+    asks = {ask for indicator in indicators for ask in indicator.asks}
+    present = {
+        ask
+        for table in sorted({ask.table for ask in asks})
+        for ask in _present(core[table], [ask for ask in asks if ask.table == table])
+    }
+    return [indicator for indicator in indicators if present.issuperset(indicator.asks)]
+
+
+def cells(indicators: Iterable[Indicator], core: Core, protocol: Protocol) -> pl.DataFrame:
+    """Counts per indicator, unit and quarter, for the quarter and for its part of the year.
+
+    Returns:
+        indicator_id, period_type, unit_id, quarter (its first day) and `COUNTS`; the year's
+        counts of a quarter are of the rows that stand for the year. One query per basis.
+    """
+    parts = [
+        _counted(basis, marks, core, protocol)
+        for basis, marks in _by_basis(indicators, protocol).items()
+    ]
+    schema = {
+        "indicator_id": pl.String,
+        "period_type": pl.String,
+        "unit_id": pl.String,
+        "quarter": pl.Date,
+        **dict.fromkeys(COUNTS, pl.Int64),
+    }
+    return pl.concat([pl.DataFrame(schema=schema), *parts])
 
 
 def person_rows(
-    indicators: Sequence[Indicator], asked: frozenset[str], core: Core, protocol: Protocol
-) -> Frame:
-    """The marks of the indicators whose questions were asked, each in its calendar year.
+    indicators: Iterable[Indicator], core: Core, protocol: Protocol
+) -> Frame | pl.DataFrame:
+    """quality.indicator_person: the rows each indicator looks at, in their calendar quarter.
 
-    One row per mark. in_denominator and is_missing are never null; in_numerator is null where
-    the row is outside the denominator and never null inside it.
+    in_denominator, in_year and is_missing are never null; in_numerator is null where the row is
+    outside the denominator and never null inside it.
     """
-    no = nw.lit(value=False)
-    counted = nw.col("in_denominator").fill_null(no)
-    start = nw.col("marked_on").dt.truncate("1y")
     parts = [
-        indicator.mark(core).select(
-            nw.lit(indicator.definition.indicator_id).alias("indicator_id"),
-            nw.lit(protocol.id).alias("protocol"),
-            "patient_id",
-            nw.col("unit_id").fill_null("unknown"),
-            start.cast(nw.Date).alias("period_start"),
-            start.dt.offset_by("1y").dt.offset_by("-1d").cast(nw.Date).alias("period_end"),
-            "item_no",
-            counted.alias("in_denominator"),
-            nw.when(counted).then(nw.col("in_numerator").fill_null(no)).alias("in_numerator"),
-            nw.col("is_missing").fill_null(no),
-        )
-        for indicator in indicators
+        _rows(basis, marks, core, protocol)
+        for basis, marks in _by_basis(indicators, protocol).items()
     ]
-    return nw.concat(parts).filter(nw.col("indicator_id").is_in(sorted(asked)))
+    return materialise(nw.concat(parts)) if parts else pl.DataFrame(schema=PERSON.dtypes)
 
 
-def results(
-    indicators: Sequence[Indicator],
-    asked: frozenset[str],
-    rows: Frame,
-    core: Core,
-    protocol: Protocol,
-) -> pl.DataFrame:
-    """quality.indicator of one cohort, without as_of_delivery.
-
-    For each indicator and each year in which anyone was counted: a row for every unit and one
-    for `all`. A unit nobody of which was counted has a zero denominator and not_computable. An
-    indicator that counted nobody in any year has one row for `all` over the cohort's whole
-    period: not_applicable where a question it needs was never answered, else not_computable.
-    """
-    counted = (
-        definition_table(indicators)
-        .select("indicator_id", "direction", "target_green", "target_yellow", "min_denominator")
-        .join(_targets(protocol), on="indicator_id", how="left")
-        .join(_with_everyone(_cells(rows), protocol), on="indicator_id", how="left")
-    )
-    first, last = whole_period(core)
-    known = counted.with_columns(
-        protocol=pl.lit(protocol.id),
-        unit_id=pl.col("unit_id").fill_null("all"),
-        period_start=pl.col("period_start").fill_null(first),
-        period_end=pl.col("period_end").fill_null(last),
-        reason=pl.when(~pl.col("indicator_id").is_in(sorted(asked)))
-        .then(pl.lit(NOT_APPLICABLE))
-        .when(pl.col("denominator").fill_null(0) == 0)
-        .then(pl.lit(reasons.NOT_COMPUTABLE)),
-        **{name: pl.col(name).fill_null(0) for name in COUNTS},
-        target_green=pl.coalesce("green", "target_green"),
-        target_yellow=pl.coalesce("yellow", "target_yellow"),
-    )
-    shares = _shares(known).with_columns(
-        level=level(), hidden_reason=hidden(low_coverage=is_low(core, protocol))
-    )
-    table = as_table(shares, IndicatorTable, cohort=protocol.id, method="share; Wilson")
-    return table.sort("indicator_id", *PERIOD, "unit_id")
-
-
-def level() -> pl.Expr:
-    """H, M or L of `value` against the targets; without a yellow target the green one counts.
-
-    Source: national publishing platform (SKDE), level_direction 1 and its mirror 0.
-    """
-    value, green = pl.col("value"), pl.col("target_green")
-    yellow = pl.coalesce("target_yellow", "target_green")
-    higher = pl.col("direction") == "higher"
-    reached = pl.when(higher).then(value >= green).otherwise(value <= green)
-    below = pl.when(higher).then(value < yellow).otherwise(value > yellow)
-    known = value.is_not_null() & green.is_not_null()
-    graded = pl.when(reached).then(pl.lit("H")).when(below).then(pl.lit("L"))
-    return pl.when(known).then(graded.otherwise(pl.lit("M")))
-
-
-def hidden(*, low_coverage: bool) -> pl.Expr:
-    """Why a result is not shown outside: the cohort's coverage first, then few observations."""
-    few = pl.col("denominator") < pl.col("min_denominator")
-    return (
-        pl.when(pl.lit(low_coverage))
-        .then(pl.lit("low_coverage"))
-        .when(few)
-        .then(pl.lit("small_denominator"))
-    )
-
-
-def _cells(rows: Frame) -> pl.DataFrame:
-    """Counts per indicator, unit and period, where anyone is in the denominator."""
-    inside = nw.col("in_denominator")
-    sums = {
-        "numerator": inside & nw.col("in_numerator"),
-        "denominator": inside,
-        "n_missing": inside & nw.col("is_missing"),
+def _present(rows: Frame, asks: Sequence[Ask]) -> list[Ask]:
+    """The asks that some row answers: one query per table."""
+    flags = {
+        f"ask_{number}": nw.col(ask.column).is_in(ask.values)
+        if ask.values
+        else ~nw.col(ask.column).is_null()
+        for number, ask in enumerate(asks)
     }
-    grouped = rows.group_by(CELL).agg(
-        flag.cast(nw.Int64).sum().cast(nw.Int64).alias(name) for name, flag in sums.items()
+    found: pl.DataFrame = (
+        rows.select(flag.cast(nw.Int64).sum().alias(name) for name, flag in flags.items())
+        .collect("polars")
+        .to_native()
     )
-    cells: pl.DataFrame = grouped.filter(nw.col("denominator") > 0).collect("polars").to_native()
-    return cells
+    return [ask for ask, n in zip(asks, found.row(0), strict=True) if n]
 
 
-def _with_everyone(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
-    """The cells, `all` units together, and the protocol's units without anyone in a period."""
-    period = ["indicator_id", *PERIOD]
-    together = cells.group_by(period).agg(pl.col(COUNTS).sum())
-    units = sorted({"all", *(unit.id for unit in protocol.units), *cells["unit_id"]})
-    grid = together.select(period).join(pl.DataFrame({"unit_id": units}), how="cross")
-    everyone = together.with_columns(unit_id=pl.lit("all"))
-    stacked = pl.concat(part.select(*CELL, *COUNTS) for part in (cells, everyone))
-    return grid.join(stacked, on=CELL, how="left")
+def _by_basis(indicators: Iterable[Indicator], protocol: Protocol) -> dict[Basis, dict[str, Mark]]:
+    """The marks of the indicators, by the frame they are made on."""
+    grouped: dict[Basis, dict[str, Mark]] = {}
+    for indicator in indicators:
+        grouped.setdefault(indicator.basis, {})[indicator.id] = indicator.mark(protocol)
+    return grouped
 
 
-def _interviews(indicators: Sequence[Indicator], core: Core) -> Frame:
-    """Interviews held, with what indicators read of them: the wide table is read once for all."""
-    asks = {column for indicator in indicators for column in indicator.asks}
-    held = core["core.interview"].filter(nw.col("status").is_in(HELD))
-    return held.select("patient_id", "interview_date", "unit_id", *sorted(asks))
+def _counted(
+    basis: Basis, marks: Mapping[str, Mark], core: Core, protocol: Protocol
+) -> pl.DataFrame:
+    """The cells of one basis: every boolean of every indicator summed beside the others."""
+    sums = {
+        (name, period, count): flag
+        for name, mark in marks.items()
+        for period, count, flag in _sums(mark)
+    }
+    labels = {f"sum_{number}": key for number, key in enumerate(sums)}
+    summed = (
+        basis.rows(core, protocol)
+        .with_columns(
+            quarter=nw.col("marked_on").dt.truncate("1q").cast(nw.Date),
+            unit_id=nw.col("unit_id").fill_null(UNKNOWN_UNIT),
+        )
+        .group_by("unit_id", "quarter")
+        .agg(
+            sums[key].cast(nw.Int64).sum().cast(nw.Int64).alias(label)
+            for label, key in labels.items()
+        )
+    )
+    wide: pl.DataFrame = summed.filter(~nw.col("quarter").is_null()).collect("polars").to_native()
+    keys = pl.DataFrame(
+        [(label, *key) for label, key in labels.items()],
+        schema=["label", "indicator_id", "period_type", "count"],
+        orient="row",
+    )
+    long = wide.unpivot(index=["unit_id", "quarter"], variable_name="label", value_name="n")
+    counts = long.join(keys, on="label").with_columns(pl.col("n").fill_null(0))
+    cell = ["indicator_id", "period_type", "unit_id", "quarter"]
+    by_cell = counts.group_by(cell).agg(
+        pl.col("n").filter(pl.col("count") == name).sum().alias(name) for name in COUNTS
+    )
+    years = set(counts.filter(pl.col("period_type") == "year")["indicator_id"])
+    alike = by_cell.filter(~pl.col("indicator_id").is_in(list(years)))
+    both = pl.concat([by_cell, alike.with_columns(period_type=pl.lit("year"))])
+    return both.filter(pl.col("denominator") > 0)
 
 
-def _asked(indicators: Sequence[Indicator], held: Frame) -> frozenset[str]:
-    """Ids of the indicators each of whose questions some interview held has an answer to."""
-    row: pl.DataFrame = held.select(nw.all().count()).collect("polars").to_native()
-    n = row.row(0, named=True)
-    return frozenset(
-        indicator.definition.indicator_id
-        for indicator in indicators
-        if all(n[column] for column in indicator.asks)
+def _sums(mark: Mark) -> Iterator[tuple[str, str, nw.Expr]]:
+    """What is summed of a mark: period, count and boolean; the year only where it differs."""
+    inside = mark.in_denominator
+    if mark.looked_at is not None:
+        inside = mark.looked_at & inside
+    spans = {"quarter": inside}
+    if mark.in_year is not None:
+        spans["year"] = inside & mark.in_year
+    for period, counted in spans.items():
+        yield period, "denominator", counted
+        yield period, "numerator", counted & mark.in_numerator
+        if mark.is_missing is not None:
+            yield period, "n_missing", counted & mark.is_missing
+
+
+def _rows(basis: Basis, marks: Mapping[str, Mark], core: Core, protocol: Protocol) -> Frame:
+    """The rows of one basis, once per indicator that looks at them."""
+    names = constants(core["core.patient"], [{"indicator_id": name} for name in marks])
+    which = nw.col("indicator_id")
+    booleans = {
+        flag: by_value(
+            which,
+            {name: _given(getattr(mark, flag), unsaid) for name, mark in marks.items()},
+        )
+        for flag, unsaid in _UNSAID.items()
+    }
+    start = nw.col("marked_on").dt.truncate("1q")
+    rows = basis.rows(core, protocol).filter(~nw.col("marked_on").is_null())
+    no = nw.lit(value=False)
+    long = (
+        rows.join(names, how="cross")
+        .with_columns(flag.fill_null(no).alias(f"mark_{name}") for name, flag in booleans.items())
+        .filter(nw.col("mark_looked_at"))
+        .with_columns(
+            unit_id=nw.col("unit_id").fill_null(UNKNOWN_UNIT),
+            period_start=start.cast(nw.Date),
+            period_end=start.dt.offset_by("1q").dt.offset_by("-1d").cast(nw.Date),
+        )
+    )
+    key = ["indicator_id", "patient_id", "unit_id", "period_start", "period_end"]
+    number = nw.lit(1, nw.Int32)
+    if basis.order:
+        one = long.with_columns(one=nw.lit(1, nw.Int32))
+        number = nw.col("one").cum_sum().over(*key, order_by=basis.order).cast(nw.Int32)
+        long = one
+    return long.select(
+        *key,
+        number.alias("item_no"),
+        nw.lit(protocol.id).alias("protocol"),
+        nw.col("mark_in_denominator").alias("in_denominator"),
+        nw.when(nw.col("mark_in_denominator"))
+        .then(nw.col("mark_in_numerator"))
+        .alias("in_numerator"),
+        nw.col("mark_is_missing").alias("is_missing"),
+        nw.col("mark_in_year").alias("in_year"),
     )
 
 
-def _targets(protocol: Protocol) -> pl.DataFrame:
-    """The protocol's own targets, which go before the definition's."""
-    return pl.DataFrame(
-        [
-            {"indicator_id": code, "green": target.green, "yellow": target.yellow}
-            for code, target in protocol.targets.items()
-        ],
-        schema={"indicator_id": pl.String, "green": pl.Float64, "yellow": pl.Float64},
-    )
-
-
-def _shares(counted: pl.DataFrame) -> pl.DataFrame:
-    """Adds value with its interval, and value_known of the denominator whose answer is known."""
-    known = counted.with_columns(denominator_known=pl.col("denominator") - pl.col("n_missing"))
-    shares = with_wilson(known, "numerator", "denominator", estimate="value")
-    whole = pl.when(pl.col("denominator_known") > 0).then("denominator_known")
-    return shares.with_columns(value_known=pl.col("numerator") / whole)
+def _given(flag: nw.Expr | None, unsaid: bool) -> nw.Expr:
+    return nw.lit(value=unsaid) if flag is None else flag

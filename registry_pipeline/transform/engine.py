@@ -42,6 +42,18 @@ def with_epoch_days(frame: Frame, columns: Iterable[str]) -> Frame:
     )
 
 
+def with_date(frame: Frame, epoch: str, name: str) -> Frame:
+    """Adds the date `name` of the day number `epoch`, days since 1970-01-01; null stays null."""
+    if is_duckdb(frame):
+        added = f'(DATE \'1970-01-01\' + "{epoch}"::INTEGER)::DATE AS "{name}"'
+        rows: Frame = nw.from_native(frame.to_native().select(f"*, {added}"))
+        return rows
+    native: pl.LazyFrame = frame.to_native()
+    return nw.from_native(
+        native.with_columns(pl.col(epoch).cast(pl.Int32).cast(pl.Date).alias(name))
+    )
+
+
 def materialise(frame: Frame) -> Frame:
     """The frame computed once: a temporary table in DuckDB, a collected frame in Polars.
 

@@ -24,13 +24,26 @@ def _indicator_id() -> Any:
     )
 
 
+def _period_type() -> Any:
+    return field(
+        "Period",
+        "A calendar quarter, a calendar year, or the cohort's whole period where nobody was "
+        "counted in any.",
+        nb="Periode",
+        codes=result_codes.PERIOD_TYPE,
+        required=True,
+    )
+
+
 class Indicator(Result):
-    """One row per indicator, protocol, unit and period.
+    """One row per indicator, protocol, unit and period: each quarter (the trend) and each year.
 
     Overdue counts as failure, not yet due is left out, unknown and missing stay in the
     denominator as not fulfilled and are also counted on their own: value is of denominator,
-    value_known of denominator_known. Numbers are true counts; hidden_reason says that they
-    must not be shown outside. Made from quality.indicator_person.
+    value_known of denominator_known. Numerator and denominator are two marks of one row, so
+    they are always of the same period. Numbers are true counts; hidden_reason says that they
+    must not be shown outside, and quality.public_result is what may. Made from the same marks
+    as quality.indicator_person.
     """
 
     indicator_id: pl.String = _indicator_id()
@@ -38,6 +51,7 @@ class Indicator(Result):
     unit_id: pl.String = shared.unit_id()
     period_start: pl.Date = shared.period_start()
     period_end: pl.Date = shared.period_end()
+    period_type: pl.String = _period_type()
     numerator: pl.Int64 = shared.count(
         "Numerator", "Teller", "Fulfilled; for a mean the sum of the values."
     )
@@ -137,6 +151,13 @@ class IndicatorDefinition(RegistryModel):
     target_yellow: pl.Float64 = field(
         "Lower target", "Default lower target.", nb="Nedre mål", null="as target_green, or none"
     )
+    due_days: pl.Int64 = shared.count(
+        "Due within",
+        "Frist",
+        "Days within which it is due, counted from the date of the period rule, by default; a "
+        "protocol may set its own. Who is not due by the cut-off is left out.",
+        null="not a matter of days",
+    )
     min_denominator: pl.Int64 = shared.count(
         "Smallest denominator",
         "Minste nevner",
@@ -159,8 +180,9 @@ class IndicatorPerson(RegistryModel):
     """One row per indicator, protocol, person, unit, period and item of the person.
 
     The two booleans every indicator is counted from, on one frame. An indicator of people has
-    item 1 alone; an indicator of events numbers the person's events. For analysts with access
-    to core only.
+    item 1 alone; an indicator of events numbers the person's events of the quarter. A person may
+    stand in several quarters of a year and count in one of them for the year: see in_year. For
+    analysts with access to core only.
     """
 
     indicator_id: pl.String = _indicator_id()
@@ -185,6 +207,12 @@ class IndicatorPerson(RegistryModel):
         "Is fulfilled; unknown and missing are false.",
         nb="I telleren",
         null="not in the denominator",
+    )
+    in_year: pl.Boolean = field(
+        "Counts in the year",
+        "Is counted in the calendar year too: for a state, the person's last of the year.",
+        nb="Teller i året",
+        required=True,
     )
     is_missing: pl.Boolean = field(
         "Missing", "The answer is unknown or missing.", nb="Manglende", required=True

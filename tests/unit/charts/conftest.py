@@ -21,7 +21,7 @@ Rows = list[dict[str, Any]]
 SCHEMAS = ("core", "derived", "quality", "meta")
 USUAL = {
     "stratum_by": "all", "stratum": "all", "kind": "treatment", "origin": "baseline",
-    "method": "counts", "rule_version": "1.0", "as_of_delivery": "2016-Q3",
+    "period_type": "year", "method": "counts", "rule_version": "1.0", "as_of_delivery": "2016-Q3",
 }  # fmt: skip
 """What a row says where a test does not."""
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from registry_pipeline.indicators import INDICATORS
 from registry_pipeline.indicators.definition import Definition, definition_table
-from registry_pipeline.indicators.engine import hidden, indicator_tables, level
+from registry_pipeline.indicators.engine import indicator_tables
+from registry_pipeline.indicators.results import hidden, level
 from registry_pipeline.transform.engine import Frame
 from schemas.catalog import TABLES
 from schemas.fields import describe
@@ -43,13 +44,17 @@ def persons(made: dict[str, pl.DataFrame], indicator: str) -> dict[str, Any]:
     }
 
 
-def indicator(made: dict[str, pl.DataFrame], name: str) -> pl.DataFrame:
-    return made["quality.indicator"].filter(pl.col("indicator_id") == name)
+def indicator(made: dict[str, pl.DataFrame], name: str, period: str = "year") -> pl.DataFrame:
+    """The rows of an indicator in calendar years, or those of an indicator that counted nobody."""
+    wanted = pl.col("period_type").is_in([period, "whole"])
+    return made["quality.indicator"].filter(pl.col("indicator_id") == name, wanted)
 
 
 def tables(frames: dict[str, Frame], protocol: Protocol) -> dict[str, pl.DataFrame]:
     made = indicator_tables(INDICATORS, frames, protocol)
-    rows = made["quality.indicator_person"].collect("polars").to_native()
+    rows = made["quality.indicator_person"]
+    if not isinstance(rows, pl.DataFrame):
+        rows = rows.collect("polars").to_native()
     return {**made, "quality.indicator_person": rows}
 
 
@@ -184,7 +189,7 @@ class TestEndedByMutualAgreement:
 
 
 class TestResults:
-    def test_the_period_is_the_calendar_year(self, store, protocol):
+    def test_the_periods_are_calendar_quarters_and_years(self, store, protocol):
         frames = store(
             {
                 "core.patient": people("a", "b"),
@@ -200,6 +205,11 @@ class TestResults:
         assert everyone.select("period_start", "period_end", "value").rows() == [
             (*YEAR, 1.0),
             (date(2016, 1, 1), date(2016, 12, 31), 0.0),
+        ]
+        trend = indicator(made, "treatment_plan_early", "quarter").filter(unit_id="all")
+        assert trend.select("period_start", "period_end", "value").rows() == [
+            (date(2014, 10, 1), date(2014, 12, 31), 1.0),
+            (date(2016, 1, 1), date(2016, 3, 31), 0.0),
         ]
 
     def test_a_question_never_answered_is_not_applicable(self, store, protocol):
@@ -298,15 +308,35 @@ def test_level(direction, value, green, yellow, expected):
     assert frame.select(level=level())["level"].item() == expected
 
 
-@given(denominator=st.integers(0, 50), minimum=st.none() | st.integers(0, 50), low=st.booleans())
-def test_hidden_reason(denominator, minimum, low):
+@given(
+    denominator=st.integers(0, 50),
+    minimum=st.none() | st.integers(0, 50),
+    low=st.booleans(),
+    due=st.integers(0, 200),
+)
+def test_hidden_reason(denominator, minimum, low, due):
     frame = pl.DataFrame(
-        {"denominator": [denominator], "min_denominator": [minimum]},
-        schema={"denominator": pl.Int64, "min_denominator": pl.Int64},
+        {
+            "denominator": [denominator],
+            "min_denominator": [minimum],
+            "period_end": [date(2014, 6, 30)],
+            "due": [due],
+        },
+        schema_overrides={"min_denominator": pl.Int64},
     )
     few = minimum is not None and denominator < minimum
-    expected = "low_coverage" if low else "small_denominator" if few else None
-    assert frame.select(why=hidden(low_coverage=low))["why"].item() == expected
+    last = date(2014, 9, 30)
+    is_open = due > (last - date(2014, 6, 30)).days
+    expected = (
+        "low_coverage"
+        if low
+        else "small_denominator"
+        if few
+        else "provisional"
+        if is_open
+        else None
+    )
+    assert frame.select(why=hidden(low_coverage=low, last=last))["why"].item() == expected
 
 
 def replace_protocol(protocol: Protocol, **changes: Any) -> Protocol:

@@ -1,0 +1,80 @@
+"""What the entries of the national guideline and pathway share.
+
+Belongs here: the words and defaults that several programmes' entries have in common.
+Does not belong here: any indicator.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import narwhals as nw
+
+from registry_pipeline.indicators.definition import Core, Definition
+from registry_pipeline.transform.engine import Frame, with_epoch_days
+from schemas.protocol_deadlines import Deadlines
+
+GUIDELINE: Final = "National guideline (TSB)"
+PATHWAY: Final = "National pathway (TSB), time limits"
+OWN: Final = "This registry"
+DEFAULTS: Final = Deadlines()
+"""The deadlines of a protocol that sets none: the days that the definitions tell."""
+
+
+def process_indicator(
+    indicator_id: str,
+    *,
+    title: str,
+    title_nb: str,
+    numerator: str,
+    denominator: str,
+    period_rule: str,
+    guideline: str | None,
+    due_days: int | None = None,
+    source: str = GUIDELINE,
+    direction: str = "higher",
+    target: tuple[float | None, float | None] = (None, None),
+) -> Definition:
+    """The definition of a process indicator: a share, hidden below five."""
+    return Definition(
+        indicator_id=indicator_id,
+        title=title,
+        title_nb=title_nb,
+        indicator_type="fraction",
+        numerator=numerator,
+        denominator=denominator,
+        period_rule=period_rule,
+        guideline=guideline,
+        source=source,
+        direction=direction,
+        target_green=target[0],
+        target_yellow=target[1],
+        due_days=due_days,
+        min_denominator=5,
+    )
+
+
+def people(core: Core) -> Frame:
+    """Enrolled people with the days their observation ends, in days since 1970.
+
+    One row per enrolled person: patient_id, home_unit_id, birth_year, origin_date, baseline_date,
+    cutoff_epoch, and until_epoch: the cut-off, or the day of death, of moving out of the country
+    or of withdrawal before it. Who is not followed until a deadline is not counted.
+    """
+    origin = nw.col("origin_date_epoch")
+    ends = [origin + nw.col(f"{name}_day") for name in ("death", "moved", "withdrawn")]
+    enrolled = core["core.patient"].filter(nw.col("enrolled"))
+    return with_epoch_days(enrolled, ["origin_date", "cutoff_date"]).select(
+        "patient_id",
+        "birth_year",
+        "origin_date",
+        "baseline_date",
+        nw.col("unit_id").alias("home_unit_id"),
+        nw.col("cutoff_date_epoch").alias("cutoff_epoch"),
+        nw.min_horizontal(nw.col("cutoff_date_epoch"), *ends).alias("until_epoch"),
+    )
+
+
+def with_home_unit(rows: Frame) -> Frame:
+    """The row's own unit, else the person's; rows carry unit_id and home_unit_id."""
+    return rows.with_columns(unit_id=nw.coalesce("unit_id", "home_unit_id"))
