@@ -9,7 +9,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.erasure import absence_check, erasure
+from assets.expectations import expectation_checks
 from assets.intake import DELIVERY, intake, ledger_checks
+from assets.layers import pathways, quality, retention, trajectories
+from assets.publication import publication
 from assets.run import POOL, RegistryRun
 from registry_pipeline.intake import deliveries, partition_key
 from registry_pipeline.owed import owed
@@ -36,6 +40,17 @@ intake_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets(intake).without_checks()
     | dg.AssetSelection.checks(ledger_checks),
     description="One delivery through the gate, and the proof of the ledger.",
+    tags=TAGS,
+)
+withdraw_job = dg.define_asset_job(
+    "withdraw",
+    selection=(
+        dg.AssetSelection.assets(erasure, retention, trajectories, pathways, quality, publication)
+        | dg.AssetSelection.checks(expectation_checks)
+    )
+    - dg.AssetSelection.checks(absence_check),
+    description="A person leaves: the store without them, derived and published again. Core is "
+    "not built anew: every row of it is of one person.",
     tags=TAGS,
 )
 

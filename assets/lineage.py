@@ -95,13 +95,15 @@ _QUALITY: Final[dict[str, tuple[str, ...]]] = {
     "quality.goal_result": (*_PROGRAMME, "core.goal_count"),
 }
 _LEDGER: Final = "meta.delivery"
+_ERASURE: Final = "meta.erasure"
 UPSTREAM: Final = {
-    **{table: (_LEDGER, *parents) for table, parents in _CORE.items()},
+    _ERASURE: (_LEDGER, "intake.withdrawals"),
+    **{table: (_LEDGER, _ERASURE, *parents) for table, parents in _CORE.items()},
     **_DERIVED,
     **_QUALITY,
 }
 """Table to the tables it is made from. Every core table stands on the ledger, which says the order
-of deliveries: its blocking check holds all of them."""
+of deliveries: its blocking check holds all of them; and on the erasures, which come before."""
 
 
 def upstream(table: str) -> tuple[str, ...]:

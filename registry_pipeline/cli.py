@@ -1,4 +1,4 @@
-"""The command line: `registry run`, `status`, `ui`, `synth` and the importers.
+"""The command line: `registry run`, `status`, `withdraw`, `ui`, `synth` and the importers.
 
 Belongs here: options, progress and printing.
 Does not belong here: the work (see `operate`, `report_card`, `synthetic`, `cohorts`).
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -54,14 +57,7 @@ def run(
             _fail(f"{path}: there is no such {what}")
     place = Home(home)
     made_key = not place.key_file.exists()
-    with _progress() as progress:
-        task = progress.add_task("starting", total=None)
-
-        def observe(step: str, done: int, total: int) -> None:
-            progress.update(task, description=step, completed=done, total=total)
-            if not console.is_terminal:
-                console.print(f"{done}/{total} {step}")
-
+    with _watched_run() as observe:
         outcome = run_job(place, landing, protocol, observe)
     if made_key and place.key_file.exists():
         console.print(f"A pseudonym key was made: {place.key_file}. Keep a copy in a safe place.")
@@ -77,10 +73,64 @@ def status(home: HomeOption) -> None:
     """Deliveries, rows, waves due and done, last run, red checks."""
     from registry_pipeline.report_card import print_status  # noqa: PLC0415
 
-    place = Home(home)
-    if not place.database.exists():
-        _fail(f"{home}: nothing has been taken in here yet; start with registry run")
-    print_status(console, place)
+    print_status(console, _existing(home))
+
+
+@app.command()
+def withdraw(
+    home: HomeOption,
+    patient: Annotated[
+        list[str],
+        typer.Option("--patient", help="The id as delivered; - reads ids from standard input."),
+    ],
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="The protocol a local id belongs to.")
+    ] = None,
+    requested_on: Annotated[
+        datetime | None,
+        typer.Option("--requested-on", formats=["%Y-%m-%d"], help="Day of the request; today."),
+    ] = None,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Also keep out a person of whom no row is stored.")
+    ] = False,
+) -> None:
+    """Erase people, keep them out, and prove that they are gone."""
+    from registry_pipeline.withdrawal.command import withdraw_people  # noqa: PLC0415
+
+    place = _existing(home)
+    ids = [
+        one for given in patient for one in (sys.stdin.read().split() if given == "-" else [given])
+    ]
+    day = (requested_on or datetime.now(UTC)).date()
+    with _watched_run() as observe:
+        done = withdraw_people(place, ids, protocol, day, unseen=unseen, observer=observe)
+    for proof in done.proofs:
+        console.print(f"erased and proved: {proof}", soft_wrap=True)
+    for sentence in done.errors:
+        errors.print(sentence, style="red", markup=False, soft_wrap=True)
+    if done.errors:
+        raise typer.Exit(1)
+
+
+@app.command("check-proof")
+def check_proof(
+    home: HomeOption,
+    proof: Annotated[Path, typer.Argument(help="A proof file of this registry.")],
+) -> None:
+    """Say whether a proof of erasure stands as this registry's key signed it."""
+    from registry_pipeline.gate.pseudonym import KeyFileError, read_key  # noqa: PLC0415
+    from registry_pipeline.withdrawal.proof import is_genuine  # noqa: PLC0415
+
+    place = _existing(home)
+    if not proof.is_file():
+        _fail(f"{proof}: there is no such file")
+    try:
+        genuine = is_genuine(proof, read_key(place.key_file))
+    except (KeyFileError, FileNotFoundError) as error:
+        _fail(str(error))
+    if not genuine:
+        _fail(f"{proof}: not as it was signed, or not by this registry's key")
+    console.print(f"{proof}: genuine", soft_wrap=True)
 
 
 @app.command()
@@ -158,6 +208,27 @@ def main() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+@contextmanager
+def _watched_run() -> Iterator[Callable[[str, int, int], None]]:
+    """An observer that shows each finished step: a bar on a terminal, plain lines elsewhere."""
+    with _progress() as progress:
+        task = progress.add_task("starting", total=None)
+
+        def observe(step: str, done: int, total: int) -> None:
+            progress.update(task, description=step, completed=done, total=total)
+            if not console.is_terminal:
+                console.print(f"{done}/{total} {step}")
+
+        yield observe
+
+
+def _existing(home: Path) -> Home:
+    place = Home(home)
+    if not place.database.exists():
+        _fail(f"{home}: nothing has been taken in here yet; start with registry run")
+    return place
 
 
 def _progress() -> Progress:

@@ -19,7 +19,9 @@ from assets.automation import (
     rebuild_job,
     rebuild_when_new,
     registry_job,
+    withdraw_job,
 )
+from assets.erasure import absence_check, erasure
 from assets.expectations import expectation_checks
 from assets.intake import intake, ledger_checks
 from assets.layers import core, pathways, quality, retention, trajectories
@@ -40,9 +42,9 @@ def build_defs(
     home = home or Path(os.environ.get("REGISTRY_HOME", "var"))
     landing = landing or Path(os.environ.get("REGISTRY_LANDING", "data/sample"))
     return dg.Definitions(
-        assets=[intake, core, retention, trajectories, pathways, quality, publication],
-        asset_checks=[ledger_checks, expectation_checks],
-        jobs=[registry_job, rebuild_job, intake_job, owed_job],
+        assets=[intake, erasure, core, retention, trajectories, pathways, quality, publication],
+        asset_checks=[ledger_checks, expectation_checks, absence_check],
+        jobs=[registry_job, rebuild_job, intake_job, withdraw_job, owed_job],
         sensors=[new_deliveries, rebuild_when_new],
         schedules=[quarter_owed],
         executor=dg.in_process_executor,

@@ -65,6 +65,21 @@ class Home:
         return self.path / "dagster"
 
     @property
+    def erasures(self) -> Path:
+        """Requests being carried out, and the signed proofs of those that were."""
+        return self.path / "erasures"
+
+    @property
+    def is_production(self) -> bool:
+        """Whether numbers made for tests are refused: REGISTRY_PRODUCTION is 1."""
+        return os.environ.get("REGISTRY_PRODUCTION", "") not in ("", "0")
+
+    @property
+    def rewritten(self) -> Path:
+        """The live database while it is written anew, beside the one in use."""
+        return self.path / "registry.duckdb.new"
+
+    @property
     def key_file(self) -> Path:
         """The pseudonym key, unless REGISTRY_KEY_FILE names another."""
         named = os.environ.get("REGISTRY_KEY_FILE")
@@ -75,7 +90,12 @@ class Home:
         os.umask(0o077)
         for folder in (self.path, self.published, self.staging, self.spill, self.instance):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        leftovers = [*self.staging.iterdir(), *self.spill.iterdir(), *self.published.glob("*.tmp*")]
+        leftovers = [
+            *self.staging.iterdir(),
+            *self.spill.iterdir(),
+            *self.published.glob("*.tmp*"),
+            *self.path.glob(f"{self.rewritten.name}*"),
+        ]
         for leftover in leftovers:
             if leftover.is_file():
                 leftover.unlink()

@@ -18,16 +18,10 @@ from registry_pipeline.gate.errors import DeliveryError, RefusedFileError
 from registry_pipeline.gate.gate import read_form
 from registry_pipeline.gate.manifest import Manifest, read_manifest
 from registry_pipeline.gate.persons import Persons
-from registry_pipeline.gate.pseudonym import (
-    Key,
-    KeyFileError,
-    Pseudonymiser,
-    load_or_create_key,
-    namespace,
-)
+from registry_pipeline.gate.pseudonym import Key, KeyFileError, load_or_create_key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import erasure, ledger
 from registry_pipeline.warehouse.database import transaction
 from registry_pipeline.warehouse.tables import Inserter, ensure, insert
 from schemas.forms import FORMS, intake_table, quarantine_table
@@ -53,6 +47,7 @@ class FileReport:
     n_quarantined: int = 0
     n_unchanged: int = 0
     n_warning: int = 0
+    n_erased: int = 0
     message: str = ""
 
 
@@ -132,7 +127,8 @@ def take_in(
     ledger.clear_manifest_refused(connection, report.protocol, report.delivery)
     ledger.store_protocol(connection, protocol.id, text)
     ensure(connection, [t for f in FORMS for t in (intake_table(f, protocol), quarantine_table(f))])
-    persons = Persons(protocol, Pseudonymiser(key.secret, namespace(protocol)))
+    erased = erasure.tombstones(connection)
+    persons = Persons(protocol, key, erased, is_production=home.is_production)
     taking = _Taking(connection, home, folder, manifest, protocol, persons)
     for form in FORMS:
         if form in files or form in manifest.retract:
@@ -230,7 +226,7 @@ class _Taking:
     def _store(self, form: str, path: Path | None, staged: Path | None) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
-        accepted = quarantined = warnings = 0
+        accepted = quarantined = warnings = erased = 0
         if path is not None and staged is not None:
             rows = Inserter(self.connection, table.full_name)
             for batch in read_form(
@@ -247,6 +243,9 @@ class _Taking:
                 accepted += batch.accepted.height
                 quarantined += batch.quarantined.height
                 warnings += int(batch.warnings["n"].sum())
+                erased += batch.n_erased
+                if form == "withdrawals":
+                    self._request_erasure(batch.accepted)
             rows.close()
         if form in self.manifest.retract:
             name = f"{partition_key(self.folder)}/delivery.toml"
@@ -262,7 +261,22 @@ class _Taking:
                 self.connection, table, self.protocol.id, self.folder.name
             ),
             n_warning=warnings,
+            n_erased=erased,
         )
+
+    def _request_erasure(self, withdrawals: pl.DataFrame) -> None:
+        """Notes who is to be erased: they are kept out from here on, and taken out after intake."""
+        wanted = withdrawals.filter(pl.col("scope") == "erase")
+        if wanted.is_empty():
+            return
+        people = self.persons.tombstones_of(wanted["patient_id"])
+        requests = wanted.join(people, left_on="patient_id", right_on="pseudonym").select(
+            "tombstone",
+            pseudonym="patient_id",
+            source=pl.lit(partition_key(self.folder)),
+            requested_on="withdrawn_date",
+        )
+        erasure.request(self.connection, requests)
 
     def _of_intake(self, frame: pl.DataFrame, *, is_retraction: bool) -> pl.DataFrame:
         return self._stamped(
@@ -293,6 +307,7 @@ class _Taking:
             n_quarantined=report.n_quarantined,
             n_unchanged=report.n_unchanged,
             n_warning=report.n_warning,
+            n_erased=report.n_erased,
             reason=report.message or None,
         )
 

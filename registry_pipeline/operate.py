@@ -50,7 +50,11 @@ class Outcome:
 
 
 def prepare_instance(home: Home) -> None:
-    """Writes `dagster.yaml` into the home's instance folder and points this process at it."""
+    """Writes `dagster.yaml` into the home's instance folder and points this process at it.
+
+    From here on what this process and its children write is readable by the owner alone.
+    """
+    os.umask(0o077)
     home.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = (resources.files("registry_pipeline") / "dagster.yaml").read_text(encoding="utf-8")
     (home.instance / "dagster.yaml").write_text(text, encoding="utf-8")
@@ -59,20 +63,25 @@ def prepare_instance(home: Home) -> None:
 
 
 def run_job(
-    home: Home, landing: Path, protocol_file: Path | None = None, observer: Observer | None = None
+    home: Home,
+    landing: Path | None,
+    protocol_file: Path | None = None,
+    observer: Observer | None = None,
+    job_name: str | None = None,
 ) -> Outcome:
     """Runs the whole job in this process: every delivery of the landing folder in one run.
 
     Args:
         home: the home folder; made where it is missing.
-        landing: the landing folder.
+        landing: the landing folder; None where nothing is to be taken in.
         protocol_file: a protocol for this run.
         observer: told of each finished step.
+        job_name: another job of the code location, one that takes no delivery in.
     """
     prepare_instance(home)
     from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
 
-    keys = [partition_key(folder) for folder in deliveries(landing)]
+    keys = [partition_key(folder) for folder in deliveries(landing)] if landing else []
     repository = build_defs(home.path, landing, protocol_file)
     with dg.DagsterInstance.get() as instance:
         tags = {}
@@ -83,7 +92,7 @@ def run_job(
                 "dagster/asset_partition_range_start": known[0],
                 "dagster/asset_partition_range_end": known[-1],
             }
-        job = repository.resolve_job_def("registry" if keys else "rebuild")
+        job = repository.resolve_job_def(job_name or ("registry" if keys else "rebuild"))
         run_id = str(uuid4())
         with _watched(instance, run_id, len(job.graph.node_defs), observer):
             result = job.execute_in_process(

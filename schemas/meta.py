@@ -1,6 +1,7 @@
 """The meta tables: what came in, by which protocol, what was kept out, and what is published.
 
-Belongs here: the ledger, protocols, quarantine, held rows, codebook, publication, key check.
+Belongs here: the ledger, protocols, quarantine, held rows, codebook, publication, key check,
+erasures.
 Does not belong here: anything about people's answers.
 """
 
@@ -20,10 +21,10 @@ SHA256: Final = r"^[0-9a-f]{64}$"
 class Delivery(RegistryModel):
     """One row per protocol, delivery, form and content of the file.
 
-    The ledger. n_received = n_accepted + n_quarantined on every row. The same bytes again
-    change nothing; other bytes under the same name are a row of their own, so a refused file
-    and its repaired successor both stand. file_sha256 is null where there was no file to read:
-    the key counts null as a value.
+    The ledger. n_received = n_accepted + n_quarantined on every row; rows of erased people are
+    in none of the three. The same bytes again change nothing; other bytes under the same name
+    are a row of their own, so a refused file and its repaired successor both stand. file_sha256
+    is null where there was no file to read: the key counts null as a value.
     """
 
     protocol: pl.String = shared.protocol()
@@ -91,9 +92,14 @@ class Delivery(RegistryModel):
     n_warning: pl.Int64 = shared.count(
         "Warnings", "Advarsler", "Soft rules broken by accepted rows."
     )
+    n_erased: pl.Int64 = shared.count(
+        "Erased",
+        "Slettet",
+        "Rows of erased people, taken out or never let in; the file held so many more.",
+    )
     received_at: pl.Datetime = field(
         "Received at",
-        "When the file was taken in, UTC: the one clock the registry reads.",
+        "When the file was taken in, UTC: a clock that no other table is made from.",
         nb="Mottatt tidspunkt",
         required=True,
     )
@@ -280,6 +286,47 @@ class Key(RegistryModel):
         metadata = table("meta.key", ["key_id"], title="Pseudonym key", nb="Pseudonymnøkkel")
 
 
+class Erasure(RegistryModel):
+    """One row per person who is erased: the tombstone that keeps later deliveries out.
+
+    The tombstone is a pseudonym in a namespace of its own, so it leads to no row of the person.
+    The pseudonym itself stands here only until the rows are gone. Stays in the live file.
+    """
+
+    tombstone: pl.String = field(
+        "Tombstone", "Keyed code of the person for this one use.", nb="Gravstein", required=True
+    )
+    pseudonym: pl.String = field(
+        "Pseudonym", "The pseudonym to erase.", nb="Pseudonym", null="the rows are gone"
+    )
+    source: pl.String = field(
+        "Source",
+        "Where the request came from: `command`, or the delivery that carried it.",
+        nb="Kilde",
+        required=True,
+    )
+    requested_on: pl.Date = field(
+        "Requested", "Day of the person's request.", nb="Forespurt", required=True
+    )
+    erased_at: pl.Datetime = field(
+        "Erased at", "When the rows were gone, UTC.", nb="Slettet tidspunkt", null="still to do"
+    )
+    n_rows: pl.Int64 = shared.count(
+        "Rows", "Rader", "Rows of intake that were erased.", null="still to do"
+    )
+    proved_at: pl.Datetime = field(
+        "Proved at",
+        "When the person was searched for and not found, UTC.",
+        nb="Bevist tidspunkt",
+        null="not proved yet",
+    )
+
+    class Config(RegistryModel.Config):
+        """Table name and key."""
+
+        metadata = table("meta.erasure", ["tombstone"], title="Erasures", nb="Slettinger")
+
+
 META: Final[tuple[type[RegistryModel], ...]] = (
     Delivery,
     ProtocolInUse,
@@ -288,5 +335,6 @@ META: Final[tuple[type[RegistryModel], ...]] = (
     Codebook,
     Publication,
     Key,
+    Erasure,
 )
 """The meta tables."""

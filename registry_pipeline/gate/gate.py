@@ -51,12 +51,14 @@ class Batch:
         problems: row_number, column_name (null where the rule speaks of the whole row), rule_id,
             reason; at least one row per quarantined row, never a value.
         warnings: column_name, rule_id, n: accepted rows that break a soft rule.
+        n_erased: rows of erased people, which are not received and leave no trace but this number.
     """
 
     accepted: pl.DataFrame
     quarantined: pl.DataFrame
     problems: pl.DataFrame
     warnings: pl.DataFrame
+    n_erased: int
 
 
 def read_form(
@@ -172,7 +174,9 @@ class _Walk:
         self._is_typed = frame is not None
         if frame is None:
             frame = block.text()
-        judged = self._judge.judge(self._judge.rows(frame, first_row), self._repeated)
+        rows = self._judge.rows(frame, first_row)
+        received = self._judge.received(rows)
+        judged = self._judge.judge(received, self._repeated)
         accepted, quarantined, problems = judged.typed, _NONE_QUARANTINED, _NO_PROBLEMS
         if not judged.faults.is_empty():
             bad = judged.is_bad
@@ -181,13 +185,14 @@ class _Walk:
             person = self._plan.columns.get("patient_id")
             quarantined, problems = quarantine(judged, block.text_of(places), self._judge, person)
         warnings = self._judge.row_judge.warnings(accepted)
-        return frame.height, Batch(accepted, quarantined, problems, warnings)
+        n_erased = rows.height - received.height
+        return frame.height, Batch(accepted, quarantined, problems, warnings, n_erased)
 
     def _keys(self) -> Iterator[pl.DataFrame]:
         first_row = 1
         for block in ahead(self._source.blocks()):
             frame = block.text(self._judge.key_columns)
-            yield self._judge.keys(self._judge.rows(frame, first_row))
+            yield self._judge.keys(self._judge.received(self._judge.rows(frame, first_row)))
             first_row += frame.height
 
     def _refuse_share(

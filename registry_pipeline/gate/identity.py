@@ -81,6 +81,11 @@ def normalise_national(text: str) -> str | None:
     return digits if _norwegian(digits) else None
 
 
+def is_synthetic(digits: str) -> bool:
+    """Whether 11 digits are a number made for tests: the month is raised by 80."""
+    return digits[0] not in "89" and int(digits[2:4]) > 80
+
+
 def _is_identity(groups: list[str]) -> bool:
     digits = "".join(groups)
     lengths = tuple(len(group) for group in groups)

@@ -31,6 +31,7 @@ _REASONS: Final = {
     "text_pattern": "not written as this column is",
     "identity_number": "holds a national identity number",
     "invalid_person_id": "not a valid id of a person",
+    "synthetic_number": "an identity number made for tests, and this registry is in production",
     "duplicate_key": "another row of the file has the same key",
 }
 
@@ -96,6 +97,8 @@ class FormJudge:
     def key_columns(self) -> list[str]:
         """Delivered columns that decide which rows are the form's and what their key is."""
         wanted = {*self._table.key, *self._table.key_fallback.values()}
+        if self._persons is not None and self._persons.any_erased:
+            wanted.add("patient_id")
         mine = [theirs for ours, theirs in self._plan.columns.items() if ours in wanted]
         return list(dict.fromkeys([*mine, *self._plan.where]))
 
@@ -107,6 +110,13 @@ class FormJudge:
         for name, values in self._plan.where.items():
             numbered = numbered.filter(pl.col(name).cast(pl.String).is_in(values))
         return numbered
+
+    def received(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows less those of erased people, which are not received at all."""
+        person = self._plan.columns.get("patient_id")
+        if self._persons is None or person is None or not self._persons.any_erased:
+            return rows
+        return rows.filter(~self._persons.is_erased(rows[person]))
 
     def keys(self, delivered: pl.DataFrame) -> pl.DataFrame:
         """row_number and the key of each row, the fallback in the place of a null."""

@@ -2,6 +2,9 @@
 
 Belongs here: making, reading and proving the key, and the hash. Does not belong here: whether an
 id is valid (`persons`), or where key id and check value are kept (`registry_pipeline.warehouse`).
+
+A key that is rotated becomes a chain: the first key is applied to the id, each later one to the
+pseudonym that the one before gave. So a stored pseudonym is renewed without the id.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from schemas.protocol import Protocol
 
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _KEY_BYTES = 32
+_MAX_FILE_BYTES = 1 << 16
 
 
 class KeyFileError(Exception):
@@ -28,25 +32,42 @@ class KeyFileError(Exception):
 
 @dataclass(frozen=True)
 class Key:
-    """The secret behind the pseudonyms, with what may be stored to recognise it.
+    """The secrets behind the pseudonyms, with what may be stored to recognise them.
 
     Attributes:
-        secret: 32 random bytes; never shown, logged or stored beside the data.
+        secrets: 32 random bytes each, the oldest first; never shown, logged or stored beside the
+            data.
         created: whether the file was made just now, which a run says aloud.
     """
 
-    secret: bytes = field(repr=False)
+    secrets: tuple[bytes, ...] = field(repr=False)
     created: bool = False
 
     @property
     def key_id(self) -> str:
-        """Eight letters that name the key; safe to store and to show."""
-        return _letters(hmac.digest(self.secret, b"registry key id", "sha256"))[:8]
+        """Eight letters that name the newest key; safe to store and to show."""
+        return _key_id(self.secrets[-1])
 
     @property
     def check_value(self) -> str:
-        """32 letters that only this key gives: a stored one refuses a run with another key."""
-        return _letters(hmac.digest(self.secret, b"registry check value", "sha256"))
+        """32 letters that only this chain gives: a stored one refuses a run with another key."""
+        told = b"registry check value"
+        for secret in self.secrets:
+            told = hmac.digest(secret, told, "sha256")
+        return _letters(told)
+
+    def sign(self, content: bytes) -> str:
+        """64 hex digits that only the holder of the key can make of a content."""
+        return hmac.digest(self.secrets[-1], b"registry signature\x1f" + content, "sha256").hex()
+
+    def rotated(self, secret: bytes) -> Key:
+        """The chain with a new key after it."""
+        return Key((*self.secrets, secret))
+
+    @property
+    def text(self) -> str:
+        """The key file's content: a line per key, its id and its 64 hex digits."""
+        return "".join(f"{_key_id(secret)} {secret.hex()}\n" for secret in self.secrets)
 
 
 def load_or_create_key(path: Path) -> Key:
@@ -54,24 +75,48 @@ def load_or_create_key(path: Path) -> Key:
 
     Raises:
         KeyFileError: the folder is missing, the file is not a regular file of its owner alone, or
-            it does not hold 64 hex digits.
+            it does not hold keys.
     """
     if not path.parent.is_dir():
         raise KeyFileError(f"{path}: the folder of the key file does not exist")
+    made = new_key()
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_key(path, made)
     except FileExistsError:
-        return Key(_read_secret(path))
-    secret = os.urandom(_KEY_BYTES)
+        return read_key(path)
+    return made
+
+
+def new_key() -> Key:
+    """A key of 32 random bytes."""
+    return Key((new_secret(),), created=True)
+
+
+def new_secret() -> bytes:
+    """32 random bytes."""
+    return os.urandom(_KEY_BYTES)
+
+
+def write_key(path: Path, key: Key) -> None:
+    """Writes a key into a new file of mode 0600, and onto the disk.
+
+    Raises:
+        FileExistsError: something of that name is there already.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         os.fchmod(descriptor, 0o600)
-        file.write(secret.hex() + "\n")
+        file.write(key.text)
         file.flush()
         os.fsync(descriptor)
-    return Key(secret, created=True)
 
 
-def _read_secret(path: Path) -> bytes:
+def read_key(path: Path) -> Key:
+    """The key in a file that is there.
+
+    Raises:
+        KeyFileError: as `load_or_create_key`.
+    """
     mode = path.lstat().st_mode
     if not stat.S_ISREG(mode):
         raise KeyFileError(f"{path}: the key file is not a regular file; a link is refused")
@@ -79,21 +124,40 @@ def _read_secret(path: Path) -> bytes:
         raise KeyFileError(f"{path}: the key file is open to others; its mode must be 0600")
     try:
         with path.open("rb") as file:
-            text = file.read(2 * _KEY_BYTES + 3)
+            content = file.read(_MAX_FILE_BYTES)
     except OSError:
         raise KeyFileError(f"{path}: the key file cannot be read") from None
+    secrets = [_secret(line.split()) for line in content.splitlines()]
+    if not secrets or None in secrets:
+        raise KeyFileError(
+            f"{path}: the key file does not hold 64 hex digits in each line, after the key's id"
+        )
+    return Key(tuple(secret for secret in secrets if secret))
+
+
+def _secret(words: Sequence[bytes]) -> bytes | None:
+    """The secret of one line, `id hex` or hex alone; None where it is not one."""
     try:
-        secret = bytes.fromhex(text.decode("ascii"))
+        secret = bytes.fromhex(words[-1].decode("ascii")) if 0 < len(words) < 3 else b""
     except ValueError:
-        secret = b""
+        return None
     if len(secret) != _KEY_BYTES:
-        raise KeyFileError(f"{path}: the key file does not hold 64 hex digits")
-    return secret
+        return None
+    is_named = len(words) == 1 or words[0].decode("ascii", "replace") == _key_id(secret)
+    return secret if is_named else None
 
 
 def namespace(protocol: Protocol) -> str:
     """`national`, so that a person is one across protocols, or the protocol for local ids."""
     return "national" if protocol.person_id == "national" else protocol.id
+
+
+def renew(pseudonyms: Sequence[str], secret: bytes) -> list[str]:
+    """What a further key makes of pseudonyms: the next link of the chain, without any id."""
+    return [
+        _letters(hmac.digest(secret, b"pseudonym\x1f" + old.encode(), "sha256"))
+        for old in pseudonyms
+    ]
 
 
 class UniqueMap:
@@ -121,6 +185,11 @@ class UniqueMap:
         found = runs.join(asked, on="text", how="left", maintain_order="left").drop("text")
         return found[texts.rle_id()]
 
+    @property
+    def known(self) -> pl.DataFrame:
+        """What was made so far: the function's columns, and `text`."""
+        return self._known
+
     def _row(self, texts: pl.Series) -> pl.DataFrame:
         return self._function(texts).with_columns(text=texts)
 
@@ -130,29 +199,36 @@ class Pseudonymiser:
 
     The pseudonym of an id is HMAC-SHA-256 over the UTF-8 bytes of the namespace, one byte 0x1F
     and the normalised id; its first 16 bytes are written as 32 letters, each hex digit 0..f as
-    a..p (digit runs would trip the identity scanner). The same key, namespace and id give the same
-    pseudonym for ever; without the key nothing leads back.
+    a..p (digit runs would trip the identity scanner). Later keys of the chain renew it. The same
+    key, namespace and id give the same pseudonym for ever; without the key nothing leads back.
     """
 
-    def __init__(self, key: bytes, namespace: str) -> None:
-        self._key = key
+    def __init__(self, key: Key, namespace: str) -> None:
+        self._first, *self._later = key.secrets
         self._prefix = f"{namespace}\x1f".encode()
 
     def apply(self, ids: pl.Series) -> pl.Series:
         """The pseudonyms of normalised ids, in order; nulls stay null."""
-        keyed = hmac.new(self._key, self._prefix, hashlib.sha256)
+        keyed = hmac.new(self._first, self._prefix, hashlib.sha256)
         digests = []
         for text in ids.drop_nulls().to_list():
             mac = keyed.copy()
             mac.update(text.encode())
             digests.append(mac.digest()[:16])
         letters = b"".join(digests).hex().translate(_LETTERS)
-        pseudonyms = iter([letters[start : start + 32] for start in range(0, len(letters), 32)])
+        pseudonyms = [letters[start : start + 32] for start in range(0, len(letters), 32)]
+        for secret in self._later:
+            pseudonyms = renew(pseudonyms, secret)
+        given = iter(pseudonyms)
         return pl.Series(
             "pseudonym",
-            [next(pseudonyms) if given else None for given in ids.is_not_null()],
+            [next(given) if is_given else None for is_given in ids.is_not_null()],
             dtype=pl.String,
         )
+
+
+def _key_id(secret: bytes) -> str:
+    return _letters(hmac.digest(secret, b"registry key id", "sha256"))[:8]
 
 
 def _letters(digest: bytes) -> str:

@@ -18,7 +18,7 @@ from schemas.protocol import Protocol
 def retracted_rows(
     form: str, protocol: Protocol, manifest: Manifest, persons: Persons, name: str
 ) -> pl.DataFrame:
-    """One row per key that the manifest takes back of a form.
+    """One row per key that the manifest takes back of a form, but for those of erased people.
 
     Args:
         form: a form in `manifest.retract`.
@@ -65,4 +65,6 @@ def retracted_rows(
     lost = (typed.null_count() - texts.null_count()).select(pl.sum_horizontal(pl.all())).item()
     if lost:
         raise RefusedFileError(name, "retract_key", f"{lost} keys of {form} hold no usable value")
+    if "patient_id" in columns:
+        typed = typed.filter(~persons.is_erased(texts["patient_id"]))
     return typed.with_columns(row_number=pl.lit(0, pl.Int64))

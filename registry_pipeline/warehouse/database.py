@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -34,7 +35,11 @@ class DatabaseBusyError(RuntimeError):
 
 @contextmanager
 def connect(
-    home: Home, *, read_only: bool = False, wait_seconds: float = 20
+    home: Home,
+    *,
+    read_only: bool = False,
+    wait_seconds: float = 20,
+    path: Path | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the live file, able to reach nothing outside the home.
 
@@ -42,11 +47,13 @@ def connect(
         home: whose live file.
         read_only: opens without writing; fails while a writer has the file.
         wait_seconds: how long to wait for a file that another process holds.
+        path: another database file of the home, in the place of the live one.
 
     Raises:
         DatabaseBusyError: the file is still held after `wait_seconds`.
     """
-    connection = _open(home, read_only=read_only, wait_seconds=wait_seconds)
+    opened = path or home.database
+    connection = _open(home, opened, read_only=read_only, wait_seconds=wait_seconds)
     try:
         folder = str(home.path.resolve()).replace("'", "''")
         connection.execute(f"SET allowed_directories = ['{folder}']")
@@ -85,13 +92,15 @@ def scalar(
     return rows[0][0] if rows else None
 
 
-def _open(home: Home, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:
+def _open(
+    home: Home, path: Path, *, read_only: bool, wait_seconds: float
+) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + wait_seconds
     pause = 0.05
     while True:
         try:
             return duckdb.connect(
-                home.database,
+                path,
                 read_only=read_only,
                 config={**_OFFLINE, "memory_limit": MEMORY, "temp_directory": str(home.spill)},
             )
@@ -100,7 +109,7 @@ def _open(home: Home, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBP
                 raise
             if time.monotonic() >= deadline:
                 raise DatabaseBusyError(
-                    f"{home.database.name}: another process holds the live database; "
+                    f"{path.name}: another process holds the live database; "
                     "wait for it to end and try again"
                 ) from error
         time.sleep(pause)

@@ -27,8 +27,9 @@ DELIVERY = describe(meta.Delivery)
 PROTOCOL = describe(meta.ProtocolInUse)
 QUARANTINE = describe(meta.Quarantine)
 KEY = describe(meta.Key)
+ERASURE = describe(meta.Erasure)
 MANIFEST = "delivery.toml"
-_PROVENANCE = frozenset(Provenance.to_schema().columns)
+PROVENANCE = frozenset(Provenance.to_schema().columns)
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,13 @@ class Entry:
     n_quarantined: int
     n_unchanged: int
     n_warning: int
+    n_erased: int
     reason: str | None
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Creates the ledger's tables where they are missing."""
-    ensure(connection, (DELIVERY, PROTOCOL, QUARANTINE, KEY))
+    ensure(connection, (DELIVERY, PROTOCOL, QUARANTINE, KEY, ERASURE))
 
 
 def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
@@ -86,6 +88,7 @@ def record_manifest_refused(
         "n_quarantined": 0,
         "n_unchanged": 0,
         "n_warning": 0,
+        "n_erased": 0,
         "received_at": datetime.now(UTC).replace(tzinfo=None),
     }
     insert(connection, "meta.delivery", pl.DataFrame([row]))
@@ -162,7 +165,7 @@ def unchanged(
     if earlier is None:
         return 0
     said = ", ".join(
-        f'"{column.name}"' for column in table.columns if column.name not in _PROVENANCE
+        f'"{column.name}"' for column in table.columns if column.name not in PROVENANCE
     )
     rows = f"SELECT hash({said}) AS said FROM {table.full_name} WHERE NOT is_retraction"
     return int(

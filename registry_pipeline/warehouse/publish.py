@@ -19,10 +19,10 @@ from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import comment, create_sql, insert, quoted
 from schemas.catalog import TABLES, codebook_rows
 from schemas.fields import describe
-from schemas.meta import Key, Publication
+from schemas.meta import Erasure, Key, Publication
 
 FORMAT_VERSION = 1
-UNPUBLISHED = frozenset({describe(Key).full_name})
+UNPUBLISHED = frozenset(describe(model).full_name for model in (Key, Erasure))
 """Tables of the live file that stay there."""
 
 

@@ -20,7 +20,7 @@ from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.gate import Batch, read_form
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.persons import Persons
-from registry_pipeline.gate.pseudonym import Pseudonymiser
+from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.gate.structure import CsvFile
 from schemas.protocol import FormMap, Protocol, load_shipped
 
@@ -44,7 +44,7 @@ class Judged:
 
 
 def persons_of(protocol: Protocol) -> Persons:
-    return Persons(protocol, Pseudonymiser(bytes(32), "lar_x"))
+    return Persons(protocol, Key((bytes(32),)))
 
 
 @dataclass(frozen=True)

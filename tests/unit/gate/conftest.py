@@ -13,11 +13,11 @@ import pytest
 from registry_pipeline.gate.gate import read_form
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.persons import Persons
-from registry_pipeline.gate.pseudonym import Pseudonymiser, namespace
+from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.gate.structure import BLOCK_BYTES
 from schemas.protocol import Protocol, load_shipped
 
-KEY = bytes(range(32))
+KEY = Key((bytes(range(32)),))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def gate(
                 form or name.split(".", maxsplit=1)[0],
                 protocol,
                 manifest(**said),
-                Persons(protocol, Pseudonymiser(KEY, namespace(protocol))),
+                Persons(protocol, KEY),
                 name=name,
                 block_bytes=block_bytes,
             )

@@ -60,6 +60,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "n_quarantined": 0,
         "n_unchanged": 0,
         "n_warning": 0,
+        "n_erased": 0,
     },
 }
 SCHEMAS = {name: table.dtypes for name, table in TABLES.items()}

@@ -1,0 +1,115 @@
+"""Looking for a text everywhere in a home folder: every cell, every byte, every file name.
+
+Belongs here: the search and the list of what was searched.
+Does not belong here: what is looked for, and what follows from a hit (see `proof`).
+
+Databases are searched twice. DuckDB compresses text, so a search of the bytes alone would miss
+what a query finds; a query sees no deleted bytes, which a search of the file does.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry_pipeline.home import Home
+from registry_pipeline.warehouse.database import connect
+from registry_pipeline.warehouse.rewrite import stored_tables
+
+DATABASES = "*.duckdb"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place that was searched.
+
+    Attributes:
+        file: path below the home.
+        table: the table, where cells were searched; empty where bytes were.
+        size: rows of a table, bytes of a file.
+        found: rows or places that hold one of the words.
+    """
+
+    file: str
+    table: str
+    size: int
+    found: int
+
+    @property
+    def name(self) -> str:
+        """The place in a word."""
+        return f"{self.file} {self.table}".strip()
+
+
+def search(home: Home, words: Sequence[str], besides: Sequence[Path] = ()) -> list[Place]:
+    """Every table and every file of a home, and how often each holds one of the words.
+
+    A word is found where neither a letter nor a digit stands beside it. No connection to a
+    database of the home may be open in this process.
+
+    Args:
+        home: the home folder.
+        words: what is looked for.
+        besides: files that are left out.
+    """
+    files = [path for path in _files(home) if path not in besides]
+    databases = [path for path in files if path.match(DATABASES)]
+    tables = [place for path in databases for place in search_tables(home, path, words)]
+    return [*tables, *(_in_file(home, path, words) for path in files)]
+
+
+def search_tables(home: Home, path: Path, words: Sequence[str]) -> Iterator[Place]:
+    """Every table of a database file."""
+    name = str(path.relative_to(home.path))
+    with connect(home, read_only=True, path=path) as connection:
+        texts = dict(
+            connection.execute(
+                "SELECT schema_name || '.' || table_name, list(column_name) FROM duckdb_columns() "
+                "WHERE database_name = current_database() AND data_type = 'VARCHAR' GROUP BY ALL"
+            ).fetchall()
+        )
+        for table in stored_tables(connection):
+            hit = " OR ".join(
+                f'(contains("{column}", $word) AND regexp_matches("{column}", $pattern))'
+                for column in texts.get(table, ())
+            )
+            query = f"SELECT count(*), count(*) FILTER ({hit or 'false'}) FROM {table}"
+            found = size = 0
+            for word in words:
+                given = {"word": word, "pattern": _pattern(word)} if hit else {}
+                ((size, hits),) = connection.execute(query, given).fetchall()
+                found += hits
+            yield Place(name, table, size, found)
+
+
+def _files(home: Home) -> list[Path]:
+    return sorted(path for path in home.path.rglob("*") if path.is_file())
+
+
+def _in_file(home: Home, path: Path, words: Sequence[str]) -> Place:
+    name = str(path.relative_to(home.path))
+    needles = [word.encode() for word in words]
+    found = sum(_count(name.encode(), needle) for needle in needles)
+    size = path.stat().st_size
+    if size:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
+            found += sum(_count(seen, needle) for needle in needles)
+    return Place(name, "", size, found)
+
+
+def _count(content: bytes | mmap.mmap, needle: bytes) -> int:
+    n = 0
+    place = content.find(needle)
+    while place >= 0:
+        after = place + len(needle)
+        beside = content[max(place - 1, 0) : place] + content[after : after + 1]
+        n += not any(byte.isalnum() for byte in (beside[:1], beside[1:]))
+        place = content.find(needle, after)
+    return n
+
+
+def _pattern(word: str) -> str:
+    escaped = "".join(letter if letter.isalnum() else f"\\{letter}" for letter in word)
+    return f"(?:^|[^0-9A-Za-z]){escaped}(?:$|[^0-9A-Za-z])"
