@@ -7,6 +7,7 @@ Does not belong here: the work (see `operate`, `report_card`, `synthetic`, `coho
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ app = typer.Typer(
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
 errors = Console(stderr=True, highlight=False)
 
+QUARTER = re.compile(r"\d{4}-Q[1-4]")
 HomeOption = Annotated[
     Path, typer.Option("--home", envvar="REGISTRY_HOME", help="The home folder.")
 ]
@@ -44,11 +46,17 @@ def run(
     protocol: Annotated[
         Path | None, typer.Option("--protocol", help="A protocol file for this run.")
     ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="QUARTER", help="Also write the tables as of 2015-Q2."),
+    ] = None,
 ) -> None:
     """Take in every new delivery, build, check and publish every table."""
     from registry_pipeline.operate import run_job  # noqa: PLC0415 - Dagster is slow to import
     from registry_pipeline.report_card import print_report_card  # noqa: PLC0415
 
+    if as_of and not QUARTER.fullmatch(as_of):
+        _fail("--as-of takes a quarter, as in 2015-Q2")
     for path, what in (
         (landing, "landing folder"),
         *(((protocol, "protocol"),) if protocol else ()),
@@ -64,6 +72,8 @@ def run(
     refused = print_report_card(console, place, outcome)
     for message in (*refused, *outcome.errors, *outcome.red_checks):
         errors.print(message, style="red", markup=False, soft_wrap=True)
+    if as_of:
+        _write_as_of(place, as_of)
     if refused or not outcome.success:
         raise typer.Exit(1)
 
@@ -229,6 +239,16 @@ def _existing(home: Path) -> Home:
     if not place.database.exists():
         _fail(f"{home}: nothing has been taken in here yet; start with registry run")
     return place
+
+
+def _write_as_of(home: Home, quarter: str) -> None:
+    from registry_pipeline.as_of import AsOfError, write_as_of  # noqa: PLC0415 - slow to import
+
+    try:
+        written = write_as_of(home, quarter)
+    except AsOfError as error:
+        _fail(str(error))
+    console.print(f"As of {quarter}: {written}", markup=False, soft_wrap=True)
 
 
 def _progress() -> Progress:

@@ -51,6 +51,9 @@ RETENTION_EXIT: Final = _with(
 """Ends of an observed period: exit types of stays, and the two that only a study knows."""
 
 COMPARED_EXIT: Final = _with("compared_exit", RETENTION_EXIT, any=("enhver avslutning", "any exit"))
+HAZARD_EXIT: Final = _with(
+    "hazard_exit", COMPARED_EXIT, dropout=("drop-out av enhver type", "drop-out of any type")
+)
 SURVIVAL_TEST: Final = CodeList(
     "survival_test",
     {
@@ -73,6 +76,25 @@ MOVE_STATE: Final = CodeList(
 )
 """States people move between; missing is missed, refused, not asked or out of treatment."""
 
+SLOPE_MODEL: Final = CodeList(
+    "slope_model",
+    {
+        "gee_days": ("dager, estimeringslikninger", "days, estimating equations"),
+        "gee_any_use": ("noe bruk, estimeringslikninger", "any use, estimating equations"),
+        "mixed_days": ("dager, blandet modell", "days, mixed model"),
+    },
+)
+POLY_MEASURE: Final = CodeList(
+    "poly_measure",
+    {
+        "any_illicit": ("noe illegalt rusmiddel", "any illicit substance"),
+        "two_or_more": ("to eller flere rusmidler", "two or more substances"),
+        "three_or_more": ("tre eller flere rusmidler", "three or more substances"),
+        "number": ("antall rusmidler, gjennomsnitt", "number of substances, mean"),
+        "injection": ("injisering", "injection"),
+        "primary_substance": ("hovedrusmiddelet", "the primary substance"),
+    },
+)
 WAVE_EVENT: Final = CodeList(
     "wave_event",
     {

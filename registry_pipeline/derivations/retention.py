@@ -20,6 +20,7 @@ from registry_pipeline.derivations.retention_counts import (
 )
 from registry_pipeline.derivations.retention_curves import curve_tables
 from registry_pipeline.derivations.retention_exits import exit_tables
+from registry_pipeline.derivations.retention_grid import life_table_beside
 from registry_pipeline.derivations.version import ASSEMBLED, RULE_VERSION
 from registry_pipeline.transform.engine import Frame, materialise
 from registry_pipeline.transform.retention import (
@@ -48,8 +49,8 @@ def retention_tables(
 
     Returns:
         derived.retention_person as a frame of rows; retention_curve, retention_at,
-        retention_summary, cumulative_incidence, retention_comparison, retention_sensitivity and
-        early_dropout as estimates.
+        retention_summary, retention_life_table, cumulative_incidence, retention_comparison,
+        retention_hazard, retention_sensitivity and early_dropout as estimates.
     """
     people = materialise(followed_people(core["core.patient"], core["core.event"], protocol))
     stays = materialise(closed_stays(core["core.episode"], people))
@@ -64,6 +65,7 @@ def retention_tables(
     return {
         "derived.retention_person": _person_table(persons, protocol),
         **curve_tables(main, protocol),
+        **life_table_beside(main, protocol),
         **exit_tables(main, by_gap, protocol),
     }
 

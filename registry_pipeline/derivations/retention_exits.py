@@ -20,6 +20,7 @@ from registry_pipeline.derivations.retention_curves import (
     on_days,
     or_not_computable,
 )
+from registry_pipeline.derivations.retention_hazard import hazards
 from registry_pipeline.derivations.strata import roll_up
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics.competing import cumulative_incidence
@@ -32,11 +33,13 @@ from schemas.derived.exits import (
     RetentionComparison,
     RetentionSensitivity,
 )
+from schemas.derived.hazards import RetentionHazard
 from schemas.fields import describe
 from schemas.protocol import Protocol, Waves
 
 AALEN_JOHANSEN: Final = "Aalen-Johansen, log-log interval"
 CHI_SQUARED: Final = "chi-squared score test"
+COX: Final = "cause-specific Cox regression, Efron ties, Wald"
 WILSON: Final = "share of those followed from day 0 until the day or their exit, Wilson interval"
 
 SENSITIVITY_MONTHS: Final = (12, 24)
@@ -47,7 +50,7 @@ N: Final = pl.col("n")
 def exit_tables(
     counted: Counted, by_gap: Mapping[int, Counted], protocol: Protocol
 ) -> dict[str, pl.DataFrame]:
-    """The four tables of exits of one cohort.
+    """The five tables of exits of one cohort.
 
     Exits by type and the log-rank test are given on every clock, the rest on the protocol's own.
 
@@ -60,6 +63,7 @@ def exit_tables(
     made = (
         (CumulativeIncidence, _incidence(counted), AALEN_JOHANSEN),
         (RetentionComparison, comparison(counted), CHI_SQUARED),
+        (RetentionHazard, hazards(counted, protocol), COX),
         (RetentionSensitivity, _sensitivity(by_gap, protocol.waves), KAPLAN_MEIER),
         (EarlyDropout, pl.concat(early), WILSON),
     )

@@ -19,6 +19,8 @@ from registry_pipeline.derivations.trajectories_courses import (
     trajectory_profile,
 )
 from registry_pipeline.derivations.trajectories_moves import substance_transition
+from registry_pipeline.derivations.trajectories_poly import poly_use
+from registry_pipeline.derivations.trajectories_slopes import substance_slope
 from registry_pipeline.derivations.trajectories_use import (
     reliable_thresholds,
     sequence_measure,
@@ -27,7 +29,7 @@ from registry_pipeline.derivations.trajectories_use import (
 )
 from registry_pipeline.transform.change import change_from_baseline
 from registry_pipeline.transform.engine import Frame, materialise
-from registry_pipeline.transform.trajectories import pooled, with_class, words
+from registry_pipeline.transform.trajectories import pooled, with_class, with_spread, words
 from schemas.derived.substances import SubstanceChange
 from schemas.derived.trajectories import Trajectory
 from schemas.protocol import Protocol
@@ -39,7 +41,7 @@ def trajectory_tables(
     """Every derived table on substance use, for one cohort.
 
     Args:
-        core: core.patient, core.visit and core.substance_use, restricted to the cohort.
+        core: core.patient, core.visit, core.interview and core.substance_use of the cohort.
         protocol: the cohort's protocol.
 
     Returns:
@@ -54,6 +56,8 @@ def trajectory_tables(
     change = change_from_baseline(use, protocol.states, reliable_thresholds(cells, protocol))
     return {
         "derived.substance_trend": substance_trend(cells, protocol),
+        "derived.substance_slope": substance_slope(courses, use, cells, protocol),
+        "derived.poly_use": poly_use(core, people, protocol),
         "derived.substance_transition": substance_transition(courses, protocol),
         "derived.substance_change": row_table(change, SubstanceChange, "integer shares"),
         "derived.trajectory": row_table(courses, Trajectory, "rule classes"),
@@ -65,7 +69,8 @@ def trajectory_tables(
 
 def _courses(use: Frame, visits: Frame, people: Frame, n_waves: int) -> Frame:
     """One row per person and substance: word, class, strata; computed once, read many times."""
-    spelled = with_class(words(use, visits, n_waves)).join(people, on="patient_id", how="inner")
+    spelled = with_spread(with_class(words(use, visits, n_waves)))
+    spelled = spelled.join(people, on="patient_id", how="inner")
     return materialise(
         spelled.with_columns(pooled=pooled(nw.col("word")), reason=nw.lit(None, dtype=nw.String))
     )

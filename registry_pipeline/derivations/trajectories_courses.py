@@ -6,6 +6,7 @@ Does not belong here: reading a word (see `registry_pipeline.transform.trajector
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import narwhals as nw
@@ -19,7 +20,7 @@ from registry_pipeline.statistics.intervals import with_wilson
 from registry_pipeline.statistics.survival import at_days
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.trajectories import abstinence_times, relapse_times
-from schemas.codes import TRAJECTORY_CLASS
+from schemas.codes import TRAJECTORY_CLASS, USED_STATES
 from schemas.derived.trajectories import TimeToEvent, TrajectoryProfile
 from schemas.protocol import Protocol, Waves
 from schemas.result_codes import WAVE_EVENT
@@ -28,25 +29,56 @@ BY: Final = [*GROUP, "event"]
 
 
 def class_counts(courses: Frame) -> pl.DataFrame:
-    """People per `GROUP` and class; every class has a row, also with nobody in it."""
-    cells = counts(courses, [*STRATA, "substance", "trajectory_class"])
-    rolled = roll_up(cells, ["substance", "trajectory_class"])
+    """People per `GROUP` and class; every class has a row, also with nobody in it.
+
+    Returns:
+        `GROUP`, trajectory_class, n, and mean_complexity of those with two observed waves.
+    """
+    spread = ["n_changes", *(f"n_{state}" for state in USED_STATES)]
+    cells = counts(courses, [*STRATA, "substance", "trajectory_class", *spread])
+    n, complexity = pl.col("n"), _complexity()
+    known = cells.select(
+        *STRATA,
+        "substance",
+        "trajectory_class",
+        "n",
+        n_known=n * complexity.is_not_null(),
+        total=(n * complexity).fill_null(0.0),
+    )
+    rolled = roll_up(known, ["substance", "trajectory_class"], ["n", "n_known", "total"])
     classes = pl.DataFrame({"trajectory_class": TRAJECTORY_CLASS.codes})
+    of_some = pl.when(pl.col("n_known") > 0).then(pl.col("total") / pl.col("n_known"))
     return (
         rolled.select(GROUP)
         .unique()
         .join(classes, how="cross")
         .join(rolled, on=[*GROUP, "trajectory_class"], how="left")
-        .with_columns(pl.col("n").fill_null(0))
+        .with_columns(n.fill_null(0), mean_complexity=of_some)
+        .drop("n_known", "total")
         .sort(*GROUP, "trajectory_class")
     )
+
+
+def _complexity() -> pl.Expr:
+    """Root of changes per step times the entropy of a person's own states.
+
+    The entropy is relative to an even spread over the three; null with fewer than two observed
+    waves. Source: Gabadinho et al. 2010.
+    """
+    waves = pl.sum_horizontal(f"n_{state}" for state in USED_STATES)
+    shares = [pl.col(f"n_{state}") / waves for state in USED_STATES]
+    entropy = pl.sum_horizontal(
+        pl.when(share > 0).then(-share * share.log()).otherwise(0.0) for share in shares
+    )
+    squared = pl.col("n_changes") / (waves - 1) * entropy / math.log(len(USED_STATES))
+    return pl.when(waves > 1).then(squared.sqrt())
 
 
 def trajectory_profile(classes: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     """derived.trajectory_profile: the share of each class among everyone of the group."""
     table = classes.with_columns(denominator=pl.col("n").sum().over(GROUP))
     shares = with_wilson(table, "n", "denominator", estimate="share").with_columns(
-        reason=pl.lit(None, dtype=pl.String)
+        reason=pl.when(pl.col("mean_complexity").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
     )
     return as_table(shares, TrajectoryProfile, cohort=protocol.id, method="share; Wilson")
 

@@ -32,3 +32,6 @@ NO_VARIATION: Final = "no_variation"
 
 TOO_FEW: Final = "too_few"
 """A unit below the size at which it may carry a signal."""
+
+NO_CHECK: Final = "proportional_hazards_not_tested"
+"""All exits of the model fall on one day, so no trend of the hazard ratio can be seen."""

@@ -206,44 +206,85 @@ def summary(curve: pl.DataFrame, by: Sequence[str], horizon: int) -> pl.DataFram
     )
 
 
-def life_table(exits: pl.DataFrame, by: Sequence[str], breaks: Sequence[int]) -> pl.DataFrame:
+@one_key
+def life_table(
+    exits: pl.DataFrame, entries: pl.DataFrame, by: Sequence[str], breaks: Sequence[int]
+) -> pl.DataFrame:
     """The actuarial table for exits known only to the interval between two interviews.
 
-    People censored in an interval count as half in it. Everyone enters on day 0.
+    People who enter late in an interval, or are censored in it, count as half in it; one censored
+    on its last day was there all the time. The error is Greenwood's (1926) with the effective
+    number, the interval log-log.
 
     Args:
         exits: people per exit day and type.
+        entries: people per entry day.
         by: grouping columns, at least one.
         breaks: first day of each interval, ascending from 0; the last one is open.
 
     Returns:
-        One row per group and interval: `*by`, `interval_start`, `n_entered`, `n_event`,
-        `n_censored`, `n_effective`, `hazard` (null with a reason where nobody is left), `retained`
-        (at the end of the interval), `reason`.
+        One row per group and interval: `*by`, `interval_start`, `n_entered` (there from its first
+        day), `n_late`, `n_event`, `n_censored`, `n_effective`, `hazard` (null with a reason where
+        nobody is left), `retained` (at the end of the interval), `std_error` (null at 0),
+        `ci_low`, `ci_high`, `reason`.
     """
-    day, n = pl.col("day").cast(pl.Int64), pl.col("n").cast(pl.Int64)
-    censored = pl.col("exit_type").is_null()
-    interval = pl.max_horizontal(pl.when(day >= first).then(first) for first in breaks)
-    counts = exits.select(
-        *by, interval_start=interval.cast(pl.Int64), n_event=n * ~censored, n_censored=n * censored
-    )
+    numbers = pl.col("n_entered", "n_late", "n_event", "n_censored", "n_half")
     starts = pl.DataFrame({"interval_start": breaks}, schema={"interval_start": pl.Int64})
-    nobody = pl.lit(0, pl.Int64)
-    grid = exits.select(*by).unique().join(starts, how="cross")
-    effective = pl.col("n_entered") - pl.col("n_censored") / 2
-    hazard = pl.when(effective > 0).then(pl.col("n_event") / effective)
-    return (
-        pl.concat([counts, grid.with_columns(n_event=nobody, n_censored=nobody)])
+    moves = (
+        _moves(exits, entries, by, breaks)
+        .sort("day")
+        .join_asof(starts, left_on="day", right_on="interval_start", check_sortedness=False)
         .group_by(*by, "interval_start")
-        .sum()
+        .agg(numbers.sum())
+    )
+    grid = exits.select(*by).unique().join(starts, how="cross")
+    there = (pl.col("n_entered") + pl.col("n_late") - LEFT).cum_sum().over(by)
+    effective = pl.col("n_entered") + (pl.col("n_late") - pl.col("n_half")) / 2
+    hazard = pl.when(pl.col("n_effective") > 0).then(pl.col("n_event") / pl.col("n_effective"))
+    gone = pl.col("hazard") / (pl.col("n_effective") * (1 - pl.col("hazard")))
+    low, high = log_log_bounds(pl.col("retained"), pl.col("std_error"))
+    return (
+        grid.join(moves, on=[*by, "interval_start"], how="left", nulls_equal=True)
+        .with_columns(numbers.fill_null(0))
         .sort(*by, "interval_start")
-        .with_columns(n_entered=LEFT.cum_sum(reverse=True).over(by))
-        .with_columns(n_effective=effective, hazard=hazard)
+        .with_columns(n_entered=there - pl.col("n_late") + LEFT)
+        .with_columns(n_effective=effective)
+        .with_columns(hazard=hazard)
         .with_columns(
             retained=(1 - pl.col("hazard").fill_null(0)).cum_prod().over(by),
+            greenwood=pl.when(pl.col("n_event") > 0).then(gone).otherwise(0.0).cum_sum().over(by),
             reason=pl.when(pl.col("hazard").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE)),
         )
+        .with_columns(
+            std_error=pl.when(pl.col("retained") > 0).then(
+                pl.col("retained") * pl.col("greenwood").sqrt()
+            )
+        )
+        .with_columns(ci_low=low, ci_high=high)
+        .drop("n_half", "greenwood")
     )
+
+
+def _moves(
+    exits: pl.DataFrame, entries: pl.DataFrame, by: Sequence[str], breaks: Sequence[int]
+) -> pl.DataFrame:
+    """Who enters at the start of an interval or late, and who leaves, per group and day."""
+    day, n = pl.col("day").cast(pl.Int64), pl.col("n").cast(pl.Int64)
+    censored, last = pl.col("exit_type").is_null(), (day + 1).is_in(list(breaks))
+    none, from_day = 0 * n, day + (day > 0)
+    prompt = from_day.is_in(list(breaks))
+    return pl.concat(
+        [
+            exits.select(
+                *by, day, n_entered=none, n_late=none, n_event=n * ~censored,
+                n_censored=n * censored, n_half=n * (censored & ~last),
+            ),
+            entries.select(
+                *by, from_day.alias("day"), n_entered=n * prompt, n_late=n * ~prompt,
+                n_event=none, n_censored=none, n_half=none,
+            ),
+        ]
+    )  # fmt: skip
 
 
 def _steps(table: pl.DataFrame, by: Sequence[str], min_at_risk: int) -> pl.DataFrame:

@@ -139,6 +139,23 @@ def pooled(word: nw.Expr) -> nw.Expr:
     return word.str.replace_all("[mro.]", "M").str.replace_all("[dwv_]", "-")
 
 
+def with_spread(courses: Frame) -> Frame:
+    """Adds how a course moves between the observed states, missing waves skipped: Int32 columns.
+
+    n_changes (steps to another state), n_abstinent, n_episodic, n_regular. One row in, one out.
+    """
+    seen = nw.col("word").str.replace_all("[^AER]", "")
+    runs = seen
+    for letter in "AER":
+        runs = runs.str.replace_all(f"{letter}+", letter)
+    first = nw.when(nw.col("n_observed") > 0).then(nw.lit(1)).otherwise(nw.lit(0))
+    spread = {
+        f"n_{state}": _length(seen.str.replace_all(f"[^{STATE_LETTER[state]}]", ""))
+        for state in USED_STATES
+    }
+    return courses.with_columns(n_changes=(_length(runs) - first).cast(nw.Int32), **spread)
+
+
 def move_from(wave: int) -> nw.Expr:
     """The two letters of a `pooled` word at a wave and the next: one of `MOVES`, or with a `-`."""
     return nw.col("pooled").str.slice(wave, 2)

@@ -31,15 +31,24 @@ def published_tables() -> list[str]:
     return [name for name in TABLES if name not in UNPUBLISHED]
 
 
-def publish(connection: duckdb.DuckDBPyConnection, home: Home, run_id: str) -> dict[str, int]:
-    """Replaces the published file with the live tables as they stand.
+def publish(
+    connection: duckdb.DuckDBPyConnection, home: Home, run_id: str, target: Path | None = None
+) -> dict[str, int]:
+    """Replaces a published file with the connection's tables as they stand.
 
     Readers of the old file keep it; new ones see the new one; none sees half of one.
+
+    Args:
+        connection: to the tables.
+        home: whose published folder it is.
+        run_id: who made it.
+        target: the file, unless it is the one analysts open.
 
     Returns:
         Table to number of rows.
     """
-    partial = home.published / "analysis.duckdb.tmp"
+    target = target or home.analysis
+    partial = home.published / f"{target.name}.tmp"
     partial.unlink(missing_ok=True)
     connection.execute(f"ATTACH {quoted(str(partial.resolve()))} AS out")
     try:
@@ -49,7 +58,7 @@ def publish(connection: duckdb.DuckDBPyConnection, home: Home, run_id: str) -> d
         connection.execute("DETACH out")
     with partial.open("rb") as file:
         os.fsync(file.fileno())
-    partial.replace(home.analysis)
+    partial.replace(target)
     return rows
 
 

@@ -14,6 +14,7 @@ from schemas.derived.exits import (
     RetentionComparison,
     RetentionSensitivity,
 )
+from schemas.derived.hazards import RetentionHazard, RetentionLifeTable
 from schemas.derived.participation import Enrolment, ResponseByWave
 from schemas.derived.pathways import (
     CopingAssociation,
@@ -27,8 +28,14 @@ from schemas.derived.retention import (
     RetentionPerson,
     RetentionSummary,
 )
-from schemas.derived.substances import SubstanceChange, SubstanceTransition, SubstanceTrend
+from schemas.derived.substances import (
+    SubstanceChange,
+    SubstanceSlope,
+    SubstanceTransition,
+    SubstanceTrend,
+)
 from schemas.derived.trajectories import (
+    PolyUse,
     SequenceMeasure,
     TimeToEvent,
     Trajectory,
@@ -42,13 +49,17 @@ DERIVED: Final[tuple[type[RegistryModel], ...]] = (
     RetentionCurve,
     RetentionAt,
     RetentionSummary,
+    RetentionLifeTable,
     CumulativeIncidence,
     RetentionComparison,
+    RetentionHazard,
     RetentionSensitivity,
     EarlyDropout,
     Enrolment,
     ResponseByWave,
     SubstanceTrend,
+    SubstanceSlope,
+    PolyUse,
     SubstanceTransition,
     SubstanceChange,
     Trajectory,

@@ -92,6 +92,58 @@ class SubstanceTrend(SubstanceTable):
         )
 
 
+class SubstanceSlope(SubstanceTable):
+    """One row per cohort, substance or group, stratum and model.
+
+    How use changes per month over the waves, a straight line through everyone's answers: days
+    of use (GEE and mixed model) and the odds of any use (GEE). A person's answers belong
+    together: errors are robust to that, and bias-reduced for few people. The mixed model is for
+    the whole cohort alone; it reads missing answers as missing at random given the answers there
+    are, the equations as missing completely at random. Refused below 15 people, of any use also
+    below 10 answers with or without it. Waves stand on their nominal days. Made from
+    core.substance_use.
+    """
+
+    model: pl.String = field(
+        "Model", "What is fitted.", nb="Modell", codes=result_codes.SLOPE_MODEL, required=True
+    )
+    measure: pl.String = field(
+        "Measure",
+        "What the estimate is: a difference of days, or an odds ratio, per month.",
+        nb="Mål",
+        codes=result_codes.MEASURE,
+        required=True,
+    )
+    n: pl.Int64 = shared.count("People", "Personer", "People with an answer at any wave.")
+    n_observations: pl.Int64 = shared.count("Answers", "Svar", "Answers over all waves.")
+    n_missing: pl.Int64 = shared.count(
+        "Missing", "Manglende", "Answers expected and not given, over all waves."
+    )
+    n_events: pl.Int64 = shared.count("Any use", "Noe bruk", "Answers with any use.")
+    start: pl.Float64 = shared.number(
+        "At baseline", "Ved start", "The line at baseline: days of 28, or share with any use."
+    )
+    estimate: pl.Float64 = shared.number(
+        "Per month",
+        "Per måned",
+        "Change per month of 30.4375 days: days of 28, or odds ratio.",
+        source="Liang and Zeger 1986; Laird and Ware 1982; Mancl and DeRouen 2001",
+    )
+    ci_low: pl.Float64 = shared.ci_low()
+    ci_high: pl.Float64 = shared.ci_high()
+    p_value: pl.Float64 = shared.p_value("Two-sided p value of no change.")
+
+    class Config(SubstanceTable.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.substance_slope",
+            ["cohort", "substance", "stratum_by", "stratum", "model"],
+            title="Change of use per month",
+            nb="Endring i bruk per måned",
+        )
+
+
 class SubstanceTransition(SubstanceTable):
     """One row per cohort, substance, stratum, pair of adjacent waves and pair of states.
 

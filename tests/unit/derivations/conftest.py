@@ -10,7 +10,7 @@ import pytest
 
 from registry_pipeline.derivations.trajectories import trajectory_tables
 from schemas.codes import STATE_LETTER
-from schemas.core import Patient, SubstanceUse, Visit
+from schemas.core import Interview, Patient, SubstanceUse, Visit
 from schemas.fields import describe
 from schemas.protocol import Protocol, Waves, load_shipped
 
@@ -57,6 +57,7 @@ def core_frames(people: dict[str, str], answers: dict[str, dict[int, str]]) -> T
     return {
         "core.patient": typed(patients, Patient),
         "core.visit": typed(visits, Visit),
+        "core.interview": typed([], Interview),
         "core.substance_use": typed(use, SubstanceUse),
     }
 

@@ -20,6 +20,7 @@ from schemas.derived.exits import (
     RetentionComparison,
     RetentionSensitivity,
 )
+from schemas.derived.hazards import RetentionHazard, RetentionLifeTable
 from schemas.derived.retention import (
     RetentionAt,
     RetentionCurve,
@@ -40,8 +41,10 @@ DERIVED = (
     RetentionCurve,
     RetentionAt,
     RetentionSummary,
+    RetentionLifeTable,
     CumulativeIncidence,
     RetentionComparison,
+    RetentionHazard,
     RetentionSensitivity,
     EarlyDropout,
 )

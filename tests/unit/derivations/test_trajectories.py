@@ -10,8 +10,14 @@ import pytest
 from registry_pipeline.derivations.version import RULE_VERSION
 from registry_pipeline.statistics.intervals import with_wilson
 from schemas.codes import TRAJECTORY_CLASS, USED_STATES
-from schemas.derived.substances import SubstanceChange, SubstanceTransition, SubstanceTrend
+from schemas.derived.substances import (
+    SubstanceChange,
+    SubstanceSlope,
+    SubstanceTransition,
+    SubstanceTrend,
+)
 from schemas.derived.trajectories import (
+    PolyUse,
     SequenceMeasure,
     TimeToEvent,
     Trajectory,
@@ -22,6 +28,8 @@ from schemas.result_codes import MOVE_STATE
 
 MODELS = (
     SubstanceTrend,
+    SubstanceSlope,
+    PolyUse,
     SubstanceTransition,
     SubstanceChange,
     Trajectory,

@@ -10,8 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codes import STATE_LETTER, TRAJECTORY_CLASS, USED_STATES
-from schemas.derived.substances import SubstanceChange, SubstanceTransition, SubstanceTrend
+from schemas.derived.substances import (
+    SubstanceChange,
+    SubstanceSlope,
+    SubstanceTransition,
+    SubstanceTrend,
+)
 from schemas.derived.trajectories import (
+    PolyUse,
     SequenceMeasure,
     TimeToEvent,
     Trajectory,
@@ -22,6 +28,8 @@ from schemas.result_codes import MOVE_STATE, WAVE_EVENT
 
 MODELS = (
     SubstanceTrend,
+    SubstanceSlope,
+    PolyUse,
     SubstanceTransition,
     SubstanceChange,
     Trajectory,

@@ -152,8 +152,8 @@ def test_summary_says_what_it_cannot_say():
 
 
 def test_life_table_counts_the_censored_as_half():
-    exits, _ = counts((1, "a"), (2, None), (11, "a"), (12, None), (13, "b"))
-    got = life_table(exits, BY, [0, 10, 20])
+    people = counts((1, "a"), (2, None), (11, "a"), (12, None), (13, "b"))
+    got = life_table(*people, BY, [0, 10, 20])
 
     assert column(got, "n_entered") == [5, 3, 0]
     assert column(got, "n_effective") == [4.5, 2.5, 0]
@@ -161,6 +161,28 @@ def test_life_table_counts_the_censored_as_half():
     second = first * (1 - 2 / 2.5)
     assert column(got, "retained") == pytest.approx([first, second, second])
     assert column(got, "reason") == [None, None, "not_computable"]
+    variance = (1 / 4.5) / (4.5 - 1)
+    assert got["std_error"][0] == pytest.approx(first * math.sqrt(variance))
+    assert got["std_error"][1] == pytest.approx(second * math.sqrt(variance + 0.8 / (2.5 - 2)))
+
+
+def test_life_table_counts_late_entries_as_half_where_they_enter():
+    people = counts((0, 15, "a"), (4, 25, None), (10, 12, "a"), (9, 30, None))
+    got = life_table(*people, BY, [0, 10, 20])
+
+    assert column(got, "n_late") == [1, 1, 0]
+    assert column(got, "n_entered") == [1, 3, 2]
+    assert column(got, "n_effective") == [1.5, 3.5, 1]
+    assert column(got, "retained") == pytest.approx([1, 1 - 2 / 3.5, 1 - 2 / 3.5])
+
+
+def test_life_table_of_a_day_each_is_the_curve():
+    people = counts((1, "a"), (1, None), (3, "a"), (4, None), (4, "b"), (6, None))
+    days = [0, 1, 2, 3, 4, 5, 6]
+    got = life_table(*people, BY, [*days, 7])
+    read = at_days(*people, BY, days)
+    assert column(got, "retained")[:7] == pytest.approx(column(read, "retained"))
+    assert column(got, "std_error")[:7] == pytest.approx(column(read, "std_error"))
 
 
 @pytest.mark.parametrize(

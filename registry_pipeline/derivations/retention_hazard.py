@@ -1,0 +1,200 @@
+"""The hazard of leaving by characteristic: cause-specific Cox regression with its check.
+
+Belongs here: derived.retention_hazard from counts: which exits, factors and levels go into a
+model, and what is refused. Does not belong here: the fitting (see `statistics.cox`), hazard ratios
+between pathways adjusted for severity (see `pathways_hazard`).
+
+Another way of leaving censors: the hazard is that of those still there. An association between
+who people are and how soon they leave, never an effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from registry_pipeline.derivations.pathways_counts import TOO_FEW_FOR_TERMS
+from registry_pipeline.derivations.pathways_models import (
+    EVENTS_PER_TERM,
+    Term,
+    against,
+    design,
+    levels_of,
+)
+from registry_pipeline.derivations.retention_counts import Counted
+from registry_pipeline.derivations.strata import STRATA
+from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.comparison import MIN_EXPECTED
+from registry_pipeline.statistics.cox import Fit, Stays, cox, proportional_hazards_test
+from schemas.codes import DROP_OUT
+from schemas.protocol import Protocol
+
+ANY, DROPOUT = "any", "dropout"
+MODELS: Final = ("univariable", "adjusted")
+SCHEMA: Final = {
+    "kind": pl.String,
+    "origin": pl.String,
+    "exit_type": pl.String,
+    "model": pl.String,
+    "factor": pl.String,
+    "level": pl.String,
+    "reference": pl.String,
+    "n": pl.Int64,
+    "n_events": pl.Int64,
+    "n_missing": pl.Int64,
+    "n_level": pl.Int64,
+    "n_level_events": pl.Int64,
+    "estimate": pl.Float64,
+    "ci_low": pl.Float64,
+    "ci_high": pl.Float64,
+    "p_value": pl.Float64,
+    "ph_statistic": pl.Float64,
+    "ph_df": pl.Int64,
+    "ph_p_value": pl.Float64,
+    "reason": pl.String,
+}
+
+
+def hazards(counted: Counted, protocol: Protocol) -> pl.DataFrame:
+    """Hazard ratios of each factor of `STRATA`, alone and all in one model.
+
+    On the protocol's own clock, for every kind: of any exit, of drop-out, and of each exit type
+    that occurs. A level with fewer than 5 such exits, or a reference with fewer, is refused as
+    sparse, and its people are left out of the model; the model of all factors is refused with
+    more terms than one per 10 exits.
+
+    Returns:
+        The columns of derived.retention_hazard's numbers: a row per known level but the
+        reference, which is the largest level (of the pathways, the protocol's reference).
+    """
+    clocks = counted.groups.filter("is_main").select("kind", "origin").unique()
+    rows: list[dict[str, Any]] = []
+    for kind, origin in clocks.sort("kind", "origin").iter_rows():
+        cells = counted.cells.filter(kind=kind, origin=origin)
+        for exit_type, event in _exits(cells).items():
+            people = cells.with_columns(
+                pl.col(*STRATA).replace("unknown", None),
+                is_event=pl.col("exit_type").is_in(event).fill_null(value=False),
+            )
+            who = {"kind": kind, "origin": origin, "exit_type": exit_type}
+            rows += [who | row for row in _models(people, protocol)]
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _exits(cells: pl.DataFrame) -> dict[str, list[str]]:
+    """What is modelled to the exit types it counts as event."""
+    types = sorted(cells["exit_type"].drop_nulls().unique())
+    return {ANY: types, DROPOUT: sorted(DROP_OUT), **{name: [name] for name in types}}
+
+
+def _models(people: pl.DataFrame, protocol: Protocol) -> list[dict[str, Any]]:
+    """The rows of one kind and exit: every factor alone, then all of them together."""
+    factors = [name for name in STRATA if len(levels_of(people, name)) > 1]
+    rows = [row for name in factors for row in _model([name], people, protocol)]
+    if len(factors) > 1:
+        rows += _model(factors, people, protocol, adjusted=True)
+    return rows
+
+
+def _model(
+    factors: Sequence[str], people: pl.DataFrame, protocol: Protocol, *, adjusted: bool = False
+) -> list[dict[str, Any]]:
+    """One model's rows: estimated where the exits carry the level, else refused with a reason."""
+    complete = people.drop_nulls(list(factors))
+    asked = [term for name in factors for term in _terms(complete, name, protocol)]
+    model = _carried(complete, factors)
+    there = {name: levels_of(model, name).keys() for name in factors}
+    terms = [term for term in asked if {term.level, term.reference} <= there[term.factor]]
+    most = _people(model.filter("is_event")) // EVENTS_PER_TERM
+    too_many = adjusted and not 0 < len(terms) <= most
+    fit = cox(_stays(model, terms)) if terms and not too_many else None
+    counted = model if fit else complete
+    shared = {
+        "model": MODELS[adjusted],
+        "n": _people(counted),
+        "n_events": _people(counted.filter("is_event")),
+        "n_missing": _people(people) - _people(counted),
+    }
+    rows = []
+    for term in asked:
+        if too_many:
+            found: dict[str, Any] = {"reason": TOO_FEW_FOR_TERMS}
+        elif term not in terms:
+            found = {"reason": reasons.SPARSE_CELLS}
+        elif fit is None:
+            found = {"reason": reasons.NOT_COMPUTABLE}
+        else:
+            found = _estimate(fit, terms, term)
+        rows.append(shared | _level(complete, term) | found)
+    return rows
+
+
+def _terms(people: pl.DataFrame, name: str, protocol: Protocol) -> list[Term]:
+    preferred = [protocol.reference_pathway] if name == "pathway" else []
+    return against(name, levels_of(people, name), preferred)
+
+
+def _carried(people: pl.DataFrame, factors: Sequence[str]) -> pl.DataFrame:
+    """The people in levels with enough exits, those in the other levels taken out."""
+    exits = people.filter("is_event")
+    dense = {
+        name: [level for level, n in levels_of(exits, name).items() if n >= MIN_EXPECTED]
+        for name in factors
+    }
+    kept = people.filter(pl.all_horizontal(pl.col(name).is_in(dense[name]) for name in factors))
+    return kept if kept.height == people.height else _carried(kept, factors)
+
+
+def _stays(people: pl.DataFrame, terms: Sequence[Term]) -> Stays:
+    """The cells put together that are alike in the model's factors."""
+    factors = list(dict.fromkeys(term.factor for term in terms))
+    combinations = people.select(factors).unique(maintain_order=True).with_row_index("which")
+    days = ["entry_day", "exit_day", "is_event"]
+    cells = people.join(combinations, on=factors).group_by("which", *days).agg(pl.col("n").sum())
+    columns = cells.select(pl.exclude("is_event").cast(pl.Int64), "is_event")
+    return Stays(
+        terms=design(combinations, terms)[:, 1:],
+        which=columns["which"].to_numpy(),
+        entry_day=columns["entry_day"].to_numpy(),
+        exit_day=columns["exit_day"].to_numpy(),
+        is_event=columns["is_event"].to_numpy(),
+        people=columns["n"].to_numpy(),
+    )
+
+
+def _level(people: pl.DataFrame, term: Term) -> dict[str, Any]:
+    of_level = people.filter(pl.col(term.factor) == term.level)
+    return {
+        "factor": term.factor,
+        "level": term.level,
+        "reference": term.reference,
+        "n_level": _people(of_level),
+        "n_level_events": _people(of_level.filter("is_event")),
+    }
+
+
+def _estimate(fit: Fit, terms: Sequence[Term], term: Term) -> dict[str, Any]:
+    """The hazard ratio of a term, and the check of its factor."""
+    place = terms.index(term)
+    if np.isnan(fit.estimate[place]):
+        return {"reason": reasons.NOT_COMPUTABLE}
+    of_factor = [i for i, other in enumerate(terms) if other.factor == term.factor]
+    check = proportional_hazards_test(fit, of_factor)
+    estimate, low, high = (
+        float(np.exp(values[place])) for values in (fit.estimate, fit.low, fit.high)
+    )
+    return {
+        "estimate": estimate,
+        "ci_low": low,
+        "ci_high": high,
+        "p_value": float(fit.p_value[place]),
+        **dict(zip(("ph_statistic", "ph_df", "ph_p_value"), check or (None,) * 3, strict=True)),
+        "reason": None if check else reasons.NO_CHECK,
+    }
+
+
+def _people(cells: pl.DataFrame) -> int:
+    return int(cells["n"].sum())

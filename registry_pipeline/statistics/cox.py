@@ -1,0 +1,200 @@
+"""Cox regression from counts of people alike: hazard ratios and the proportional-hazards check.
+
+Belongs here: the partial likelihood, its maximum, and the score test of proportional hazards.
+Does not belong here: which terms a model has, or whether the data carry them.
+
+Everyone with the same terms, entry, exit and event is one cell, and what the likelihood needs of a
+day are the people at risk and leaving per combination of terms: as many numbers for a million
+people as for a thousand. Ties are Efron's (1977). Tests hold the results to R's coxph and cox.zph
+and to statsmodels on the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from registry_pipeline.statistics.intervals import Z95, FloatArray
+from registry_pipeline.statistics.regression import RUNAWAY, independent
+
+MAX_STEPS: Final = 50
+HALVINGS: Final = 20
+CONVERGED: Final = 1e-10
+
+
+@dataclass(frozen=True)
+class Stays:
+    """Cells of people alike, one element per cell.
+
+    Attributes:
+        terms: design matrix without a constant, a row per combination of terms.
+        which: the row of `terms` that holds for the cell.
+        entry_day: the day observation starts; at risk on t when entry_day < t <= exit_day, and
+            from day 0 on when it is 0.
+        exit_day: the day of the event or of the censoring.
+        is_event: whether the exit is the event; exits come before censorings of a day.
+        people: number of people.
+    """
+
+    terms: FloatArray
+    which: NDArray[np.int64]
+    entry_day: NDArray[np.int64]
+    exit_day: NDArray[np.int64]
+    is_event: NDArray[np.bool_]
+    people: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model, one element per term; NaN where a term has no finite estimate.
+
+    Attributes:
+        estimate: log hazard ratios; low and high are the bounds of their 95 % Wald intervals.
+        log_likelihood: at the estimate, and at no association.
+        score: of every term times the share that had left before the day, at the estimate.
+        information: inverse covariance of `score`, the estimate itself allowed for.
+    """
+
+    estimate: FloatArray
+    std_error: FloatArray
+    low: FloatArray
+    high: FloatArray
+    p_value: FloatArray
+    log_likelihood: tuple[float, float]
+    score: FloatArray
+    information: FloatArray
+
+
+@dataclass(frozen=True)
+class _Days:
+    """People per event day and combination of terms: at risk, and leaving by the event."""
+
+    terms: FloatArray
+    at_risk: FloatArray
+    leaving: FloatArray
+
+
+def cox(stays: Stays) -> Fit | None:
+    """The maximum of the partial likelihood, or null where there is none to look for.
+
+    That is: no event, or terms that depend on each other among the people there.
+    """
+    days = _per_day(stays)
+    if not len(days.at_risk) or not independent(_centred(days)):
+        return None
+    beta: FloatArray = np.zeros(stays.terms.shape[1])
+    null, score, information = _likelihood(days, beta)
+    value = null
+    for _ in range(MAX_STEPS):
+        step = np.linalg.pinv(information.sum(axis=0), hermitian=True) @ score.sum(axis=0)
+        beta, value, score, information = _ascend(days, beta, value, step)
+        if np.abs(step).max() < CONVERGED or np.abs(beta).max() > 2 * RUNAWAY:
+            break
+    covariance = np.linalg.pinv(information.sum(axis=0), hermitian=True)
+    error = np.sqrt(np.maximum(np.diag(covariance), 0))
+    finite = (np.abs(beta) < RUNAWAY) & (error < RUNAWAY) & (error > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_value = 2 * special.ndtr(-np.abs(beta / error))
+    shown = (beta, error, beta - Z95 * error, beta + Z95 * error, p_value)
+    estimate, std_error, low, high, p_value = (np.where(finite, v, np.nan) for v in shown)
+    log_likelihood, trend = (value, null), _trend(days, score, information)
+    return Fit(estimate, std_error, low, high, p_value, log_likelihood, *trend)
+
+
+def proportional_hazards_test(fit: Fit, terms: list[int]) -> tuple[float, int, float] | None:
+    """Whether the hazard ratios of some terms change with time: statistic, df and p value.
+
+    The score test of an interaction with the Kaplan-Meier share that had left before the day
+    (Grambsch and Therneau 1994, as R's cox.zph does it since survival 3.0). Null where it cannot
+    be computed, as when all events fall on one day.
+    """
+    score, information = fit.score[terms], fit.information[np.ix_(terms, terms)]
+    scale = np.sqrt(np.maximum(np.diag(information), 0))
+    if not np.isfinite(fit.estimate[terms]).all() or (scale < CONVERGED).any():
+        return None
+    standard = information / np.outer(scale, scale)
+    if np.linalg.matrix_rank(standard, hermitian=True) < len(terms):
+        return None
+    statistic = float((score / scale) @ np.linalg.solve(standard, score / scale))
+    return statistic, len(terms), float(special.chdtrc(len(terms), statistic))
+
+
+def _per_day(stays: Stays) -> _Days:
+    event = stays.is_event & (stays.people > 0)
+    days = np.unique(stays.exit_day[event])
+    late = np.searchsorted(days, stays.entry_day, side="right")
+    first = np.where(stays.entry_day > 0, late, 0)
+    last = np.searchsorted(days, stays.exit_day, side="right")
+    change = np.zeros((len(days) + 1, len(stays.terms)))
+    np.add.at(change, (first, stays.which), stays.people)
+    np.subtract.at(change, (last, stays.which), stays.people)
+    leaving = np.zeros((len(days), len(stays.terms)))
+    np.add.at(leaving, (last[event] - 1, stays.which[event]), stays.people[event])
+    return _Days(stays.terms, np.cumsum(change, axis=0)[:-1], leaving)
+
+
+def _centred(days: _Days) -> FloatArray:
+    """The terms of those ever at risk on an event day, less their mean: no constant is fitted."""
+    there = days.terms[days.at_risk.sum(axis=0) > 0]
+    return np.asarray(there - there.mean(axis=0), dtype=np.float64)
+
+
+def _ascend(
+    days: _Days, beta: FloatArray, value: float, step: FloatArray
+) -> tuple[FloatArray, float, FloatArray, FloatArray]:
+    """One Newton step, halved until the likelihood does not fall."""
+    for _ in range(HALVINGS):
+        reached, score, information = _likelihood(days, beta + step)
+        if reached >= value - CONVERGED * (1 + abs(value)):
+            break
+        step = step / 2
+    return beta + step, reached, score, information
+
+
+def _likelihood(days: _Days, beta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """Log partial likelihood, and per event day the score and the information.
+
+    With d events on a day, Efron's likelihood has d risk sets, from which 0/d, 1/d, ... of those
+    leaving have gone; everything about them follows from five sums over the day.
+    """
+    terms = days.terms - days.terms.mean(axis=0)
+    weight = np.exp(terms @ beta)
+    at_risk, leaving = days.at_risk * weight, days.leaving * weight
+    squares = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
+    shape = (len(at_risk), terms.shape[1], terms.shape[1])
+    events = days.leaving.sum(axis=1).astype(np.int64)
+    starts = np.cumsum(events) - events
+    gone = (np.arange(events.sum()) - np.repeat(starts, events)) / np.repeat(events, events)
+    left = np.repeat(at_risk.sum(axis=1), events) - gone * np.repeat(leaving.sum(axis=1), events)
+    sums = [
+        np.add.reduceat(part, starts)
+        for part in (1 / left, gone / left, 1 / left**2, gone / left**2, (gone / left) ** 2)
+    ]
+    once, once_gone, twice, twice_gone, twice_both = (part[:, None] for part in sums)
+    first, first_gone = at_risk @ terms, leaving @ terms
+    score = days.leaving @ terms - first * once + first_gone * once_gone
+    crossed = first[:, :, None] * first_gone[:, None, :]
+    information = (
+        ((at_risk @ squares) * once - (leaving @ squares) * once_gone).reshape(shape)
+        - first[:, :, None] * first[:, None, :] * twice[:, :, None]
+        + (crossed + crossed.transpose(0, 2, 1)) * twice_gone[:, :, None]
+        - first_gone[:, :, None] * first_gone[:, None, :] * twice_both[:, :, None]
+    )
+    value = float((days.leaving @ (terms @ beta)).sum() - np.log(left).sum())
+    return value, score, information
+
+
+def _trend(
+    days: _Days, score: FloatArray, information: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Score and information of the terms times the share that had left before the day."""
+    hazard = days.leaving.sum(axis=1) / days.at_risk.sum(axis=1)
+    gone = 1 - np.concatenate([[1.0], np.cumprod(1 - hazard)[:-1]])
+    total = information.sum(axis=0)
+    mixed = np.einsum("t,tij->ij", gone, information)
+    own = np.einsum("t,tij->ij", gone**2, information)
+    return gone @ score, own - mixed @ np.linalg.pinv(total, hermitian=True) @ mixed

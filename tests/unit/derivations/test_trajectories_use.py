@@ -1,0 +1,193 @@
+"""Slopes, use of several substances and complexity: by hand, and at the edges."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+import pytest
+
+from registry_pipeline.derivations.strata import strata_columns
+from registry_pipeline.derivations.trajectories_poly import poly_use
+from schemas.core import Interview, Patient, SubstanceUse, Visit
+from schemas.fields import describe
+from schemas.protocol import load_shipped
+
+Tables = dict[str, pl.DataFrame]
+LAR_X = load_shipped("lar_x")
+
+
+def rows(frame: pl.DataFrame, **where: Any) -> list[dict[str, Any]]:
+    return frame.filter(stratum_by="all").filter(**where).to_dicts()
+
+
+def cohort(n: int) -> tuple[dict[str, str], dict[str, dict[int, str]]]:
+    """People whose use falls over five waves, some of them missed; recall of 28 and 90 days."""
+    draw = np.random.default_rng(2)
+    words, answers = {}, {}
+    for number in range(n):
+        missed = draw.random(5) < 0.2
+        level = draw.integers(4, 26)
+        days = np.clip(level - 3 * np.arange(5) + draw.integers(-3, 4, 5), 0, 28)
+        recall = 90 if number % 4 == 0 else 28
+        letters = np.where(days == 0, "A", np.where(days <= 7, "E", "R"))
+        words[f"p{number}"] = "".join(np.where(missed, "m", letters))
+        answers[f"p{number}"] = {
+            wave: f"{int(days[wave]) * recall // 28}/{recall}"
+            for wave in range(5)
+            if not missed[wave]
+        }
+    return words, answers
+
+
+def test_slopes_are_those_of_statsmodels_on_the_rows(trajectories: Callable[..., Tables]) -> None:
+    import statsmodels.api as sm
+
+    words, answers = cohort(40)
+    made = trajectories(words, answers, n_waves=5)["derived.substance_slope"]
+    people, x, days = [], [], []
+    for person, given in answers.items():
+        for wave, answer in given.items():
+            used, recall = (int(part) for part in answer.split("/"))
+            people.append(person)
+            x.append((1.0, wave * 91 / 30.4375))
+            days.append(28 * used / recall)
+    groups = np.unique(people, return_inverse=True)[1]
+    design, y = np.array(x), np.array(days)
+    for name, answer, family, structure in (
+        ("gee_days", y, sm.families.Gaussian(), sm.cov_struct.Exchangeable()),
+        ("gee_any_use", (y > 0) * 1.0, sm.families.Binomial(), sm.cov_struct.Independence()),
+    ):
+        [row] = rows(made, model=name)
+        fit = sm.GEE(answer, design, groups=groups, family=family, cov_struct=structure).fit(
+            cov_type="bias_reduced", maxiter=200, ctol=1e-9
+        )
+        values = np.array([fit.params[1], *fit.conf_int()[1]])
+        wanted = np.exp(values) if name == "gee_any_use" else values
+        assert [row[n] for n in ("estimate", "ci_low", "ci_high")] == pytest.approx(
+            list(wanted), abs=1e-6
+        )
+        assert row["p_value"] == pytest.approx(fit.pvalues[1], abs=1e-6)
+        assert (row["n"], row["n_observations"]) == (40, len(y))
+        assert row["n_missing"] == 5 * 40 - len(y)
+        assert row["n_events"] == (y > 0).sum()
+    [mixed] = rows(made, model="mixed_days")
+    assert mixed["estimate"] == pytest.approx(rows(made, model="gee_days")[0]["estimate"], abs=0.3)
+    assert set(made.filter(model="mixed_days")["stratum_by"]) == {"all"}
+
+
+def test_slopes_are_alike_on_both_engines(trajectories: Callable[..., Tables]) -> None:
+    words, answers = cohort(20)
+    on_polars, on_duckdb = (
+        trajectories(words, answers, n_waves=5, engine=engine)["derived.substance_slope"]
+        for engine in ("polars", "duckdb")
+    )
+    assert on_polars.equals(on_duckdb)
+
+
+def test_too_few_people_or_answers_have_no_slope(trajectories: Callable[..., Tables]) -> None:
+    made = trajectories({f"p{n}": "ARA" for n in range(14)})["derived.substance_slope"]
+    assert {(row["estimate"], row["reason"]) for row in rows(made)} == {(None, "too_few_for_terms")}
+    alike = trajectories({f"p{n}": "AAA" for n in range(20)})["derived.substance_slope"]
+    assert {row["model"]: row["reason"] for row in rows(alike)} == {
+        "gee_days": "not_computable",
+        "mixed_days": "not_computable",
+        "gee_any_use": "too_few_for_terms",
+    }
+    missing = trajectories({f"p{n}": "mrm" for n in range(20)})["derived.substance_slope"]
+    assert {(row["n"], row["n_missing"], row["reason"]) for row in rows(missing)} == {
+        (0, 60, "not_computable")
+    }
+    baseline = trajectories({f"p{n}": "AR"[n % 2] for n in range(40)})["derived.substance_slope"]
+    assert {row["reason"] for row in rows(baseline)} == {"not_computable"}
+
+
+def test_complexity_by_hand(trajectories: Callable[..., Tables]) -> None:
+    """ARAR: three changes in three steps, an even spread over two of three states."""
+    made = trajectories({"a": "ARAR", "b": "AmAA", "c": "mmmA"})
+    changes = made["derived.trajectory"].sort("patient_id")["n_changes"].to_list()
+    assert changes == [3, 0, 0]
+    profile = {row["trajectory_class"]: row for row in rows(made["derived.trajectory_profile"])}
+    expected = math.sqrt(3 / 3 * math.log(2) / math.log(3))
+    assert profile["fluctuating"]["mean_complexity"] == pytest.approx(expected)
+    assert profile["stable_abstinent"]["mean_complexity"] == 0
+    few = profile["insufficient_data"]
+    assert (few["n"], few["mean_complexity"], few["reason"]) == (1, None, "not_computable")
+
+
+# Use of several substances
+
+
+def poly(people: dict[str, dict[str, Any]]) -> Tables:
+    """derived.poly_use of people at one wave: heroin, cannabis, alcohol (days or null), status."""
+    patients, visits, interviews, use = [], [], [], []
+    for person, given in people.items():
+        key = {"cohort": "lar_x", "patient_id": person, "wave": 0}
+        status = given.get("status", "completed")
+        primary = given.get("primary", "heroin")
+        patients.append({"cohort": "lar_x", "patient_id": person, "primary_substance": primary})
+        visits.append(key | {"status": status})
+        injected = {"status": status, "injection_days": given.get("injection")}
+        interviews.append(key | injected)
+        members = [given.get(name) for name in ("heroin", "cannabis")]
+        illicit = None if None in members and not any(members) else max(m or 0 for m in members)
+        answers = {name: given.get(name) for name in ("heroin", "cannabis", "alcohol")}
+        for name, days in (answers | {"any_illicit": illicit}).items():
+            held = status == "completed"
+            state = "not_asked" if days is None else "abstinent" if days == 0 else "regular"
+            use.append(
+                key
+                | {"substance": name, "is_group": name == "any_illicit"}
+                | {"days": days if held else None, "recall_days": 28 if held else None}
+                | {"state": state if held else status}
+            )
+    models = {
+        "core.patient": (patients, Patient),
+        "core.visit": (visits, Visit),
+        "core.interview": (interviews, Interview),
+        "core.substance_use": (use, SubstanceUse),
+    }
+    core = {
+        name: nw.from_native(pl.DataFrame(given, schema=describe(model).dtypes).lazy())
+        for name, (given, model) in models.items()
+    }
+    strata = core["core.patient"].select("patient_id", *strata_columns())
+    return {row["measure"]: row for row in rows(poly_use(core, strata, LAR_X))}  # type: ignore[return-value]
+
+
+def test_several_substances_by_hand() -> None:
+    made: Any = poly(
+        {
+            "two": {"heroin": 20, "cannabis": 3, "alcohol": 0, "injection": 4},
+            "three": {"heroin": 20, "cannabis": 3, "alcohol": 1, "injection": 0},
+            "none": {"heroin": 0, "cannabis": 0, "alcohol": 0, "injection": 0},
+            "two at least": {"heroin": 1, "alcohol": 1, "primary": "doping"},
+            "one at most": {"heroin": 0, "cannabis": 0, "primary": None},
+            "missed": {"status": "missed"},
+            "dead": {"status": "dead"},
+        }
+    )
+    said = {
+        name: tuple(row[c] for c in ("numerator", "n_observed", "n_missing", "n_expected"))
+        for name, row in made.items()
+    }
+    assert said == {
+        "any_illicit": (3, 5, 1, 6),
+        "two_or_more": (3, 5, 1, 6),
+        "three_or_more": (1, 4, 2, 6),
+        "number": (5, 3, 3, 6),
+        "injection": (1, 3, 3, 6),
+        "primary_substance": (2, 3, 3, 6),
+    }
+    assert made["two_or_more"]["estimate"] == 3 / 5
+    assert made["two_or_more"]["missing_is_use"] == 4 / 6
+    assert made["number"]["estimate"] == pytest.approx(5 / 3)
+    assert made["number"]["missing_is_use"] is None
+
+
+def test_nobody_expected_is_not_computable() -> None:
+    made: Any = poly({"a": {"status": "dead"}, "b": {"status": "not_due"}})
+    for row in made.values():
+        assert (row["n_expected"], row["estimate"], row["reason"]) == (0, None, "not_computable")

@@ -1,0 +1,127 @@
+"""Lines over the waves from sums over people: statsmodels on the rows, and odd input."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from registry_pipeline.statistics.slopes import Courses, exchangeable, logistic, mixed
+
+TIME = np.linspace(0, 1, 5)
+
+
+def courses(answers):
+    """The sums of answers: a row per person, a column per wave, NaN where not answered."""
+    observed = ~np.isnan(answers)
+    sets, which = np.unique(observed, axis=0, return_inverse=True)
+    x = np.column_stack([np.ones(5), TIME])
+    scores = np.nan_to_num(answers) @ x
+    of = [scores[which.reshape(-1) == number] for number in range(len(sets))]
+    rows = [np.nan_to_num(answers)[which.reshape(-1) == number] for number in range(len(sets))]
+    return Courses(
+        time=TIME,
+        observed=sets,
+        people=np.array([len(part) for part in of], dtype=float),
+        total=np.array([part.sum(axis=0) for part in of]),
+        products=np.array([part.T @ part for part in of]),
+        squares=np.array([(part**2).sum() for part in rows]),
+    )
+
+
+def people(n, *, binary, seed=3):
+    draw = np.random.default_rng(seed)
+    own = draw.normal(0, 2, (n, 1)) + draw.normal(0, 3, (n, 1)) * TIME
+    level = 6 - 2 * TIME + own + draw.normal(0, 2, (n, 5))
+    answers = (level > 5).astype(float) if binary else level
+    gone = draw.random((n, 5)) < 0.25
+    gone[:, 0] = False
+    answers[gone] = np.nan
+    return answers
+
+
+def rows(answers):
+    person, wave = np.nonzero(~np.isnan(answers))
+    return person, np.column_stack([np.ones(len(wave)), TIME[wave]]), answers[person, wave]
+
+
+def gee(answers, family, structure):
+    import statsmodels.api as sm
+
+    person, x, y = rows(answers)
+    model = sm.GEE(y, x, groups=person, family=family, cov_struct=structure)
+    return model.fit(cov_type="bias_reduced", maxiter=200, ctol=1e-9)
+
+
+def agrees(line, params, error):
+    assert (line.start, line.slope) == pytest.approx(params, abs=1e-6)
+    half = 1.959963984540054 * error
+    assert (line.low, line.high) == pytest.approx((params[1] - half, params[1] + half), abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [20, 90])
+def test_exchangeable_is_the_gee_of_statsmodels(n):
+    import statsmodels.api as sm
+
+    answers = people(n, binary=False)
+    theirs = gee(answers, sm.families.Gaussian(), sm.cov_struct.Exchangeable())
+    agrees(exchangeable(courses(answers)), theirs.params, theirs.bse[1])
+
+
+@pytest.mark.parametrize("n", [20, 90])
+def test_logistic_is_the_gee_of_statsmodels(n):
+    import statsmodels.api as sm
+
+    answers = people(n, binary=True)
+    theirs = gee(answers, sm.families.Binomial(), sm.cov_struct.Independence())
+    agrees(logistic(courses(answers)), theirs.params, theirs.bse[1])
+
+
+def test_mixed_is_the_mixed_model_of_statsmodels():
+    """The line is theirs; the error is the bias-reduced one, over the people one by one."""
+    import statsmodels.api as sm
+
+    answers = people(90, binary=False)
+    person, x, y = rows(answers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = sm.MixedLM(y, x, groups=person, exog_re=x).fit(reml=True, gtol=1e-9)
+    of_person = [person == number for number in range(90)]
+    inverse = [
+        np.linalg.inv(theirs.scale * np.eye(rows.sum()) + x[rows] @ theirs.cov_re @ x[rows].T)
+        for rows in of_person
+    ]
+    bread = np.linalg.inv(sum(x[r].T @ v @ x[r] for r, v in zip(of_person, inverse, strict=True)))
+    meat = np.zeros((2, 2))
+    for r, v in zip(of_person, inverse, strict=True):
+        leverage = x[r] @ bread @ x[r].T @ v
+        residual = np.linalg.solve(np.eye(r.sum()) - leverage, y[r] - x[r] @ theirs.fe_params)
+        score = x[r].T @ v @ residual
+        meat += np.outer(score, score)
+    line = mixed(courses(answers))
+    assert (line.start, line.slope) == pytest.approx(theirs.fe_params, abs=1e-4)
+    error = np.sqrt((bread @ meat @ bread)[1, 1])
+    assert (line.high - line.low) / 2 == pytest.approx(1.959963984540054 * error, rel=1e-4)
+
+
+@pytest.mark.parametrize("fit", [exchangeable, mixed, logistic])
+def test_one_wave_carries_no_line(fit):
+    answers = np.full((20, 5), np.nan)
+    answers[:, 0] = [0, 1] * 10
+    assert fit(courses(answers)) is None
+
+
+@pytest.mark.parametrize("fit", [exchangeable, mixed, logistic])
+def test_answers_all_alike_have_no_slope(fit):
+    assert fit(courses(np.zeros((20, 5)))) is None
+
+
+def test_use_parted_by_time_has_no_odds_ratio():
+    answers = np.tile([1.0, 1.0, 1.0, 0.0, 0.0], (20, 1))
+    assert logistic(courses(answers)) is None
+
+
+def test_a_slope_that_is_the_same_in_everyone():
+    answers = people(30, binary=False)
+    answers[:] = np.arange(30)[:, None] + 3 * TIME + np.where(np.isnan(answers), np.nan, 0)
+    line = exchangeable(courses(answers))
+    assert line is None or line.slope == pytest.approx(3, abs=0.2)
