@@ -76,7 +76,7 @@ def _copy_known(connection: duckdb.DuckDBPyConnection, home: Home, quarter: str)
     meta = [name for name in TABLES if name.startswith("meta.") and name not in MADE]
     for name in (*meta, *(f"intake.{form}" for form in FORMS)):
         if name in columns:
-            where = _known_by(columns[name], erased="intake.withdrawals" in columns)
+            where = _known_by(columns[name])
             connection.execute(
                 f"CREATE TABLE {name} AS FROM live.{name} given WHERE {where}",
                 {"quarter": quarter} if "$quarter" in where else None,
@@ -86,8 +86,8 @@ def _copy_known(connection: duckdb.DuckDBPyConnection, home: Home, quarter: str)
         raise AsOfError(f"{quarter}: nothing was taken in of this quarter or an earlier one")
 
 
-def _known_by(columns: set[str], *, erased: bool) -> str:
-    """Which rows of a table were known by the quarter, of people who are not erased."""
+def _known_by(columns: set[str]) -> str:
+    """Which rows of a table were known by the quarter, of people who are not to be erased."""
     conditions = ["true"]
     if "quarter" in columns:
         conditions.append("given.quarter <= $quarter")
@@ -96,11 +96,9 @@ def _known_by(columns: set[str], *, erased: bool) -> str:
             "EXISTS (FROM live.meta.delivery line WHERE line.quarter <= $quarter "
             "AND line.protocol = given.protocol AND line.delivery = given.delivery)"
         )
-    if erased and {"protocol", "patient_id"} <= columns:
+    if "patient_id" in columns:
         conditions.append(
-            "NOT EXISTS (FROM live.intake.withdrawals gone WHERE gone.scope = 'erase' "
-            "AND NOT gone.is_retraction AND gone.protocol = given.protocol "
-            "AND gone.patient_id = given.patient_id)"
+            "NOT EXISTS (FROM live.meta.erasure gone WHERE gone.pseudonym = given.patient_id)"
         )
     return " AND ".join(conditions)
 
