@@ -20,6 +20,7 @@ from uuid import uuid4
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
+from registry_pipeline.event_store import quick_events
 from registry_pipeline.home import Home
 from registry_pipeline.intake import deliveries, partition_key
 
@@ -83,7 +84,7 @@ def run_job(
 
     keys = [partition_key(folder) for folder in deliveries(landing)] if landing else []
     repository = build_defs(home.path, landing, protocol_file)
-    with dg.DagsterInstance.get() as instance:
+    with quick_events(), dg.DagsterInstance.get() as instance:
         tags = {}
         if keys:
             instance.add_dynamic_partitions(PARTITIONS, keys)
