@@ -240,6 +240,15 @@ def test_a_changed_page_and_a_page_without_a_schema_are_named(tmp_path: Path) ->
     assert not (tmp_path / "gone.md").exists()
 
 
+def test_the_methods_say_of_every_derived_table_what_it_estimates_and_how() -> None:
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"(?ms)^### (\S+)\n(.*?)(?=^##|\Z)", text))
+    assert set(sections) == {name for name in TABLES if name.startswith("derived.")}
+    for name, section in sections.items():
+        for part in ("Estimand", "Formula", "Missing", "Source"):
+            assert re.search(rf"(?m)^- \*\*{part}\.\*\* \S", section), (name, part)
+
+
 def test_every_term_of_the_glossary_says_what_to_avoid() -> None:
     text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     terms = re.split(r"\n(?=\*\*)", text)[1:]
