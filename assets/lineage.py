@@ -41,6 +41,7 @@ _CORE: Final[dict[str, tuple[str, ...]]] = {
 _PERSON: Final = ("core.patient", "derived.retention_person")
 _USE: Final = ("core.patient", "core.substance_use")
 _OUTCOMES: Final = ("core.patient", "core.visit", "core.interview", "core.substance_use")
+_BASELINE: Final = ("core.patient", "core.interview", "core.substance_use")
 _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "derived.enrolment": ("core.patient",),
     "derived.response_by_wave": ("core.patient", "core.visit"),
@@ -65,7 +66,8 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "derived.sequence_measure": _USE,
     "derived.outcome_by_pathway": (*_OUTCOMES, "derived.retention_person"),
     "derived.outcome_comparison": (*_OUTCOMES, "derived.retention_person"),
-    "derived.covariate_balance": ("core.patient", "core.interview"),
+    "derived.covariate_balance": _BASELINE,
+    "derived.comparison_weight": _BASELINE,
     "derived.coping_association": (
         *_OUTCOMES,
         "core.process_event",

@@ -93,6 +93,7 @@ LAYERS: Final[dict[str, Layer]] = {
             "outcome_by_pathway",
             "outcome_comparison",
             "covariate_balance",
+            "comparison_weight",
             "coping_association",
             "control_chart",
             "funnel",

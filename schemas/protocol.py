@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from schemas.protocol_comparison import Comparison
 from schemas.protocol_deadlines import Deadlines
 from schemas.protocol_part import Code, Part
 from schemas.protocol_programmes import Programmes
@@ -189,6 +190,7 @@ class Protocol(Part):
     programmes: Programmes = Programmes()
     deadlines: Deadlines = Deadlines()
     disclosure: Disclosure = Disclosure()
+    comparison: Comparison = Comparison()
     max_quarantine_share: float = Field(default=0.5, gt=0, le=1)
     forms: dict[str, FormMap] = Field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.codes import AGE_GROUP, CONSENT, EXIT_TYPE, SEX, USE_STATE, CodeList
+from schemas.codes import AGE_GROUP, CONSENT, EXIT_TYPE, MISSING_RULE, SEX, USE_STATE, CodeList
 
 _ALL: Final = ("alle", "all")
 
@@ -122,6 +122,12 @@ MEASURE: Final = CodeList(
         "hazard_ratio": ("hasardratio", "hazard ratio"),
     },
 )
+COMPARISON_RULE: Final = _with(
+    "comparison_rule", MISSING_RULE, imputed=("imputert flere ganger", "multiply imputed")
+)
+"""What a missing answer counts as where pathways are compared; published counts have no imputed
+number."""
+
 COPING_OUTCOME: Final = CodeList(
     "coping_outcome",
     {

@@ -86,7 +86,7 @@ def _safe_points(cohort: Cohort) -> pl.DataFrame:
     """
     rule, of_all = cohort.rule, pl.col("unit_id") == "all"
     rows = (
-        cohort.rows("derived.control_chart")
+        cohort.rows("derived.control_chart", chart=["p", "xmr"])
         .filter(pl.col("value").is_not_null().any().over(SERIES))
         .sort(place("unit_id", cohort.units), maintain_order=True)
     )

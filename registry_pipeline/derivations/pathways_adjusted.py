@@ -1,7 +1,8 @@
 """Adjusted comparisons of pathways: one regression per outcome and wave, over observed answers.
 
-Belongs here: who is in the model, which terms, and when it is refused.
-Does not belong here: unadjusted contrasts (see `pathways_comparison`), the fitting itself.
+Belongs here: who is in the model, which terms, when it is refused, and what is read off it.
+Does not belong here: unadjusted contrasts (see `pathways_comparison`), weights (see
+`pathways_weighted`), imputed answers (see `pathways_imputed`), the fitting itself.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from registry_pipeline.derivations.pathways_models import (
 )
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import FloatArray, floats
-from registry_pipeline.statistics.regression import People, regress
-from schemas.protocol import Protocol
+from registry_pipeline.statistics.regression import Fit, People, regress
+from registry_pipeline.statistics.standardisation import Standardised, bootstrap, standardise
+from schemas.protocol import Comparison, Protocol
 
 CONTRAST: Final = ["outcome", "wave", "missing_rule"]
 SHOWN: Final = ("estimate", "ci_low", "ci_high", "p_value")
@@ -44,6 +46,7 @@ SCHEMA: Final = {
     "n": pl.Int64,
     "n_missing": pl.Int64,
     "n_events": pl.Int64,
+    "effective_n": pl.Float64,
     "estimate": pl.Float64,
     "ci_low": pl.Float64,
     "ci_high": pl.Float64,
@@ -55,14 +58,17 @@ SCHEMA: Final = {
 
 
 def adjusted_contrasts(observed: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
-    """Odds ratios and mean differences against the reference, adjusted for the covariates.
+    """Contrasts with the reference, adjusted for the covariates.
+
+    A score has mean differences. A share has odds ratios and, from the same model, standardised
+    risk differences and ratios: everyone in the model as if in each pathway in turn.
 
     Args:
         observed: rows of `under_each_rule` with rule observed, by pathway and covariates.
         protocol: the cohort's protocol.
 
     Returns:
-        The columns of `SCHEMA`, one row per outcome, wave and pathway but the reference.
+        The columns of `SCHEMA`, one row per outcome, wave, measure and pathway but the reference.
     """
     rows: list[dict[str, Any]] = []
     for keys, part in observed.partition_by(CONTRAST, as_dict=True, maintain_order=True).items():
@@ -72,19 +78,19 @@ def adjusted_contrasts(observed: pl.DataFrame, protocol: Protocol) -> pl.DataFra
 
 
 def _one_outcome(part: pl.DataFrame, outcome: str, protocol: Protocol) -> list[dict[str, Any]]:
-    """One row per pathway but the reference, estimated in one model or refused."""
+    """One row per measure and pathway but the reference, from one model, or refused."""
     is_mean, reference = outcome in MEANS, reference_of(protocol)
     named = part.filter(pl.col("pathway").is_in([reference, *others(protocol)]))
     covariates = known_covariates(named)
     known = pl.all_horizontal(pl.lit(value=True), pl.col(covariates).is_not_null())
     complete = named.filter(known & (pl.col("n") > 0))
-    varied = _varied(complete, is_mean=is_mean)
+    varied = varied_pathways(complete, is_mean=is_mean)
     model = complete.filter(pl.col("pathway").is_in(varied))
     terms = pathway_model(model, covariates, reference)
     n_events = None if is_mean else int(model["total"].sum())
     expected, n = per_pathway(named, "n_expected"), per_pathway(complete, "n")
     successes = per_pathway(complete, "total")
-    fitted: Fitted = {}
+    fitted: dict[str, Fitted] = {}
     refusal = None
     if not part["is_asked"].all():
         refusal = NOT_ASKED
@@ -95,48 +101,88 @@ def _one_outcome(part: pl.DataFrame, outcome: str, protocol: Protocol) -> list[d
     elif len(terms) > most_terms(int(model["n"].sum()), n_events):
         refusal = TOO_FEW_FOR_TERMS
     else:
-        fitted = _fit(model, terms, is_mean=is_mean)
+        fitted = _fit(model, terms, protocol.comparison, is_mean=is_mean)
     return [
         {
             "pathway": code,
-            "measure": "mean_difference" if is_mean else "odds_ratio",
+            "measure": measure,
             "adjusted": True,
             "covariates": ",".join(covariates) or None,
             "n": n[code] + n[reference],
             "n_missing": expected[code] + expected[reference] - n[code] - n[reference],
             "n_events": None if is_mean else successes[code] + successes[reference],
-            "method": "linear regression, t" if is_mean else "logistic regression, Wald",
-            "reason": why_null(code, n, fitted, refusal),
-            **fitted.get(code, {}),
+            "method": method,
+            "reason": why_null(code, n, fitted.get(measure, {}), refusal),
+            **fitted.get(measure, {}).get(code, {}),
         }
+        for measure, method in _methods(protocol.comparison, is_mean=is_mean).items()
         for code in others(protocol)
     ]
 
 
-def _varied(complete: pl.DataFrame, *, is_mean: bool) -> list[str]:
+def _methods(comparison: Comparison, *, is_mean: bool) -> dict[str, str]:
+    """Measure to method."""
+    if is_mean:
+        return {"mean_difference": "linear regression, t"}
+    draws = comparison.bootstrap_draws
+    interval = f"{draws} bootstrap draws, percentile" if draws else "delta"
+    standardised = f"g-computation, {interval}"
+    return {
+        "odds_ratio": "logistic regression, Wald",
+        "risk_difference": standardised,
+        "risk_ratio": standardised,
+    }
+
+
+def varied_pathways(complete: pl.DataFrame, *, is_mean: bool) -> list[str]:
     """The pathways that people in the model are in; for a share, with successes and failures."""
     sums = complete.group_by("pathway").agg(pl.col("n", "total").sum()).sort("pathway")
     both = (pl.col("total") > 0) & (pl.col("total") < pl.col("n"))
-    return sums.filter(both | is_mean)["pathway"].to_list()
+    return sums.filter((pl.col("n") > 0) & (both | is_mean))["pathway"].to_list()
 
 
-def _fit(model: pl.DataFrame, terms: list[Term], *, is_mean: bool) -> Fitted:
+def cells_of(model: pl.DataFrame, terms: Sequence[Term]) -> People:
+    """The people of a model, one row each: `n`, and their `total` and `squares`."""
     people = floats(model, "n")
-    fit = regress(
-        People(
-            terms=design(model, terms),
-            people=people,
-            rows=np.ones(model.height),
-            total=floats(model, "total") / people,
-            squares=floats(model, "squares"),
-        ),
-        logistic=not is_mean,
-        clustered=False,
+    return People(
+        terms=design(model, terms),
+        people=people,
+        rows=np.ones(model.height),
+        total=floats(model, "total") / people,
+        squares=floats(model, "squares"),
     )
-    shown = [fit.estimate[1:], fit.low[1:], fit.high[1:]]
-    if not is_mean:
-        shown = [np.exp(values) for values in shown]
-    return pathway_estimates(terms, (*shown, fit.p_value[1:]))
+
+
+def _fit(
+    model: pl.DataFrame, terms: Sequence[Term], comparison: Comparison, *, is_mean: bool
+) -> dict[str, Fitted]:
+    """Measure to what the model says of each pathway."""
+    cells = cells_of(model, terms)
+    fit = regress(cells, logistic=not is_mean, clustered=False)
+    bounds = [fit.estimate[1:], fit.low[1:], fit.high[1:]]
+    if is_mean:
+        return {"mean_difference": pathway_estimates(terms, (*bounds, fit.p_value[1:]))}
+    ratios = [np.exp(values) for values in bounds]
+    found = {"odds_ratio": pathway_estimates(terms, (*ratios, fit.p_value[1:]))}
+    own = [term for term in terms if term.factor == "pathway"]
+    if own and fit.is_whole:
+        risks = _standardised(cells, fit, len(own), comparison)
+        for name, contrast in (
+            ("risk_difference", risks.difference),
+            ("risk_ratio", risks.ratio),
+        ):
+            shown = (contrast.estimate, contrast.low, contrast.high, contrast.p_value)
+            found[name] = pathway_estimates(own, shown)
+    return found
+
+
+def _standardised(cells: People, fit: Fit, n_groups: int, comparison: Comparison) -> Standardised:
+    """Risks of the pathways, whose terms follow the constant, with the protocol's interval."""
+    groups = range(1, n_groups + 1)
+    if not comparison.bootstrap_draws:
+        return standardise(cells, fit, groups)
+    draws, seed = comparison.bootstrap_draws, comparison.seed
+    return bootstrap(cells, fit, groups, draws=draws, seed=seed)
 
 
 def pathway_estimates(terms: Sequence[Term], values: Sequence[FloatArray]) -> Fitted:

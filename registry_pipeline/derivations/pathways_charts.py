@@ -22,6 +22,7 @@ from registry_pipeline.statistics.control_charts import (
     funnel_limits,
     over_dispersion,
     p_chart,
+    run_chart,
     xmr_chart,
 )
 from registry_pipeline.statistics.intervals import with_wilson
@@ -44,7 +45,7 @@ N: Final = pl.col("n")
 
 
 def control_chart(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) -> pl.DataFrame:
-    """derived.control_chart: drop-out and missed interviews as p charts, coping as an XmR chart.
+    """derived.control_chart: shares as p charts, coping as an XmR chart, all of them as run charts.
 
     - `dropout`: drop-outs in the quarter, of the stays in treatment on any day of it; missing are
       exits of unknown type.
@@ -70,12 +71,18 @@ def control_chart(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) ->
         _missed(core["core.visit"], people, until),
     ]
     shares = pl.concat(part.select(*SERIES, "period", *COUNTED) for part in parts)
+    coping = _coping(core["core.visit"], rows, people, until)
+    rate = pl.when(pl.col("denominator") > 0).then(pl.col("numerator") / pl.col("denominator"))
+    values = pl.concat([shares.with_columns(value=rate), coping], how="diagonal")
     charts = [
         p_chart(shares, SERIES, "period").with_columns(
             chart=pl.lit("p"), method=pl.lit("p chart, 3 sigma")
         ),
-        xmr_chart(_coping(core["core.visit"], rows, people, until), SERIES, "period").with_columns(
+        xmr_chart(coping, SERIES, "period").with_columns(
             chart=pl.lit("xmr"), method=pl.lit("XmR chart, 2.66 mean moving ranges")
+        ),
+        run_chart(values, SERIES, "period").with_columns(
+            chart=pl.lit("run"), method=pl.lit("run chart, median")
         ),
     ]
     never = (pl.col("denominator").sum() == 0).over("measure")
@@ -126,7 +133,9 @@ def funnel(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) -> pl.Dat
         .sort("measure", "unit_id")
     )
     limits = funnel_limits(counted, ["measure"], denominator="n")
-    spread = over_dispersion(limits, ["measure"]).select("measure", over_dispersion="phi")
+    spread = over_dispersion(limits, ["measure"]).select(
+        "measure", over_dispersion="phi", over_dispersion_p="p_value"
+    )
     table = with_wilson(limits, "numerator", "n", estimate="value").join(
         spread, on="measure", how="left", maintain_order="left"
     )

@@ -1,7 +1,8 @@
 """Pathways compared: each with the reference, plain and adjusted, and how alike they began.
 
-Belongs here: contrasts of the outcomes at two waves, by the pathway at the baseline.
-Does not belong here: hazard ratios (see `pathways_hazard`), weighting and standardisation.
+Belongs here: the tables of contrasts and of balance; plain contrasts of two groups.
+Does not belong here: models (see `pathways_adjusted`, `pathways_hazard`), weights (see
+`pathways_weighted`), imputed answers (see `pathways_imputed`).
 
 The pathway at baseline only: the one at the wave, or a share of time, looks ahead. Every contrast
 is an association, never an effect: patients and clinicians choose the pathway.
@@ -9,6 +10,7 @@ is an association, never an effect: patients and clinicians choose the pathway.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import narwhals as nw
@@ -18,16 +20,21 @@ from registry_pipeline.derivations.pathways_adjusted import CONTRAST, adjusted_c
 from registry_pipeline.derivations.pathways_counts import (
     MEANS,
     NOT_ASKED,
-    NOT_WEIGHTED,
     by_outcome,
     cells,
     under_each_rule,
 )
+from registry_pipeline.derivations.pathways_imputed import imputed_contrasts
 from registry_pipeline.derivations.pathways_models import (
     COVARIATES,
     compared_waves,
     others,
     reference_of,
+)
+from registry_pipeline.derivations.pathways_weighted import (
+    Pair,
+    weighted_comparison,
+    weighted_shares,
 )
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
@@ -36,8 +43,8 @@ from registry_pipeline.statistics.comparison import (
     two_means,
     two_proportions,
 )
-from registry_pipeline.transform.engine import Frame, counts
-from schemas.derived.pathways import CovariateBalance, OutcomeComparison
+from registry_pipeline.transform.engine import Frame
+from schemas.derived.comparisons import CovariateBalance, OutcomeComparison
 from schemas.fields import describe
 from schemas.protocol import Protocol
 
@@ -46,18 +53,22 @@ ESTIMATES: Final = ["estimate", "ci_low", "ci_high", "p_value"]
 
 
 def outcome_comparison(
-    rows: Frame, factors: Frame, hazards: pl.DataFrame, protocol: Protocol
+    rows: Frame,
+    factors: Frame,
+    hazards: pl.DataFrame,
+    weighed: Sequence[Pair],
+    protocol: Protocol,
 ) -> pl.DataFrame:
     """derived.outcome_comparison.
 
-    Unadjusted under each missing rule, from counts. Adjusted over observed answers: one model per
-    outcome and wave with all pathways and the covariates, for people with all of these known;
-    refused where the events do not carry the terms.
+    Unadjusted under each missing rule, from counts. Adjusted and weighted over observed answers,
+    for people with all covariates known; and, where the protocol asks for it, over imputed ones.
 
     Args:
         rows: the rows of `transform.outcomes.outcomes`.
         factors: the rows of `transform.baseline.baseline_factors`.
         hazards: the rows of `pathways_hazard.hazard_ratios`.
+        weighed: the pairs of `pathways_weighted.pairs`.
         protocol: the cohort's protocol.
     """
     at_waves = rows.filter(nw.col("wave").is_in(compared_waves(protocol))).join(
@@ -65,38 +76,54 @@ def outcome_comparison(
     )
     by = ["pathway", *COVARIATES, "wave"]
     counted = under_each_rule(by_outcome(cells(at_waves, by), by))
+    observed = counted.filter(pl.col("missing_rule") == "observed")
     contrasts = [
         _unadjusted(counted, protocol),
-        adjusted_contrasts(counted.filter(pl.col("missing_rule") == "observed"), protocol),
+        adjusted_contrasts(observed, protocol),
+        weighted_comparison(observed, weighed),
+        imputed_contrasts(at_waves, protocol),
         hazards,
     ]
     table = pl.concat(contrasts, how="diagonal_relaxed").with_columns(
         reference=pl.lit(reference_of(protocol)),
-        effective_n=pl.col("n").cast(pl.Float64),
+        effective_n=pl.coalesce("effective_n", pl.col("n").cast(pl.Float64)),
     )
     made = as_table(table, OutcomeComparison, cohort=protocol.id, method=pl.col("method"))
     return made.sort(describe(OutcomeComparison).key)
 
 
-def covariate_balance(factors: Frame, protocol: Protocol) -> pl.DataFrame:
-    """derived.covariate_balance before weighting; nothing is weighted yet, so after is null.
+def covariate_balance(
+    people: pl.DataFrame, weighed: Sequence[Pair], protocol: Protocol
+) -> pl.DataFrame:
+    """derived.covariate_balance.
 
-    Shares are of the people in whom the covariate is known.
+    Before weighting, shares are of the people in whom the covariate is known; after it, of those
+    weighed, in whom all are. Both differences are over the same spread, that before weighting, so
+    that what changes is the shares alone (Stuart 2010).
+
+    Args:
+        people: people (n) per pathway and covariates.
+        weighed: the pairs of `pathways_weighted.pairs`.
+        protocol: the cohort's protocol.
     """
-    people = counts(factors, ["pathway", *COVARIATES])
     parts = [_level_shares(people, covariate, protocol) for covariate in COVARIATES]
-    table = pl.concat(parts).with_columns(
-        reference=pl.lit(reference_of(protocol)),
-        difference_before=standardised_difference(
-            pl.col("p1"), pl.col("p1") * (1 - pl.col("p1")),
-            pl.col("p0"), pl.col("p0") * (1 - pl.col("p0")),
-        ),
-        difference_after=pl.lit(None, pl.Float64),
-    ).with_columns(
-        reason=pl.when(pl.col("difference_before").is_null())
-        .then(pl.lit(reasons.NOT_COMPUTABLE))
-        .otherwise(pl.lit(NOT_WEIGHTED))
-    )  # fmt: skip
+    refusals = {pair.pathway: pair.reason for pair in weighed}
+    p1, p0, w1, w0 = (pl.col(name) for name in ("p1", "p0", "w1", "w0"))
+    spread = (p1 * (1 - p1), p0 * (1 - p0))
+    table = (
+        pl.concat(parts)
+        .join(weighted_shares(weighed), on=["pathway", "covariate", "level"], how="left")
+        .with_columns(
+            reference=pl.lit(reference_of(protocol)),
+            difference_before=standardised_difference(p1, spread[0], p0, spread[1]),
+            difference_after=standardised_difference(w1, spread[0], w0, spread[1]),
+        )
+        .with_columns(
+            reason=pl.when(pl.col("difference_before").is_null())
+            .then(pl.lit(reasons.NOT_COMPUTABLE))
+            .otherwise(pl.col("pathway").replace_strict(refusals, return_dtype=pl.String))
+        )
+    )
     method = "standardised difference of shares"
     made = as_table(table, CovariateBalance, cohort=protocol.id, method=method)
     return made.sort(describe(CovariateBalance).key)

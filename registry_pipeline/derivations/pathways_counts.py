@@ -28,9 +28,8 @@ NOT_AT_BASELINE: Final = "primary_substance_reduced"
 NOT_ASKED: Final = "not_asked"
 DESCRIPTIVE: Final = "descriptive"
 TOO_FEW_FOR_TERMS: Final = "too_few_for_terms"
-NOT_WEIGHTED: Final = "not_weighted"
 """Reasons beside those of `statistics.reasons`: nobody in the cohort was asked; no interval for a
-description that looks ahead; more terms in the model than the data carry; nothing was weighted."""
+description that looks ahead; more terms in the model than the data carry."""
 
 PEOPLE: Final = ["n_expected", "n_excluded", "n_with_stay"]
 SUMS: Final = [

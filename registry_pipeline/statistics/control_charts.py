@@ -122,11 +122,20 @@ def with_run_signals(chart: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
 def run_chart(
     frame: pl.DataFrame, by: Sequence[str], order: str, column: str = "value"
 ) -> pl.DataFrame:
-    """Single values over time around their median, with the columns of `with_run_signals`."""
+    """Single values over time around their median, with the columns of `with_run_signals`.
+
+    There are no limits and no point signals. `reason` stands where a period has no value.
+    """
     chart = (
         frame.sort(*by, order)
         .with_columns(value=pl.col(column).cast(pl.Float64))
-        .with_columns(centre=pl.col("value").median().over(by))
+        .with_columns(
+            centre=pl.col("value").median().over(by),
+            lower=pl.lit(None, pl.Float64),
+            upper=pl.lit(None, pl.Float64),
+            signal=pl.lit(None, pl.String),
+            reason=pl.when(pl.col("value").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE)),
+        )
     )
     return with_run_signals(chart, by)
 

@@ -51,12 +51,28 @@ class People:
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients with 95 % interval and two-sided p value; NaN where there is no estimate."""
+    """Coefficients with 95 % interval and two-sided p value; NaN where there is no estimate.
+
+    Attributes:
+        estimate: the coefficients.
+        low: their lower bounds.
+        high: their upper bounds.
+        p_value: of no association.
+        covariance: of the coefficients, NaN throughout where one of them has no estimate.
+        df: degrees of freedom of the intervals; infinite where they are normal.
+    """
 
     estimate: FloatArray
     low: FloatArray
     high: FloatArray
     p_value: FloatArray
+    covariance: FloatArray
+    df: float
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every coefficient has an estimate."""
+        return bool(np.isfinite(self.covariance).all())
 
 
 def regress(cells: People, *, logistic: bool, clustered: bool) -> Fit:
@@ -93,8 +109,14 @@ def regress(cells: People, *, logistic: bool, clustered: bool) -> Fit:
         half = (Z95 if np.isinf(df) else special.stdtrit(df, 0.975)) * error
         score = -np.abs(beta / error)
         p_value = 2 * (special.ndtr(score) if np.isinf(df) else special.stdtr(df, score))
-    shown = (beta, beta - half, beta + half, p_value)
-    return Fit(*(np.where(finite, values, np.nan) for values in shown))
+    return Fit(
+        estimate=np.where(finite, beta, np.nan),
+        low=np.where(finite, beta - half, np.nan),
+        high=np.where(finite, beta + half, np.nan),
+        p_value=np.where(finite, p_value, np.nan),
+        covariance=np.where(finite.all(), covariance, np.nan),
+        df=float(df),
+    )
 
 
 def independent(terms: FloatArray) -> bool:
@@ -137,4 +159,5 @@ def _meat(cells: People, inverse: FloatArray, mean: FloatArray, weight: FloatArr
 
 
 def _nothing(size: int) -> Fit:
-    return Fit(*(np.full(size, np.nan) for _ in range(4)))
+    nothing = np.full(size, np.nan)
+    return Fit(nothing, nothing, nothing, nothing, np.full((size, size), np.nan), np.nan)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas.derived.comparisons import ComparisonWeight, CovariateBalance, OutcomeComparison
 from schemas.derived.exits import (
     CumulativeIncidence,
     EarlyDropout,
@@ -16,12 +17,7 @@ from schemas.derived.exits import (
 )
 from schemas.derived.hazards import RetentionHazard, RetentionLifeTable
 from schemas.derived.participation import Enrolment, ResponseByWave
-from schemas.derived.pathways import (
-    CopingAssociation,
-    CovariateBalance,
-    OutcomeByPathway,
-    OutcomeComparison,
-)
+from schemas.derived.pathways import CopingAssociation, OutcomeByPathway
 from schemas.derived.retention import (
     RetentionAt,
     RetentionCurve,
@@ -69,6 +65,7 @@ DERIVED: Final[tuple[type[RegistryModel], ...]] = (
     OutcomeByPathway,
     OutcomeComparison,
     CovariateBalance,
+    ComparisonWeight,
     CopingAssociation,
     ControlChart,
     Funnel,

@@ -1,7 +1,8 @@
 """Outcomes by pathway, and what goes with them: associations, never effects.
 
-Belongs here: outcome tables by pathway, adjusted comparisons, balance, factors of coping.
-Does not belong here: the outcomes' definitions (see `schemas.outcomes`).
+Belongs here: outcomes by pathway and the factors that go with coping.
+Does not belong here: pathways compared (see `comparisons`), the outcomes' definitions (see
+`schemas.outcomes`).
 
 Pathways are chosen by patients and clinicians, so a difference between them is an association.
 """
@@ -90,139 +91,6 @@ class OutcomeByPathway(Stratified):
             ],
             title="Outcome by pathway",
             nb="Utfall etter forløp",
-        )
-
-
-class OutcomeComparison(Result):
-    """One row per cohort, outcome, wave, pathway, reference, measure, missing rule and model.
-
-    Pathway at baseline against the protocol's reference. Refused, with a reason, where the
-    events do not carry the degrees of freedom. An association, never an effect. Made from
-    the people behind derived.outcome_by_pathway and derived.retention_person.
-    """
-
-    cohort: pl.String = shared.cohort()
-    outcome: pl.String = field(
-        "Outcome", "Code of the outcome.", nb="Utfall", codes=OUTCOME, required=True
-    )
-    wave: pl.Int32 = field(
-        "Wave",
-        "The wave compared at; for a hazard ratio the last wave of its horizon.",
-        nb="Måling",
-        low=0,
-        required=True,
-    )
-    pathway: pl.String = field("Pathway", "The pathway compared.", nb="Forløp", required=True)
-    reference: pl.String = field(
-        "Reference", "The pathway compared with.", nb="Referanse", required=True
-    )
-    measure: pl.String = field(
-        "Measure", "What the estimate is.", nb="Mål", codes=result_codes.MEASURE, required=True
-    )
-    missing_rule: pl.String = field(
-        "Missing rule",
-        "What a missing answer counts as.",
-        nb="Regel for manglende",
-        codes=codes.MISSING_RULE,
-        required=True,
-    )
-    adjusted: pl.Boolean = field(
-        "Adjusted", "Adjusted for the covariates.", nb="Justert", required=True
-    )
-    covariates: pl.String = field(
-        "Covariates",
-        "Names of the covariates, comma-separated.",
-        nb="Kovariater",
-        null="not adjusted",
-    )
-    n: pl.Int64 = shared.count("People", "Personer", "People compared, both pathways.")
-    n_missing: pl.Int64 = shared.count(
-        "Left out", "Utelatt", "People left out for a missing outcome or covariate."
-    )
-    n_events: pl.Int64 = shared.count(
-        "Events", "Hendelser", "Successes, or exits for a hazard ratio.", null="a mean has none"
-    )
-    effective_n: pl.Float64 = shared.number(
-        "Effective sample size",
-        "Effektivt utvalg",
-        "(sum of weights) squared over the sum of squared weights; n without weights.",
-        unit="people",
-        source="Kish 1965",
-    )
-    estimate: pl.Float64 = shared.number("Estimate", "Estimat", "The measure's value.")
-    ci_low: pl.Float64 = shared.ci_low()
-    ci_high: pl.Float64 = shared.ci_high()
-    p_value: pl.Float64 = shared.p_value("Two-sided p value of no difference.")
-
-    class Config(Result.Config):
-        """Table name and key."""
-
-        metadata = table(
-            "derived.outcome_comparison",
-            [
-                "cohort",
-                "outcome",
-                "wave",
-                "pathway",
-                "reference",
-                "measure",
-                "missing_rule",
-                "adjusted",
-                "method",
-            ],
-            title="Pathways compared",
-            nb="Forløp sammenlignet",
-        )
-
-
-class CovariateBalance(Result):
-    """One row per cohort, pathway, reference, covariate and level.
-
-    How alike two pathways are at baseline, before and after weighting; 0.1 is the usual sign
-    of imbalance. Made from core.patient and the baseline of core.interview.
-    """
-
-    cohort: pl.String = shared.cohort()
-    pathway: pl.String = field("Pathway", "The pathway compared.", nb="Forløp", required=True)
-    reference: pl.String = field(
-        "Reference", "The pathway compared with.", nb="Referanse", required=True
-    )
-    covariate: pl.String = field(
-        "Covariate", "Name of the covariate.", nb="Kovariat", required=True
-    )
-    level: pl.String = field(
-        "Level", "Level of the covariate; `mean` for a number.", nb="Nivå", required=True
-    )
-    n: pl.Int64 = shared.count("In pathway", "I forløpet", "People of the pathway.")
-    n_reference: pl.Int64 = shared.count(
-        "In reference", "I referansen", "People of the reference pathway."
-    )
-    n_missing: pl.Int64 = shared.count(
-        "Missing", "Manglende", "People of either pathway without the covariate."
-    )
-    difference_before: pl.Float64 = shared.number(
-        "Before weighting",
-        "Før vekting",
-        "Standardised difference: difference of means or shares over the pooled SD.",
-        unit="SD",
-        source="Austin 2009",
-    )
-    difference_after: pl.Float64 = shared.number(
-        "After weighting",
-        "Etter vekting",
-        "The same with inverse-probability weights.",
-        unit="SD",
-        source="Austin 2009",
-    )
-
-    class Config(Result.Config):
-        """Table name and key."""
-
-        metadata = table(
-            "derived.covariate_balance",
-            ["cohort", "pathway", "reference", "covariate", "level"],
-            title="Covariate balance",
-            nb="Balanse i kovariater",
         )
 
 

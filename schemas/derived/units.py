@@ -111,6 +111,9 @@ class Funnel(Result):
         null=shared.NOT_COMPUTABLE,
         source="Spiegelhalter 2005",
     )
+    over_dispersion_p: pl.Float64 = shared.p_value(
+        "p value of no over-dispersion: the squared z-scores of the units against chi-square."
+    )
     signal: pl.String = field(
         "Signal",
         "The value lies outside a limit; on a limit is within it.",

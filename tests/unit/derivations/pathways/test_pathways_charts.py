@@ -16,7 +16,8 @@ QUARTERS = ["2014-Q2", "2014-Q3", "2014-Q4", "2015-Q1", "2015-Q2"]
 
 
 def series(tables: Tables, measure: str, *columns: str, unit_id: str = "all") -> list[Any]:
-    chart = tables["derived.control_chart"].filter(measure=measure, unit_id=unit_id)
+    rows = tables["derived.control_chart"].filter(pl.col("chart") != "run")
+    chart = rows.filter(measure=measure, unit_id=unit_id)
     return chart.sort("period").select(columns).rows()
 
 

@@ -20,7 +20,9 @@ Person = dict[str, Any]
 LAST = 2
 
 
-def contrast(tables: Tables, measure: str, outcome: str, **where: Any) -> dict[str, Any]:
+def contrast(
+    tables: Tables, measure: str, outcome: str, *, weighted: bool = False, **where: Any
+) -> dict[str, Any]:
     """The one contrast of the clinic with gp at the last wave, of observed answers."""
     where = {
         "pathway": "clinic",
@@ -28,7 +30,8 @@ def contrast(tables: Tables, measure: str, outcome: str, **where: Any) -> dict[s
         "missing_rule": "observed",
         "adjusted": False,
     } | where
-    table = tables["derived.outcome_comparison"]
+    by_weights = pl.col("method").str.starts_with("inverse-probability weights")
+    table = tables["derived.outcome_comparison"].filter(by_weights == weighted)
     (row,) = table.filter(measure=measure, outcome=outcome, **where).to_dicts()
     return row
 
@@ -303,6 +306,6 @@ def test_standardised_difference_by_hand(pathways: Make) -> None:
     spread = math.sqrt((6 / 8 * 2 / 8 + 3 / 10 * 7 / 10) / 2)
     assert (row["n"], row["n_reference"], row["n_missing"]) == (9, 10, 1)
     assert row["difference_before"] == pytest.approx((6 / 8 - 3 / 10) / spread)
-    assert (row["difference_after"], row["reason"]) == (None, "not_weighted")
+    assert (row["difference_after"], row["reason"]) == (None, "too_few_for_terms")
     (untaken,) = table.filter(pathway="nobody_took", covariate="sex", level="female").to_dicts()
     assert (untaken["difference_before"], untaken["reason"]) == (None, "not_computable")
