@@ -44,10 +44,10 @@ def coping_association(cohort: Cohort) -> Section:
         words=(
             "Which characteristics of the patients and which structures of the treatment go with "
             "coping (difference of mean score, 0 to 10), with being retained and with any use "
-            "(odds ratios): each factor alone, and adjusted for the others where the numbers "
-            "carry it. People count once per wave they answered; the intervals allow for that. "
-            "People without the outcome or the factor are left out as missing. Many factors are "
-            f"looked at, so read the adjusted p value. {text.ASSOCIATION}"
+            "(odds ratios): each factor alone, and adjusted for all others, or for as many of age, "
+            "sex, baseline use and distress as the numbers carry. People count once per wave they "
+            "answered; the intervals allow for that. People without the outcome or the factor are "
+            f"left out as missing. Many factors are looked at, so read the adjusted p value. {text.ASSOCIATION}"
         ),
         norwegian=(
             "Hvilke kjennetegn ved pasientene og hvilke behandlingsstrukturer som henger sammen "
@@ -158,7 +158,7 @@ def _table(rows: pl.DataFrame, cohort: Cohort) -> str:
         by.setdefault((row["outcome"], row["factor"]), {})[row["model"]] = row
     headers = ["Outcome", "Factor", "Measure", "People", "Missing", "Alone", "p, adjusted"]
     return text.table(
-        [*headers, "In one model", "p, adjusted"],
+        [*headers, "Adjusted", "p, adjusted"],
         (
             [
                 OUTCOMES.label(outcome),

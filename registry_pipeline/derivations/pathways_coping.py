@@ -1,7 +1,7 @@
 """What goes with coping, retention and use over the follow-up: factor by factor, and together.
 
-Belongs here: the factors of patients and structures, the models and their refusals.
-Does not belong here: what is known at the start (see `transform.baseline`), the fitting.
+Belongs here: the outcomes over the follow-up, the models of the factors and their rows.
+Does not belong here: the factors themselves (see `pathways_factors`), the fitting.
 
 Every row is an association, never an effect; many are looked at, so the adjusted p value is the
 one to read. Where units order treatment by need, need and treatment cannot be told apart here.
@@ -10,22 +10,23 @@ one to read. Where units order treatment by need, need and treatment cannot be t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import narwhals as nw
 import numpy as np
 import polars as pl
 
-from registry_pipeline.derivations.pathways_counts import NOT_ASKED, TOO_FEW_FOR_TERMS
-from registry_pipeline.derivations.pathways_models import (
-    PER_UNIT,
-    Term,
-    against,
-    design,
-    levels_of,
-    most_terms,
+from registry_pipeline.derivations.pathways_counts import TOO_FEW_FOR_TERMS
+from registry_pipeline.derivations.pathways_factors import (
+    KINDS,
+    Outcome,
+    adjusters_of,
+    carried,
+    factor_terms,
+    terms_of,
+    with_usable_levels,
 )
+from registry_pipeline.derivations.pathways_models import Term, design
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import FloatArray, floats
@@ -34,28 +35,6 @@ from registry_pipeline.transform.engine import Frame
 from schemas.derived.pathways import CopingAssociation
 from schemas.protocol import Protocol
 
-MIN_LEVEL: Final = 10
-"""Fewer people than this in a level carry no estimate."""
-
-KINDS: Final = {
-    "sex": "patient",
-    "age_group": "patient",
-    "co_occurring_disorder": "patient",
-    "stable_housing": "patient",
-    "work_or_activity": "patient",
-    "drug_free_network": "patient",
-    "baseline_use_days": "patient",
-    "baseline_hscl10": "patient",
-    "pathway": "structure",
-    "unit_id": "structure",
-    "treatment_plan": "structure",
-    "gp_contact": "structure",
-    "coordination_meeting": "structure",
-    "oat_medicine": "structure",
-}
-"""Factor to its kind, in display order; all are known before the outcomes."""
-
-NUMBERS: Final = ("baseline_use_days", "baseline_hscl10")
 OUTCOMES: Final = {"coping_score": "coping", "retained": "retained", "any_use": "no_illicit"}
 """Outcome to the column of `transform.outcomes` it is summed from."""
 
@@ -71,6 +50,7 @@ SCHEMA: Final = {
     "n_observations": pl.Int64,
     "n_events": pl.Int64,
     "n_missing": pl.Int64,
+    "covariates": pl.String,
     "estimate": pl.Float64,
     "ci_low": pl.Float64,
     "ci_high": pl.Float64,
@@ -79,29 +59,13 @@ SCHEMA: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One outcome over the follow-up.
-
-    Attributes:
-        name: its code.
-        is_score: a score with mean differences; else yes or no with odds ratios.
-        people: cells of people: the factors, n, rows (answered waves), total, squares.
-        everyone: number of people, also those without a single answer.
-    """
-
-    name: str
-    is_score: bool
-    people: pl.DataFrame
-    everyone: int
-
-
 def coping_association(rows: Frame, factors: Frame, protocol: Protocol) -> pl.DataFrame:
     """derived.coping_association: all waves after the baseline, people weighed by their answers.
 
     Generalised estimating equations with independence working correlation and bias-reduced
-    robust errors. Univariable for every level with at least 10 people; adjusted for all factors
-    at once over people with all of them known, where the data carry the terms.
+    robust errors. Univariable for every level with at least 10 people. Adjusted for all factors
+    at once, over people with all of them known; where they do not carry so many terms, each factor
+    beside as many of `ADJUSTERS` as they carry.
 
     Args:
         rows: the rows of `transform.outcomes.outcomes`.
@@ -159,8 +123,8 @@ def _univariable(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
     """Each factor in a model of its own."""
     found = []
     for factor in KINDS:
-        terms, refused = _terms(outcome.people, factor, protocol)
-        model = _with_usable_levels(outcome.people, factor)
+        terms, refused = factor_terms(outcome.people, factor, protocol)
+        model = with_usable_levels(outcome.people, [factor])
         found += _rows(outcome, "univariable", model, terms, _fit(outcome, model, terms))
         for term, reason in refused.items():
             found += _rows(outcome, "univariable", model, [term], reason)
@@ -168,55 +132,32 @@ def _univariable(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
 
 
 def _adjusted(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
-    """Every factor that people differ in, in one model of the people with all of them known."""
-    differing = [name for name in KINDS if _terms(outcome.people, name, protocol)[0]]
-    model = outcome.people
+    """Every factor that people differ in: in one model, or each with what it is adjusted for."""
+    differing = [name for name in KINDS if factor_terms(outcome.people, name, protocol)[0]]
+    model = with_usable_levels(outcome.people, differing)
+    terms = terms_of(model, differing, protocol)
+    if len(terms) <= carried(outcome, model):
+        return _rows(outcome, "adjusted", model, terms, _fit(outcome, model, terms))
+    found = []
     for factor in differing:
-        model = _with_usable_levels(model, factor)
-    terms = [term for factor in differing for term in _terms(model, factor, protocol)[0]]
-    n, rows = int(model["n"].sum()), int((model["n"] * model["rows"]).sum())
-    most = most_terms(n, None)
-    if not outcome.is_score:
-        most = min(most, most_terms(rows, int((model["n"] * model["total"]).sum())))
-    fitted = TOO_FEW_FOR_TERMS if len(terms) > most else _fit(outcome, model, terms)
-    return _rows(outcome, "adjusted", model, terms, fitted)
+        chosen = adjusters_of(outcome, factor, differing, protocol)
+        model = with_usable_levels(outcome.people, [factor, *chosen])
+        terms = terms_of(model, [factor, *chosen], protocol)
+        fitted = _fit(outcome, model, terms) if chosen else TOO_FEW_FOR_TERMS
+        rows = _rows(outcome, "adjusted", model, terms, fitted)
+        found += [row for row in rows if row["factor"] == factor]
+    return found
 
 
-def _terms(
-    people: pl.DataFrame, factor: str, protocol: Protocol
-) -> tuple[list[Term], dict[Term, str]]:
-    """The terms of a factor that can be estimated, and those that cannot, with the reason."""
-    levels = levels_of(people, factor)
-    if factor in NUMBERS:
-        term, n = Term(factor, PER_UNIT, None), sum(levels.values())
-        if len(levels) > 1 and n >= MIN_LEVEL:
-            return [term], {}
-        reason = reasons.TOO_FEW if len(levels) > 1 else reasons.ONE_GROUP
-        return [], {term: reason if levels else NOT_ASKED}
-    usable = {level: n for level, n in levels.items() if n >= MIN_LEVEL}
-    terms = against(factor, usable, [protocol.reference_pathway, "no"])
-    reference = terms[0].reference if terms else next(iter(usable), None)
-    refused = {
-        Term(factor, level, reference): reasons.TOO_FEW for level in levels if level not in usable
-    }
-    if not terms and not refused:
-        alone = Term(factor, next(iter(levels), "unknown"), None)
-        refused[alone] = reasons.ONE_GROUP if levels else NOT_ASKED
-    return terms, refused
+def _fit(outcome: Outcome, model: pl.DataFrame, terms: Sequence[Term]) -> FloatArray | str:
+    """Estimate, bounds and p value (rows) of each term (columns); NaN where there is none.
 
-
-def _with_usable_levels(people: pl.DataFrame, factor: str) -> pl.DataFrame:
-    """The people in whom the factor is known and, unless it is a number, not in a small level."""
-    if factor in NUMBERS:
-        return people.drop_nulls(factor)
-    usable = [level for level, n in levels_of(people, factor).items() if n >= MIN_LEVEL]
-    return people.filter(pl.col(factor).is_in(usable))
-
-
-def _fit(outcome: Outcome, model: pl.DataFrame, terms: Sequence[Term]) -> FloatArray:
-    """Estimate, bounds and p value (rows) of each term (columns); NaN where there is none."""
+    Or the reason, where the people do not carry the terms.
+    """
     if not terms:
         return np.empty((4, 0))
+    if len(terms) > carried(outcome, model):
+        return TOO_FEW_FOR_TERMS
     factors = list(dict.fromkeys(term.factor for term in terms))
     cells = model.group_by(*factors, "rows", "total", maintain_order=True).agg(
         pl.col("n", "squares").sum()
@@ -246,6 +187,7 @@ def _rows(
     """One row per term, with its values or the one reason why there are none."""
     n = int(people["n"].sum())
     events = None if outcome.is_score else int((people["n"] * people["total"]).sum())
+    factors = dict.fromkeys(term.factor for term in terms)
     why_null = reasons.NO_VARIATION if outcome.is_score else reasons.SPARSE_CELLS
     found = []
     for place, term in enumerate(terms):
@@ -266,6 +208,7 @@ def _rows(
                 "n_observations": int((people["n"] * people["rows"]).sum()),
                 "n_events": events,
                 "n_missing": outcome.everyone - n,
+                "covariates": ",".join(name for name in factors if name != term.factor) or None,
                 **values,
             }
         )

@@ -41,8 +41,8 @@ def baseline_factors(core: Mapping[str, Frame], outcomes: Frame, protocol: Proto
     Returns:
         patient_id; as text sex, age_group, co_occurring_disorder, time_in_treatment (at the
         origin), pathway, unit_id, and from the baseline wave stable_housing, work_or_activity,
-        drug_free_network, treatment_plan, oat_medicine, baseline_use (state of the illicit
-        group); as numbers baseline_use_days (of 28) and baseline_hscl10; and per kind of
+        drug_free_network, treatment_plan, crisis_plan, oat_medicine, baseline_use (state of the
+        illicit group); as numbers baseline_use_days (of 28) and baseline_hscl10; and per kind of
         `CONTACTS` whether it took place before the first follow-up was due: a landmark that every
         later outcome lies after. Where the form was never delivered nobody has had any.
     """
@@ -53,6 +53,7 @@ def baseline_factors(core: Mapping[str, Frame], outcomes: Frame, protocol: Proto
         .select(
             "patient_id",
             treatment_plan=_known("treatment_plan"),
+            crisis_plan=_known("crisis_plan"),
             oat_medicine=nw.col("oat_medicine"),
             baseline_hscl10=nw.col("hscl10_score"),
         )
@@ -84,6 +85,7 @@ def baseline_factors(core: Mapping[str, Frame], outcomes: Frame, protocol: Proto
             "unit_id",
             "oat_medicine",
             "treatment_plan",
+            "crisis_plan",
             "baseline_use",
             "baseline_use_days",
             "baseline_hscl10",

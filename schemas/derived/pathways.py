@@ -127,7 +127,7 @@ class CopingAssociation(Result):
     )
     model: pl.String = field(
         "Model",
-        "The factor alone, or adjusted for the others.",
+        "The factor alone, or adjusted for the covariates.",
         nb="Modell",
         codes=result_codes.MODEL,
         required=True,
@@ -144,6 +144,14 @@ class CopingAssociation(Result):
     )
     n_missing: pl.Int64 = shared.count(
         "Missing", "Manglende", "People left out for a missing outcome or factor."
+    )
+    covariates: pl.String = field(
+        "Covariates",
+        "Factors beside this one in the model, comma-separated: all others where the people carry "
+        "so many terms, else as many of age, sex, baseline use and distress and co-occurring "
+        "disorder as they do.",
+        nb="Kovariater",
+        null="the factor alone",
     )
     estimate: pl.Float64 = shared.number("Estimate", "Estimat", "The measure's value.")
     ci_low: pl.Float64 = shared.ci_low()

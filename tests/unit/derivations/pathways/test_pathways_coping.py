@@ -149,18 +149,60 @@ def test_contact_counts_before_the_first_follow_up_is_due(
 def test_every_factor_has_a_row_and_a_reason_where_nothing_can_be_said(tables: Tables) -> None:
     rows = associations(tables, outcome="coping_score", model="univariable")
     reasons = {row["factor"]: row["reason"] for row in rows}
-    assert len(reasons) == 14
+    assert len(reasons) == 15
     assert reasons["unit_id"] == "one_group"
     assert reasons["treatment_plan"] == "not_asked"
     assert reasons["sex"] is None
     assert {row["reason"] is None for row in rows if row["estimate"] is None} == {False}
 
 
-def test_more_terms_than_people_carry_are_refused(pathways: Make) -> None:
-    """Five factors differ, and fewer than 5 x 15 people answered."""
-    rows = associations(pathways(cohort(60)), outcome="coping_score", model="adjusted")
-    assert len(rows) == 5
+def test_what_people_do_not_carry_together_is_adjusted_for_age_sex_and_baseline(
+    pathways: Make,
+) -> None:
+    """Five factors differ, and 60 people carry four terms: each stands beside what fits."""
+    everyone = cohort(60)
+    rows = associations(pathways(everyone), outcome="coping_score", model="adjusted")
+    assert {row["factor"]: row["covariates"] for row in rows} == {
+        "sex": "baseline_hscl10",
+        "stable_housing": "sex",  # of 40 people is the housing known
+        "baseline_hscl10": "sex",
+        "pathway": "sex,baseline_hscl10",
+        "gp_contact": "sex,baseline_hscl10",
+    }
+    fit = on_rows(
+        everyone,
+        lambda p: [
+            p["baseline_pathway"] == "clinic", p["sex"] == "female", p["waves"][0]["hscl10_score"]
+        ],
+        "coping_score",
+    )  # fmt: skip
+    (row,) = [row for row in rows if row["factor"] == "pathway"]
+    assert row["estimate"] == pytest.approx(fit.params[1], abs=1e-8)
+    assert row["n"] == len(followed(everyone))
+
+
+def test_too_few_for_any_covariate_are_refused(pathways: Make) -> None:
+    """Fewer than 30 people carry one term."""
+    rows = associations(pathways(cohort(28)), outcome="coping_score", model="adjusted")
+    assert rows
     assert {(row["estimate"], row["reason"]) for row in rows} == {(None, "too_few_for_terms")}
+    alone = associations(pathways(cohort(28)), outcome="coping_score", model="univariable")
+    assert any(row["estimate"] is not None for row in alone)
+
+
+def test_events_are_counted_in_people_not_in_rows(pathways: Make) -> None:
+    """Nine people leave before either wave: 18 rows without retention, and still nine people."""
+
+    def stay(n: int, sex: str, day: int) -> Person:
+        return {"n": n, "sex": sex, "treatment": (0, day, "patient_absent" if day < 400 else None)}
+
+    nine = [stay(36, "male", 425), stay(35, "female", 425), stay(4, "male", 90)]
+    few = one(pathways([*nine, stay(5, "female", 90)]), outcome="retained", factor="sex")
+    assert (few["n_observations"] - few["n_events"], few["estimate"]) == (18, None)
+    assert few["reason"] == "too_few_for_terms"
+    ten = one(pathways([*nine, stay(6, "female", 90)]), outcome="retained", factor="sex")
+    assert ten["reference"] == "female"
+    assert ten["estimate"] == pytest.approx((36 / 4) / (35 / 6))
 
 
 def test_adjusted_is_the_gee_of_statsmodels_on_people_with_everything_known(
