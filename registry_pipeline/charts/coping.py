@@ -47,7 +47,8 @@ def coping_association(cohort: Cohort) -> Section:
             "(odds ratios): each factor alone, and adjusted for all others, or for as many of age, "
             "sex, baseline use and distress as the numbers carry. People count once per wave they "
             "answered; the intervals allow for that. People without the outcome or the factor are "
-            f"left out as missing. Many factors are looked at, so read the adjusted p value. {text.ASSOCIATION}"
+            "left out as missing. Many factors are looked at, so read the adjusted p value. "
+            f"{text.ASSOCIATION}"
         ),
         norwegian=(
             "Hvilke kjennetegn ved pasientene og hvilke behandlingsstrukturer som henger sammen "
