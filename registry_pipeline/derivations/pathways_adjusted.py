@@ -28,7 +28,8 @@ from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import FloatArray, floats
 from registry_pipeline.statistics.regression import Fit, People, regress
 from registry_pipeline.statistics.standardisation import Standardised, bootstrap, standardise
-from schemas.protocol import Comparison, Protocol
+from schemas.protocol import Protocol
+from schemas.protocol_comparison import Comparison
 
 CONTRAST: Final = ["outcome", "wave", "missing_rule"]
 SHOWN: Final = ("estimate", "ci_low", "ci_high", "p_value")

@@ -50,7 +50,8 @@ from registry_pipeline.statistics.regression import regress
 from registry_pipeline.statistics.standardisation import standardise
 from registry_pipeline.transform.engine import Frame, counts
 from schemas.outcomes import OUTCOMES
-from schemas.protocol import Comparison, Protocol
+from schemas.protocol import Protocol
+from schemas.protocol_comparison import Comparison
 
 ANSWER: Final = "answer"
 RULE: Final = "imputed"

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from schemas.protocol import Comparison, Protocol
+from schemas.protocol import Protocol
+from schemas.protocol_comparison import Comparison
 
 Tables = dict[str, pl.DataFrame]
 Make = Callable[..., Tables]

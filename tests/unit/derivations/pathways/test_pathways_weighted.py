@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from schemas.protocol import Comparison, Protocol
+from schemas.protocol import Protocol
+from schemas.protocol_comparison import Comparison
 
 Tables = dict[str, pl.DataFrame]
 Make = Callable[..., Tables]
