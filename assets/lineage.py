@@ -95,10 +95,19 @@ _QUALITY: Final[dict[str, tuple[str, ...]]] = {
     "quality.bridging_funnel": (*_PROGRAMME, "core.outreach_contact"),
     "quality.detox_stay": (*_PROGRAMME, "core.episode", "core.event"),
     "quality.involvement": (*_PROGRAMME, "core.involvement_response"),
-    "quality.feedback_change": (*_PROGRAMME, "core.interview", "core.process_event"),
+    "quality.feedback_change": (*_PROGRAMME, "core.interview"),
     "quality.checklist_use": (*_PROGRAMME, "core.process_event", "core.episode"),
     "quality.transition_gap": (*_PROGRAMME, "core.episode"),
     "quality.goal_result": (*_PROGRAMME, "core.goal_count"),
+    "quality.dropout": (*_PROGRAMME, "core.episode"),
+    "quality.co_occurring": (
+        *_PROGRAMME,
+        "core.episode",
+        "core.process_event",
+        "core.interview",
+        "core.substance_use",
+    ),
+    "quality.programme_chart": ("quality.no_show", "quality.dropout"),
 }
 _LEDGER: Final = "meta.delivery"
 _ERASURE: Final = "meta.erasure"

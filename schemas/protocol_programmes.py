@@ -50,6 +50,7 @@ class Programmes(Part):
         min_age: from this age on stays count in drop-out.
         age_bands: groups of people under each of these ages.
         checklist_days: a checklist so soon after the start is in time.
+        call_days: a call so long before a planned admission, at most, is about it.
         milestone_days: at most so long between two milestone meetings.
         return_days: back so soon after a drop-out is a return.
         transition_days: the next stay so soon after the last is a transition kept.
@@ -68,6 +69,7 @@ class Programmes(Part):
     min_age: int = 18
     age_bands: tuple[int, ...] = (23, 30)
     checklist_days: int = Field(default=30, gt=0)
+    call_days: int = Field(default=30, gt=0)
     milestone_days: int = Field(default=90, gt=0)
     return_days: int = Field(default=30, gt=0)
     transition_days: int = Field(default=14, ge=0)

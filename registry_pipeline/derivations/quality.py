@@ -11,12 +11,10 @@ from collections.abc import Mapping
 import polars as pl
 
 from registry_pipeline.data_quality.engine import data_quality
-from registry_pipeline.derivations.quality_people import (
-    checklist_use,
-    detox_stay,
-    feedback_change,
-    transition_gap,
-)
+from registry_pipeline.derivations.quality_co_occurring import co_occurring
+from registry_pipeline.derivations.quality_detox import detox_stay
+from registry_pipeline.derivations.quality_dropout import dropout, programme_chart
+from registry_pipeline.derivations.quality_people import feedback_change, transition_gap
 from registry_pipeline.derivations.quality_programmes import setting
 from registry_pipeline.derivations.quality_services import (
     bridging_funnel,
@@ -24,6 +22,8 @@ from registry_pipeline.derivations.quality_services import (
     involvement,
     no_show,
 )
+from registry_pipeline.derivations.quality_stays import stay_rows
+from registry_pipeline.derivations.quality_tools import checklist_use
 from registry_pipeline.indicators import INDICATORS
 from registry_pipeline.indicators.engine import indicator_tables
 from registry_pipeline.transform.engine import Frame
@@ -45,15 +45,21 @@ def quality_tables(
         quality.indicator_definition is the same for every cohort.
     """
     where = setting(core, protocol)
+    stays = stay_rows(core)
+    no_shows = no_show(core, stays, where)
+    dropouts = dropout(stays, where)
     return {
         **indicator_tables(INDICATORS, core, protocol),
         "quality.data_quality": data_quality(core, protocol),
-        "quality.no_show": no_show(core, where),
+        "quality.no_show": no_shows,
         "quality.bridging_funnel": bridging_funnel(core, where),
-        "quality.detox_stay": detox_stay(core, where),
+        "quality.detox_stay": detox_stay(core, stays, where),
         "quality.involvement": involvement(core, where),
         "quality.feedback_change": feedback_change(core, where),
-        "quality.checklist_use": checklist_use(core, where),
-        "quality.transition_gap": transition_gap(core, where),
+        "quality.checklist_use": checklist_use(core, stays, where),
+        "quality.transition_gap": transition_gap(stays, where),
         "quality.goal_result": goal_result(core, where),
+        "quality.dropout": dropouts,
+        "quality.co_occurring": co_occurring(core, stays, where),
+        "quality.programme_chart": programme_chart(no_shows, dropouts, where),
     }

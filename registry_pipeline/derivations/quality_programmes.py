@@ -6,7 +6,7 @@ Does not belong here: what a programme counts (see `quality_services` and `quali
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -15,19 +15,27 @@ import narwhals as nw
 import polars as pl
 
 from registry_pipeline.derivations.version import as_table
+from registry_pipeline.disclosure.small_numbers import share_hidden
 from registry_pipeline.indicators.coverage import is_low, whole_period
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import with_mean, with_wilson
 from schemas.fields import Table, describe
 from schemas.protocol import Protocol
-from schemas.quality.programmes import ProgrammeTable
+from schemas.quality.programmes import KEY, ProgrammeTable
 
 NOT_APPLICABLE: Final = "not_applicable"
 """Nothing of the kind was delivered."""
 
-NOT_IN_THIS_VERSION: Final = "not_in_this_version"
-"""It was delivered, and the measure is not computed yet."""
+NO_INTERVAL: Final = "no_interval"
+"""A median, or a count against a plan, has no interval here."""
+
+FIRST_DAYS: Final = (
+    ("core.outreach_contact", "identified_date"),
+    ("core.appointment", "scheduled_date"),
+    ("core.goal_count", "period_start"),
+)
+"""Rows that need no registered person, or come before the first invitation."""
 
 PERIOD: Final = ["period_start", "period_end"]
 COUNTS: Final = ["n", "n_missing", "numerator", "denominator"]
@@ -45,9 +53,20 @@ class Setting:
 
 
 def setting(core: Core, protocol: Protocol) -> Setting:
-    """The cohort's whole period, and whether its coverage is low."""
+    """The cohort's whole period, and whether its coverage is low.
+
+    The period begins with the first row of any form the programmes count: outreach may have
+    begun before anyone was registered.
+    """
     first, last = whole_period(core)
-    return Setting(protocol, first, last, is_low(core, protocol))
+    starts = [first, *(day for day in (_first(core, *one) for one in FIRST_DAYS) if day)]
+    return Setting(protocol, min(starts), last, is_low(core, protocol))
+
+
+def _first(core: Core, table: str, column: str) -> date | None:
+    earliest: pl.DataFrame = core[table].select(nw.col(column).min()).collect("polars").to_native()
+    day: date | None = earliest.item()
+    return day
 
 
 def quarter(day: str) -> list[nw.Expr]:
@@ -117,11 +136,22 @@ def means(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def without_interval(rows: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
+    """Adds a median as the value, and why it has no interval.
+
+    Args:
+        rows: one row per measure of a cell.
+        values: `value` per cell, by the columns it shares with `rows`.
+    """
+    by = [name for name in values.columns if name != "value"]
+    nobody = pl.when(pl.col("denominator") == 0).then(pl.lit(reasons.NOT_COMPUTABLE))
+    return rows.join(values, on=by, how="left").with_columns(
+        method=pl.lit("median"), reason=pl.coalesce(nobody, pl.lit(NO_INTERVAL))
+    )
+
+
 def programme(
-    model: type[ProgrammeTable],
-    rows: Sequence[pl.DataFrame],
-    where: Setting,
-    absent: Mapping[str, str] | None = None,
+    model: type[ProgrammeTable], rows: Sequence[pl.DataFrame], where: Setting
 ) -> pl.DataFrame:
     """A programme's table, without as_of_delivery.
 
@@ -129,32 +159,57 @@ def programme(
         model: the table.
         rows: its rows: what is left out of group_by and group is `all`, of the others null.
         where: the cohort.
-        absent: measure to reason, for measures without rows; not_applicable for the others.
 
     Returns:
-        The rows, and one over the whole period for each measure (and item) that has none.
+        The rows, and one over the whole period for each measure (and item) that has none:
+        not_applicable. Where a table knows of no more than units, so has each unit of the
+        protocol that delivered nothing of a measure: not_computable.
     """
     table = describe(model)
     empty = pl.DataFrame(schema=table.dtypes)
     missing = _missing(table, {name for part in rows for name in part["measure"]}, where)
-    reason = pl.col("measure").replace_strict(absent or {}, default=NOT_APPLICABLE)
-    parts = [empty, *rows, missing.with_columns(reason=reason)]
+    parts = [empty, *rows, missing.with_columns(reason=pl.lit(NOT_APPLICABLE))]
     known = pl.concat(
         (part.select(name for name in part.columns if name in table.dtypes) for part in parts),
         how="diagonal_relaxed",
     ).with_columns(pl.col("group_by", "group").fill_null("all"), protocol=pl.lit(where.protocol.id))
-    few = pl.col("denominator") < where.protocol.disclosure.min_percentage_denominator
+    if set(table.key) == set(KEY):
+        known = pl.concat([known, _silent_units(known, where)], how="diagonal_relaxed")
+    rule = where.protocol.disclosure
+    numerator, denominator = pl.col("numerator"), pl.col("denominator")
+    of_people = pl.col("method").str.starts_with("share")
     hidden = (
         pl.when(pl.col("value").is_null())
         .then(None)
         .when(pl.lit(where.low_coverage))
         .then(pl.lit("low_coverage"))
-        .when(few)
+        .when(denominator < rule.min_percentage_denominator)
         .then(pl.lit("small_denominator"))
+        .when(of_people & share_hidden(numerator, denominator, rule))
+        .then(pl.lit("small_count"))
     )
     method = pl.col("method").fill_null("none")
     shaped = known.with_columns(hidden_reason=hidden)
     return as_table(shaped, model, cohort=where.protocol.id, method=method).sort(table.key)
+
+
+def _silent_units(rows: pl.DataFrame, where: Setting) -> pl.DataFrame:
+    """Zero counts of each unit of the protocol without a row of a measure that others have."""
+    units = pl.DataFrame({"unit_id": [unit.id for unit in where.protocol.units]})
+    units = units.cast({"unit_id": pl.String})
+    applicable = rows.filter(pl.col("reason").fill_null("") != NOT_APPLICABLE)
+    pairs = applicable.select("measure").unique(maintain_order=True).join(units, how="cross")
+    return pairs.join(rows, on=["measure", "unit_id"], how="anti").with_columns(
+        pl.lit("all").alias("group_by"),
+        pl.lit("all").alias("group"),
+        protocol=pl.lit(where.protocol.id),
+        period_start=pl.lit(where.first),
+        period_end=pl.lit(where.last),
+        n=pl.lit(0),
+        n_missing=pl.lit(0),
+        denominator=pl.lit(0),
+        reason=pl.lit(reasons.NOT_COMPUTABLE),
+    )
 
 
 def _missing(table: Table, present: set[str], where: Setting) -> pl.DataFrame:

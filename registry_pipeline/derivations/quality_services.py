@@ -11,7 +11,17 @@ from typing import Final
 import narwhals as nw
 import polars as pl
 
+from registry_pipeline.derivations.quality_groups import (
+    AGE,
+    DISORDER,
+    GROUP,
+    UNIT_QUARTER,
+    by_group,
+    tally,
+    with_person,
+)
 from registry_pipeline.derivations.quality_programmes import (
+    NO_INTERVAL,
     PERIOD,
     Setting,
     means,
@@ -28,26 +38,29 @@ from schemas.codes import APPOINTMENT_STATUS
 from schemas.quality.programmes import BridgingFunnel, GoalResult, Involvement, NoShow
 
 N: Final = pl.col("n")
-UNIT_QUARTER: Final = ["unit_id", *PERIOD]
+CELL: Final = [*UNIT_QUARTER, AGE, DISORDER]
 ITEMS: Final = range(1, 7)
 LEVELS: Final = range(1, 6)
 TOP_TWO: Final = (4, 5)
 PERIODS_DIFFER: Final = "periods_differ"
-NO_INTERVAL: Final = "no_interval"
-"""A count against a plan is no sample: it has no interval."""
 
 
-def no_show(core: Core, where: Setting) -> pl.DataFrame:
+def no_show(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     """quality.no_show by unit and quarter of the appointment, or of the planned start.
 
     Late cancellations count as no-show (no_show_strict leaves them out); those in time and by
     the unit are in no denominator but that of all scheduled. Planned stays are those marked so,
     those with a planned start and those never met.
+
+    Args:
+        core: core.appointment and core.patient.
+        stays: `quality_stays.stay_rows`.
+        where: the cohort.
     """
-    cells = _by_code(core["core.appointment"], "scheduled_date", "status")
-    sums = {code: N.filter(pl.col("status") == code).sum() for code in APPOINTMENT_STATUS.codes}
-    wide = cells.group_by(UNIT_QUARTER).agg(**sums)
-    rows = rolled(wide, [], list(sums), where)
+    dated = with_person(core["core.appointment"], core["core.patient"], "scheduled_date")
+    sums = {code: nw.col("status") == code for code in APPOINTMENT_STATUS.codes}
+    cells = tally(dated.with_columns(*quarter("scheduled_date")), CELL, sums)
+    rows = rolled(by_group(cells, where, DISORDER), GROUP, list(sums), where)
     attended, late = pl.col("attended"), pl.col("cancelled_late")
     absent = pl.col("no_show") + late
     scheduled = pl.sum_horizontal(APPOINTMENT_STATUS.codes)
@@ -58,22 +71,19 @@ def no_show(core: Core, where: Setting) -> pl.DataFrame:
         ),
         measure(rows, "no_show_of_scheduled", absent, scheduled, n=scheduled),
         measure(rows, "cancelled_late", late, attended + absent, n=scheduled),
-        _never_met(core["core.episode"], where),
+        _never_met(stays, where),
     ]
     return programme(NoShow, [shares(part) for part in measures], where)
 
 
-def _never_met(episodes: Frame, where: Setting) -> pl.DataFrame:
-    never = (nw.col("exit_type") == "never_met").fill_null(value=False)
+def _never_met(stays: Frame, where: Setting) -> pl.DataFrame:
     dated = ~nw.col("planned_start_date").is_null()
-    planned = nw.col("planned").fill_null(value=False) | dated | never
-    day = nw.coalesce("planned_start_date", "start_date")
-    stays = episodes.filter(planned).with_columns(day=day, is_never_met=never)
-    cells = counts(
-        stays.select("unit_id", *quarter("day"), "is_never_met"), [*UNIT_QUARTER, "is_never_met"]
+    planned = stays.filter(nw.col("is_planned") | dated).with_columns(
+        day=nw.coalesce("planned_start_date", "start_date")
     )
-    wide = cells.group_by(UNIT_QUARTER).agg(N.sum(), never_met=N.filter("is_never_met").sum())
-    rows = rolled(wide, [], ["n", "never_met"], where)
+    sums = {"n": nw.lit(value=True), "never_met": nw.col("is_never_met")}
+    cells = tally(planned.with_columns(*quarter("day")), CELL, sums)
+    rows = rolled(by_group(cells, where, DISORDER), GROUP, list(sums), where)
     return measure(rows, "never_met", pl.col("never_met"), N, n=N)
 
 
@@ -82,7 +92,7 @@ def bridging_funnel(core: Core, where: Setting) -> pl.DataFrame:
 
     Referral and contact are of the conversations with people identified in the period. A period
     with a conversation that nobody followed to the centre has no share of contact: the people
-    and the contacts would be of different periods.
+    and the contacts would be of different periods. Of those who were followed there is one.
     """
     identified = nw.col("identified_date")
     talked = nw.col("outcome") == "conversation"
@@ -96,13 +106,8 @@ def bridging_funnel(core: Core, where: Setting) -> pl.DataFrame:
         "centre_contact": talked & (contact >= identified),
         "unfollowed": talked & contact.is_null() & nw.col("centre_observed_until").is_null(),
     }
-    contacts = core["core.outreach_contact"].select(
-        "unit_id",
-        *quarter("identified_date"),
-        *(flag.fill_null(value=False).cast(nw.Int64).alias(name) for name, flag in flags.items()),
-    )
-    sums = contacts.group_by(UNIT_QUARTER).agg(nw.col(*flags).sum().cast(nw.Int64))
-    cells: pl.DataFrame = sums.collect("polars").to_native()
+    contacts = core["core.outreach_contact"].with_columns(*quarter("identified_date"))
+    cells = tally(contacts, UNIT_QUARTER, flags)
     rows = rolled(cells, [], list(flags), where)
     everyone, talks = pl.col("identified"), pl.col("conversation")
     first = [
@@ -118,8 +123,12 @@ def bridging_funnel(core: Core, where: Setting) -> pl.DataFrame:
         n=talks,
         n_missing=pl.col("unfollowed"),
     )
-    parts = [shares(part) for part in (*first, referred, reached)]
-    return programme(BridgingFunnel, [*parts[:-1], _same_period(parts[-1])], where)
+    followed = talks - pl.col("unfollowed")
+    matched = measure(
+        rows, "centre_contact_followed", pl.col("centre_contact"), followed, n=followed
+    )
+    parts = [shares(part) for part in (*first, referred, matched)]
+    return programme(BridgingFunnel, [*parts, _same_period(shares(reached))], where)
 
 
 def _same_period(rows: pl.DataFrame) -> pl.DataFrame:
@@ -176,7 +185,10 @@ def involvement(core: Core, where: Setting) -> pl.DataFrame:
 
 
 def goal_result(core: Core, where: Setting) -> pl.DataFrame:
-    """quality.goal_result: each goal count as delivered, what was reached of what was planned."""
+    """quality.goal_result: each goal count as delivered, what was reached of what was planned.
+
+    And for each total of the protocol, whether its parts add up to it.
+    """
     goals: pl.DataFrame = core["core.goal_count"].collect("polars").to_native()
     planned = pl.col("n_planned").fill_null(0)
     rows = goals.with_columns(
@@ -191,9 +203,30 @@ def goal_result(core: Core, where: Setting) -> pl.DataFrame:
         .then(pl.lit(NO_INTERVAL))
         .otherwise(pl.lit(reasons.NOT_COMPUTABLE)),
     )
-    return programme(GoalResult, [rows], where)
+    return programme(GoalResult, [rows, *_totals(rows, where)], where)
 
 
-def _by_code(rows: Frame, day: str, code: str) -> pl.DataFrame:
-    """Rows per unit, quarter and code."""
-    return counts(rows.select("unit_id", *quarter(day), code), [*UNIT_QUARTER, code])
+def _totals(rows: pl.DataFrame, where: Setting) -> list[pl.DataFrame]:
+    """The parts of each total against it, by unit and period; the value is the difference."""
+    key = ["goal_id", "unit_id", *PERIOD]
+    parts = []
+    for total in where.protocol.programmes.totals:
+        of_goal = rows.filter(pl.col("step").is_in([total.whole, *total.parts]), goal_id=total.goal)
+        whole = pl.col("step") == total.whole
+        summed = of_goal.group_by(key, maintain_order=True).agg(
+            N.filter(whole).first().alias("denominator"),
+            N.filter(~whole).sum().alias("numerator"),
+            pl.col("source_type", "responsible").first(),
+        )
+        parts.append(
+            summed.filter(pl.col("denominator").is_not_null()).with_columns(
+                measure=pl.lit("adds_up"),
+                step=pl.lit(total.whole),
+                n="denominator",
+                n_missing=pl.lit(0),
+                value=(pl.col("numerator") - pl.col("denominator")).cast(pl.Float64),
+                method=pl.lit("difference of the parts from the total"),
+                reason=pl.lit(NO_INTERVAL),
+            )
+        )
+    return parts

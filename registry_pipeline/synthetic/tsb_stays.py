@@ -25,8 +25,12 @@ CUT_OFF: Final = day_number(date(2025, 1, 1))
 CHECKLISTS_FROM: Final = day_number(date(2024, 1, 1))
 """The day the youth unit began to use the checklist and regular milestone meetings."""
 
-PEOPLE: Final = {"oslo": 36, "stavanger": 28, "sorlandet": 32, "unn": 28}
+PEOPLE: Final = {"oslo": 40, "stavanger": 44, "sorlandet": 44, "unn": 32}
 """People by the unit that treats them; the sixth unit's people come as another export."""
+CALLS: Final = {"oslo": 0.0, "stavanger": 0.4, "sorlandet": 0.7, "unn": 0.4}
+"""Share of people who are rung before a planned admission."""
+REACHES: Final = {"oslo": 0.2, "stavanger": 0.75, "sorlandet": 0.2, "unn": 0.2}
+"""Share of those who dropped out whom peers seek out."""
 LEVELS: Final = {
     "oslo": {"inpatient": 0.65, "outpatient": 0.35},
     "stavanger": {"inpatient": 0.6, "outpatient": 0.4},
@@ -64,13 +68,14 @@ def draw_people(rng: np.random.Generator) -> pl.DataFrame:
     """
     n = sum(PEOPLE.values())
     unit = pl.Series([unit for unit, people in PEOPLE.items() for _ in range(people)])
-    is_oslo, is_sorlandet = (unit == "oslo").to_numpy(), (unit == "sorlandet").to_numpy()
+    is_oslo = (unit == "oslo").to_numpy()
     age = np.where(is_oslo, 18 + rng.integers(0, 8, n), 20 + rng.gamma(3.0, 5.5, n)).astype(int)
     disorder = quota(rng, n, 0.45)
     severity = 0.5 * (disorder - 0.45) + 0.4 * (age < 23) + rng.normal(size=n)
     planned = np.linspace(FIRST_PLANNED, LAST_PLANNED, n).astype(np.int64)[rng.permutation(n)]
-    called = is_sorlandet & (rng.random(n) < 0.6)
-    never = rng.random(n) < np.where(is_sorlandet, np.where(called, 0.06, 0.3), 0.12)
+    rings = unit.replace_strict(CALLS, return_dtype=pl.Float64).to_numpy()
+    called = rng.random(n) < rings
+    never = rng.random(n) < np.where(called, 0.1, 0.24)
     referred = planned - 7 - rng.gamma(2.0, 14, n).astype(np.int64)
     frame = pl.DataFrame(
         {
@@ -150,6 +155,7 @@ def _first_stays(people: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame
     left = rng.choice(len(DROP_OUT), n, p=list(DROP_OUT.values()))
     length = _lengths(level, rng)
     length = np.where(leaves, (length * rng.uniform(0.08, 0.7, n)).astype(np.int64), length)
+    reaches = people["unit_id"].replace_strict(REACHES, return_dtype=pl.Float64)
     disorder = people["co_occurring_disorder"].to_numpy()
     treated = (disorder & (rng.random(n) < 0.6)).astype(np.int64)
     return people.with_columns(
@@ -163,8 +169,7 @@ def _first_stays(people: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame
         .otherwise(pick(list(OTHER_EXIT), other)),
         is_planned=rng.random(n) < 0.92,
         disorder_treated=pick(["substance", "both"], treated),
-        reached=pl.Series(leaves & (people["unit_id"] == "stavanger").to_numpy())
-        & (pl.Series(rng.random(n)) < 0.65),
+        reached=pl.Series(leaves & (rng.random(n) < reaches.to_numpy())),
         stay_unit=pl.col("unit_id"),
     ).with_columns(
         pl.when("never_met").then(None).otherwise("start_date").alias("start_date"),

@@ -126,8 +126,8 @@ def _programme(
     n, begun = met.height, met["start_date"].to_numpy()
     youth = (met["unit_id"] == "oslo").to_numpy()
     started = youth & (begun >= CHECKLISTS_FROM)
-    checked = rng.random(n) < np.where(started, 0.9, np.where(youth, 0.1, 0.35))
-    risk = np.digitize(met["severity"].to_numpy() + rng.normal(scale=0.6, size=n), [-0.3, 0.8])
+    checked = rng.random(n) < np.where(youth & ~started, 0.1, 0.85)
+    risk = np.digitize(met["severity"].to_numpy() + rng.normal(scale=1.0, size=n), [-0.1, 0.8])
     checklist = _step(met, "dropout_checklist", begun + rng.integers(0, 34, n), checked)
     meetings = []
     for turn in range(1, 5):

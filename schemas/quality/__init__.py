@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.fields import RegistryModel
+from schemas.quality.care import CoOccurring, Dropout, ProgrammeChart
 from schemas.quality.indicators import (
     DataQuality,
     Indicator,
@@ -39,5 +40,8 @@ QUALITY: Final[tuple[type[RegistryModel], ...]] = (
     ChecklistUse,
     TransitionGap,
     GoalResult,
+    Dropout,
+    CoOccurring,
+    ProgrammeChart,
 )
 """The quality tables, in the order of the contract."""

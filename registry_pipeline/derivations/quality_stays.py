@@ -1,0 +1,110 @@
+"""Stays as the programmes count them: who, how old, planned or not, how they ended, what came next.
+
+Belongs here: one frame of stays that several programme tables read, and the stay after a stay.
+Does not belong here: measures of stays (see `quality_dropout`, `quality_detox` and neighbours),
+the episodes of retention (see `transform.stays`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import narwhals as nw
+
+from registry_pipeline.derivations.quality_groups import AGE, DISORDER, people
+from registry_pipeline.indicators.definition import Core
+from registry_pipeline.transform.engine import Frame, materialise, with_epoch_days
+from schemas.codes import DROP_OUT
+
+STAY: Final = "stay"
+"""The number of a stay, by which it is joined."""
+
+DATES: Final = ["start_date", "end_date", "planned_start_date", "cutoff_date"]
+START, END = nw.col("start_date_epoch"), nw.col("end_date_epoch")
+PLANNED_START, CUTOFF = nw.col("planned_start_date_epoch"), nw.col("cutoff_date_epoch")
+IS_ENDED, IS_DROPOUT = nw.col("is_ended"), nw.col("is_dropout")
+
+
+def stay_rows(core: Core) -> Frame:
+    """One row per row of core.episode, with its person.
+
+    Adds to the stay's columns `STAY`, the dates as day numbers (`<date>_epoch`, the person's
+    cut-off among them), `AGE` at the start or the planned start, `DISORDER` as text, and flags
+    that are never null: is_planned (planned, or never met), is_begun, is_ended (with an exit),
+    is_dropout, is_unknown_end, is_never_met.
+    """
+    rows = core["core.episode"].join(people(core["core.patient"]), on="patient_id", how="left")
+    exit_type = nw.col("exit_type").fill_null("")
+    begun = ~nw.col("start_date").is_null()
+    never = exit_type == "never_met"
+    ended = begun & ~nw.col("end_date").is_null() & (exit_type != "")
+    year = nw.coalesce("start_date", "planned_start_date").dt.year()
+    flagged = with_epoch_days(rows, DATES).with_columns(
+        (year - nw.col("birth_year")).cast(nw.Int32).alias(AGE),
+        is_planned=nw.col("planned").fill_null(value=False) | never,
+        is_begun=begun,
+        is_ended=ended,
+        is_dropout=ended & exit_type.is_in(sorted(DROP_OUT)),
+        is_unknown_end=ended & (exit_type == "unknown"),
+        is_never_met=never,
+    )
+    named = ["patient_id", "pathway", "start_date", "planned_start_date", "unit_id"]
+    return materialise(
+        flagged.with_row_index(STAY, order_by=named).select(
+            STAY,
+            *named,
+            "level",
+            "end_date",
+            "exit_type",
+            "is_treatment",
+            "disorder_treated",
+            *(f"{date}_epoch" for date in DATES),
+            AGE,
+            DISORDER,
+            "is_planned",
+            "is_begun",
+            "is_ended",
+            "is_dropout",
+            "is_unknown_end",
+            "is_never_met",
+        )
+    )
+
+
+def next_stays(stays: Frame, *where: nw.Expr) -> Frame:
+    """The first stay that begins after each ended one, on the day it ended or later.
+
+    Args:
+        stays: `stay_rows`.
+        where: what the next stay must be, of its columns named `next_<column>` for stay, unit_id,
+            level, is_planned, start_epoch, and of the columns of the first.
+
+    Returns:
+        `STAY`, next_start, next_unit, next_level: a row per stay that has a next one.
+    """
+    after = stays.filter("is_begun").select(
+        "patient_id",
+        next_stay=STAY,
+        next_start="start_date_epoch",
+        next_unit="unit_id",
+        next_level="level",
+        next_is_planned="is_planned",
+    )
+    later = (nw.col("next_stay") != nw.col(STAY)) & (nw.col("next_start") >= END)
+    pairs = stays.filter(~END.is_null()).join(after, on="patient_id").filter(later, *where)
+    first = pairs.unique([STAY], keep="first", order_by=["next_start", "next_stay"])
+    return first.select(STAY, "next_start", "next_unit", "next_level")
+
+
+def steps(core: Core, *kinds: str) -> Frame:
+    """Process events of these kinds: patient_id, step_day (a day number), score."""
+    chosen = core["core.process_event"].filter(nw.col("kind").is_in(kinds))
+    dated = with_epoch_days(chosen, ["event_date"])
+    return dated.select("patient_id", "score", step_day="event_date_epoch")
+
+
+def first_step(stays: Frame, events: Frame, within: nw.Expr) -> Frame:
+    """Each stay's first event for which `within` holds: `STAY`, step_day, score."""
+    pairs = stays.join(events, on="patient_id").filter(within)
+    first = pairs.unique([STAY], keep="first", order_by=["step_day", "score"])
+    return first.select(STAY, "step_day", "score")
