@@ -128,6 +128,21 @@ def test_cox_between_the_arms(missing_weeks: Home, answers: dict[str, Any]) -> N
     assert rows[0][4:] == (key["n"], key["events"])
 
 
+def test_the_hazard_of_drop_out_by_arm(missing_weeks: Home, answers: dict[str, Any]) -> None:
+    rows = query(
+        missing_weeks,
+        "SELECT estimate, ci_low, ci_high, p_value, n, n_events, ph_p_value "
+        "FROM derived.retention_hazard WHERE kind = 'treatment' AND origin = 'baseline' "
+        "AND exit_type = 'any' AND model = 'univariable' AND factor = 'pathway'",
+    )
+    key = answers["cox_dropout_start_bup_vs_met"]
+    bup = key["coef"]["bup"]
+    assert len(rows) == 1
+    assert rows[0][:3] == pytest.approx((bup["hr"], *bup["ci95_hr"]), abs=1e-6)
+    assert rows[0][3:6] == (pytest.approx(bup["p"], rel=1e-6), key["n"], key["events"])
+    assert 0 < rows[0][6] < 1
+
+
 def test_days_of_opioid_use_by_arm_and_window(last_dose: Home, answers: dict[str, Any]) -> None:
     windows = ["pre28", "d1_28", "d29_56", "d57_84"]
     for arm, name in ARMS.items():

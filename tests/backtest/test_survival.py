@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from registry_pipeline.cohorts.ctn0027 import import_ctn0027
 from registry_pipeline.statistics.comparison import log_rank, panel
 from registry_pipeline.statistics.competing import cumulative_incidence, gray_test
+from registry_pipeline.statistics.cox import Stays, cox
 from registry_pipeline.statistics.survival import at_days, kaplan_meier, life_table, summary
 
 pytestmark = pytest.mark.backtest
@@ -128,6 +130,34 @@ def log_rank_figures(counts: Counts, key: dict[str, Any]) -> Iterator[Any]:
     yield from zip(groups["group"], groups["expected"], key["expected"], strict=True)
 
 
+def cox_figures(exits: pl.DataFrame, level: str, key: dict[str, Any]) -> Iterator[Any]:
+    """The hazard ratio of a level of `group` against the other, all exits of `exits` being one."""
+    fit = cox(
+        Stays(
+            terms=np.array([[0.0], [1.0]]),
+            which=(exits["group"] == level).cast(pl.Int64).to_numpy(),
+            entry_day=np.zeros(exits.height, dtype=np.int64),
+            exit_day=exits["day"].cast(pl.Int64).to_numpy(),
+            is_event=exits["exit_type"].is_not_null().to_numpy(),
+            people=exits["n"].cast(pl.Int64).to_numpy(),
+        )
+    )
+    assert fit is not None
+    [(_, keyed)] = key["coef"].items()
+    (value, null), (estimate,), (error,) = fit.log_likelihood, fit.estimate, fit.std_error
+    yield "n", exits["n"].sum(), key["n"]
+    yield "events", exits.filter(pl.col("exit_type").is_not_null())["n"].sum(), key["events"]
+    yield from zip(("null", "fitted"), (null, value), key["loglik"], strict=True)
+    yield "likelihood ratio", 2 * (value - null), key["lr_test"][0]
+    yield "Wald p", fit.p_value[0], key["wald_test"][2]
+    for name, ours in (("coef", estimate), ("hr", np.exp(estimate)), ("se", error)):
+        yield name, ours, keyed[name]
+    yield "z", estimate / error, keyed["z"]
+    yield from zip(("low", "high"), (fit.low[0], fit.high[0]), keyed["ci95_coef"], strict=True)
+    yield "ratio low", np.exp(fit.low[0]), keyed["ci95_hr"][0]
+    yield "ratio high", np.exp(fit.high[0]), keyed["ci95_hr"][1]
+
+
 @pytest.mark.parametrize("group", ["Maintained", "Nonmaintained"])
 def test_aml_curves(shared_data: Path, answers: Any, agree: Any, group: str) -> None:
     agree(curve_figures(one_group(aml(shared_data), group), answers("surv_aml")["km"][group]))
@@ -240,6 +270,12 @@ def test_mgus2_gray(shared_data: Path, answers: Any, agree: Any) -> None:
         agree((kind, row[name], key[code][theirs]) for name, theirs in names.items())
 
 
+def test_mgus2_cause_specific_hazard(shared_data: Path, answers: Any, agree: Any) -> None:
+    exits, _ = mgus(shared_data)
+    alone = exits.with_columns(exit_type=marked(pl.col("exit_type") == "pcm"))
+    agree(cox_figures(alone, "M", answers("surv_mgus2")["cause_specific_cox_sex"]))
+
+
 @pytest.mark.parametrize("group", ["0", "1"])
 @pytest.mark.parametrize("cause", ["1", "2", "3"])
 def test_abortion_delayed_entry(
@@ -277,3 +313,4 @@ def test_start_trial(shared_data: Path, tmp_path: Path, answers: Any, agree: Any
         frame.with_columns(pl.col("group").replace(methadone_first)) for frame in counts
     )
     agree(log_rank_figures((exits, entries), key["logrank_dropout_start"]))
+    agree(cox_figures(counts[0], "buprenorphine", key["cox_dropout_start_bup_vs_met"]))

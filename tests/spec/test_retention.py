@@ -106,6 +106,7 @@ STUDY = [
     ("never interviewed", "mmmmmmmmm", {}, (0, "patient_absent")),
     ("out of treatment, no more interviews", "CCCCooooo", {}, (DUE[4], "patient_absent")),
     ("died between two waves", "CCCdddddd", {"death_day": 300}, (300, "death_overdose")),
+    ("died on the interview day", "CCCdddddd", {"death_day": 183}, (183, "death_overdose")),
     ("missed, then died", "CCmdddddd", {"death_day": 250}, (DUE[2], "patient_absent")),
     ("withdrew", "CCCwwwwww", {"withdrawn_day": 280}, (280, "withdrawn")),
     ("moved", "CCCvvvvvv", {"moved_day": 290}, (290, "moved")),

@@ -143,6 +143,55 @@ def test_without_exits_and_with_one_stratum_there_is_nothing_to_compare() -> Non
     assert hazard(derive([("female", 9, "patient_absent")] * 20)) == []
 
 
+# Odd cohorts, across the tables of retention
+
+
+def test_one_person_in_a_stratum_is_tested_in_the_log_rank_and_refused_in_the_hazard() -> None:
+    people: list[Person] = [("female", 40, "patient_absent"), *[("male", 90, None)] * 9]
+    people += [("male", 40, "patient_absent")] * 6
+    made = derive(people)
+    [row] = hazard(made, exit_type="any", factor="sex", model="univariable")
+    assert (row["n_level"], row["reason"]) == (1, "sparse_cells")
+    curve = made["derived.retention_curve"].filter(**MAIN, stratum="female").to_dicts()
+    assert [(r["retained"], r["ci_low"], r["reason"]) for r in curve] == [
+        (0, None, "estimate_is_0")
+    ]
+    [test] = (
+        made["derived.retention_comparison"]
+        .filter(**MAIN, stratum_by="sex", test="log_rank")
+        .to_dicts()
+    )
+    at_risk = np.array([1, 15])
+    expected = 7 * at_risk[0] / 16
+    variance = 7 * 9 / 15 * at_risk.prod() / 16**2
+    assert test["statistic"] == pytest.approx((1 - expected) ** 2 / variance)
+
+
+def test_all_exits_on_one_day_have_a_curve_and_a_test() -> None:
+    made = derive([("female", 50, "patient_absent")] * 8 + [("male", 50, "patient_absent")] * 8)
+    [row] = made["derived.retention_curve"].filter(**MAIN, stratum_by="all").to_dicts()
+    assert (row["day"], row["n_event"], row["retained"]) == (50, 16, 0)
+    tests = made["derived.retention_comparison"].filter(**MAIN, stratum_by="sex")
+    assert set(tests["p_value"]) == {None}
+    assert set(tests["reason"]) == {"not_computable"}
+    rows = hazard(made, factor="sex")
+    assert [row["estimate"] for row in rows] == pytest.approx([1] * len(rows))
+    assert {row["reason"] for row in rows} == {"proportional_hazards_not_tested"}
+
+
+def test_an_exit_and_a_censoring_on_one_day_are_in_that_order() -> None:
+    made = derive([("female", 50, "patient_absent"), ("female", 50, None)])
+    [row] = made["derived.retention_curve"].filter(**MAIN, stratum_by="all").to_dicts()
+    assert (row["n_at_risk"], row["n_event"], row["n_censored"], row["retained"]) == (2, 1, 1, 0.5)
+
+
+def test_a_pathway_nobody_took_is_no_stratum() -> None:
+    made = derive(two_sexes(), baseline_pathway=["gp_alone"] * 80)
+    of_pathway = made["derived.retention_summary"].filter(stratum_by="pathway")
+    assert set(of_pathway["stratum"]) == {"gp_alone"}
+    assert "pathway" not in {row["factor"] for row in hazard(made)}
+
+
 # The life table
 
 

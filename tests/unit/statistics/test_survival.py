@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from statsmodels.duration.survfunc import SurvfuncRight
 
 from registry_pipeline.statistics.survival import at_days, kaplan_meier, life_table, summary
 
@@ -272,3 +274,20 @@ def test_reading_at_a_day_of_the_curve_gives_the_curve(people):
     shown = ("day", "n_at_risk", "retained", "ci_low", "reason")
     read = at_days(exits, entries, BY, whole["day"].to_list())
     assert_frame_equal(whole.select(shown), read.select(shown), check_exact=True)
+
+
+@QUICK
+@given(PEOPLE)
+def test_curve_median_and_errors_are_those_of_statsmodels_on_the_rows(people):
+    # statsmodels has people at risk on the very day of a late entry; R and we do not.
+    entry = np.array([start + 0.5 if start else 0 for start, *_ in people])
+    left = np.array([day for _, day, _ in people], dtype=float)
+    status = np.array([exit_type is not None for *_, exit_type in people])
+    theirs = SurvfuncRight(left, status, entry=entry)
+    days = [int(day) for day in theirs.surv_times]
+    ours = at_days(*counts(*people), BY, days).filter(pl.col("n_at_risk") > 0)
+    assert column(ours, "n_at_risk") == theirs.n_risk.tolist()
+    assert column(ours, "retained") == pytest.approx(theirs.surv_prob, abs=1e-12)
+    known = theirs.surv_prob > 1e-12
+    errors = np.array(column(ours, "std_error"), dtype=float)
+    assert errors[known] == pytest.approx(theirs.surv_prob_se[known], abs=1e-12)
