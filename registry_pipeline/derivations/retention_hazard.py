@@ -10,7 +10,7 @@ who people are and how soon they leave, never an effect.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -24,13 +24,16 @@ from registry_pipeline.derivations.pathways_models import (
     design,
     levels_of,
 )
-from registry_pipeline.derivations.retention_counts import Counted
+from registry_pipeline.derivations.retention_counts import DAYS, Counted
 from registry_pipeline.derivations.strata import STRATA
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.comparison import MIN_EXPECTED
 from registry_pipeline.statistics.cox import Fit, Stays, cox, proportional_hazards_test
 from schemas.codes import DROP_OUT
 from schemas.protocol import Protocol
+
+Levels = dict[str, dict[str, int]]
+"""Factor to its levels to people."""
 
 ANY, DROPOUT = "any", "dropout"
 MODELS: Final = ("univariable", "adjusted")
@@ -73,47 +76,46 @@ def hazards(counted: Counted, protocol: Protocol) -> pl.DataFrame:
     clocks = counted.groups.filter("is_main").select("kind", "origin").unique()
     rows: list[dict[str, Any]] = []
     for kind, origin in clocks.sort("kind", "origin").iter_rows():
-        cells = counted.cells.filter(kind=kind, origin=origin)
-        for exit_type, event in _exits(cells).items():
-            people = cells.with_columns(
-                pl.col(*STRATA).replace("unknown", None),
-                is_event=pl.col("exit_type").is_in(event).fill_null(value=False),
-            )
-            who = {"kind": kind, "origin": origin, "exit_type": exit_type}
-            rows += [who | row for row in _models(people, protocol)]
+        cells = counted.cells.filter(kind=kind, origin=origin).with_columns(
+            pl.col(*STRATA).replace("unknown", None)
+        )
+        for factors in _asked(cells):
+            people = cells.group_by(*factors, *DAYS).agg(pl.col("n").sum())
+            for exit_type, event in _exits(people).items():
+                is_event = pl.col("exit_type").is_in(event).fill_null(value=False)
+                who = {"kind": kind, "origin": origin, "exit_type": exit_type}
+                model = _model(factors, people.with_columns(is_event=is_event), protocol)
+                rows += [who | row for row in model]
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def _exits(cells: pl.DataFrame) -> dict[str, list[str]]:
+def _asked(cells: pl.DataFrame) -> list[list[str]]:
+    """The factors of each model: every one that people differ in, then all of these together."""
+    factors = [name for name in STRATA if len(levels_of(cells, name)) > 1]
+    return [*([name] for name in factors), *([factors] if len(factors) > 1 else [])]
+
+
+def _exits(people: pl.DataFrame) -> dict[str, list[str]]:
     """What is modelled to the exit types it counts as event."""
-    types = sorted(cells["exit_type"].drop_nulls().unique())
+    types = sorted(people["exit_type"].drop_nulls().unique())
     return {ANY: types, DROPOUT: sorted(DROP_OUT), **{name: [name] for name in types}}
 
 
-def _models(people: pl.DataFrame, protocol: Protocol) -> list[dict[str, Any]]:
-    """The rows of one kind and exit: every factor alone, then all of them together."""
-    factors = [name for name in STRATA if len(levels_of(people, name)) > 1]
-    rows = [row for name in factors for row in _model([name], people, protocol)]
-    if len(factors) > 1:
-        rows += _model(factors, people, protocol, adjusted=True)
-    return rows
-
-
 def _model(
-    factors: Sequence[str], people: pl.DataFrame, protocol: Protocol, *, adjusted: bool = False
+    factors: Sequence[str], people: pl.DataFrame, protocol: Protocol
 ) -> list[dict[str, Any]]:
     """One model's rows: estimated where the exits carry the level, else refused with a reason."""
     complete = people.drop_nulls(list(factors))
-    asked = [term for name in factors for term in _terms(complete, name, protocol)]
-    model = _carried(complete, factors)
-    there = {name: levels_of(model, name).keys() for name in factors}
-    terms = [term for term in asked if {term.level, term.reference} <= there[term.factor]]
+    there, left = (_levels(frame, factors) for frame in (complete, complete.filter("is_event")))
+    asked = [term for name in factors for term in _terms(name, there[name], protocol)]
+    model, carried = _carried(complete, left)
+    terms = [term for term in asked if {term.level, term.reference} <= carried[term.factor]]
     most = _people(model.filter("is_event")) // EVENTS_PER_TERM
-    too_many = adjusted and not 0 < len(terms) <= most
+    too_many = len(factors) > 1 and not 0 < len(terms) <= most
     fit = cox(_stays(model, terms)) if terms and not too_many else None
     counted = model if fit else complete
     shared = {
-        "model": MODELS[adjusted],
+        "model": MODELS[len(factors) > 1],
         "n": _people(counted),
         "n_events": _people(counted.filter("is_event")),
         "n_missing": _people(people) - _people(counted),
@@ -128,30 +130,46 @@ def _model(
             found = {"reason": reasons.NOT_COMPUTABLE}
         else:
             found = _estimate(fit, terms, term)
-        rows.append(shared | _level(complete, term) | found)
+        of_level = {
+            "factor": term.factor,
+            "level": term.level,
+            "reference": term.reference,
+            "n_level": there[term.factor][term.level],
+            "n_level_events": left[term.factor].get(term.level, 0),
+        }
+        rows.append(shared | of_level | found)
     return rows
 
 
-def _terms(people: pl.DataFrame, name: str, protocol: Protocol) -> list[Term]:
-    preferred = [protocol.reference_pathway] if name == "pathway" else []
-    return against(name, levels_of(people, name), preferred)
+def _levels(people: pl.DataFrame, factors: Iterable[str]) -> Levels:
+    return {name: levels_of(people, name) for name in factors}
 
 
-def _carried(people: pl.DataFrame, factors: Sequence[str]) -> pl.DataFrame:
-    """The people in levels with enough exits, those in the other levels taken out."""
-    exits = people.filter("is_event")
+def _terms(name: str, levels: dict[str, int], protocol: Protocol) -> list[Term]:
+    return against(name, levels, [protocol.reference_pathway] if name == "pathway" else [])
+
+
+def _carried(people: pl.DataFrame, left: Levels) -> tuple[pl.DataFrame, dict[str, set[str]]]:
+    """The people in levels with enough exits, the others taken out, and these levels.
+
+    Args:
+        people: the cells.
+        left: exits per level.
+    """
     dense = {
-        name: [level for level, n in levels_of(exits, name).items() if n >= MIN_EXPECTED]
-        for name in factors
+        name: {level for level, n in levels.items() if n >= MIN_EXPECTED}
+        for name, levels in left.items()
     }
-    kept = people.filter(pl.all_horizontal(pl.col(name).is_in(dense[name]) for name in factors))
-    return kept if kept.height == people.height else _carried(kept, factors)
+    kept = people.filter(pl.all_horizontal(pl.col(f).is_in(d) for f, d in dense.items()))
+    if kept.height == people.height:
+        return people, dense
+    return _carried(kept, _levels(kept.filter("is_event"), left))
 
 
 def _stays(people: pl.DataFrame, terms: Sequence[Term]) -> Stays:
     """The cells put together that are alike in the model's factors."""
     factors = list(dict.fromkeys(term.factor for term in terms))
-    combinations = people.select(factors).unique(maintain_order=True).with_row_index("which")
+    combinations = people.select(factors).unique().sort(factors).with_row_index("which")
     days = ["entry_day", "exit_day", "is_event"]
     cells = people.join(combinations, on=factors).group_by("which", *days).agg(pl.col("n").sum())
     columns = cells.select(pl.exclude("is_event").cast(pl.Int64), "is_event")
@@ -163,17 +181,6 @@ def _stays(people: pl.DataFrame, terms: Sequence[Term]) -> Stays:
         is_event=columns["is_event"].to_numpy(),
         people=columns["n"].to_numpy(),
     )
-
-
-def _level(people: pl.DataFrame, term: Term) -> dict[str, Any]:
-    of_level = people.filter(pl.col(term.factor) == term.level)
-    return {
-        "factor": term.factor,
-        "level": term.level,
-        "reference": term.reference,
-        "n_level": _people(of_level),
-        "n_level_events": _people(of_level.filter("is_event")),
-    }
 
 
 def _estimate(fit: Fit, terms: Sequence[Term], term: Term) -> dict[str, Any]:

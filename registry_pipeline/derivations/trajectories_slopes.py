@@ -177,10 +177,11 @@ def _courses(part: pl.DataFrame, of: tuple[str, ...], unit: float, protocol: Pro
     last = protocol.waves.nominal_days[-1]
     y, day_y, squares, yy, y_day_y, day_y_day_y = (part[name].to_numpy() for name in of)
     mixed_products = y_day_y / last
+    letters = np.frombuffer("".join(part["answered"]).encode("ascii"), dtype=np.uint8)
     rows = [[yy, mixed_products], [mixed_products, day_y_day_y / last**2]]
     return Courses(
         time=np.array(protocol.waves.nominal_days) / last,
-        observed=np.array([[letter == "1" for letter in word] for word in part["answered"]]),
+        observed=letters.reshape(part.height, -1) == ord("1"),
         people=part["n"].to_numpy().astype(np.float64),
         total=np.column_stack([y, day_y / last]) / unit,
         products=np.array(rows).transpose(2, 0, 1) / unit**2,
