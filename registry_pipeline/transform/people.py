@@ -6,7 +6,6 @@ Does not belong here: interviews by wave (see `visits`), stays (see `episodes`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import narwhals as nw
@@ -42,30 +41,36 @@ _DAYS: Final = {
 }
 
 
-def known_dates(
-    interviews: Frame, episodes: Frame, events: Frame, withdrawals: Frame
-) -> list[Frame]:
+def known_dates(interviews: Frame, episodes: Frame, events: Frame, withdrawals: Frame) -> Frame:
     """What the other forms say of a person's dates, from rows that no rule holds.
 
     Returns:
-        Frames of one row per person that has one: baseline_date (first interview held),
-        index_start_date (first day in an index pathway), moved_date, withdrawn_date.
+        One row per person of whom they say anything: patient_id, baseline_date (first interview
+        held), index_start_date (first day in an index pathway), moved_date, withdrawn_date; null
+        where they say nothing of it.
     """
-
-    def first(rows: Frame, date: str, name: str) -> Frame:
-        return rows.group_by("patient_id").agg(nw.col(date).min().alias(name))
-
-    return [
-        first(interviews.filter(nw.col("status").is_in(HELD)), "interview_date", "baseline_date"),
-        first(episodes.filter(nw.col("is_index")), "start_date", "index_start_date"),
-        first(events.filter(nw.col("event_type") == "moved"), "event_date", "moved_date"),
-        first(withdrawals, "withdrawn_date", "withdrawn_date"),
+    sources = {
+        "baseline_date": (interviews.filter(nw.col("status").is_in(HELD)), "interview_date"),
+        "index_start_date": (episodes.filter(nw.col("is_index")), "start_date"),
+        "moved_date": (events.filter(nw.col("event_type") == "moved"), "event_date"),
+        "withdrawn_date": (withdrawals, "withdrawn_date"),
+    }
+    said = [
+        rows.select(
+            "patient_id",
+            *(
+                nw.col(date).alias(name) if name == own else nw.lit(None, nw.Date).alias(name)
+                for name in sources
+            ),
+        )
+        for own, (rows, date) in sources.items()
     ]
+    return nw.concat(said).group_by("patient_id").agg(nw.col(name).min() for name in sources)
 
 
 def people(
     patients: Frame,
-    dates: Sequence[Frame],
+    dates: Frame,
     deliveries: Frame,
     interview_cutoffs: Frame,
     protocol: Protocol,
@@ -74,7 +79,7 @@ def people(
 
     Args:
         patients: current rows of the form.
-        dates: `known_dates` and `death_dates`: frames of patient_id and a date.
+        dates: `known_dates`.
         deliveries: the form's deliveries, with sender and sender_cutoff_date.
         interview_cutoffs: [sender, interview_cutoff_date] for senders of interviews.
         protocol: says what the two clocks count from.
@@ -90,8 +95,7 @@ def people(
         on="delivery",
         how="left",
     ).join(interview_cutoffs, on="sender", how="left")
-    for frame in dates:
-        rows = rows.join(frame, on="patient_id", how="left")
+    rows = rows.join(dates, on="patient_id", how="left")
     rows = rows.with_columns(
         enrolled=enrolled(),
         sex=nw.col("sex").fill_null("unknown"),
@@ -108,7 +112,7 @@ def people(
     )
     rows = with_epoch_days(rows, ["origin_date"]).rename({"origin_date_epoch": "origin_epoch"})
     rows = _with_age_group(days_from_origin(rows, _DAYS))
-    return rows.with_row_index("person", order_by="patient_id")
+    return rows.with_row_index("person", order_by=["row_number", "delivery"])
 
 
 def with_baseline_pathway(rows: Frame, covered: Frame, protocol: Protocol) -> Frame:

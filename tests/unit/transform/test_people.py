@@ -29,6 +29,7 @@ def one(both: Any, protocol: Protocol = LAR_X, **facts: Any) -> dict[str, Any]:
     row = {
         "patient_id": "anna",
         "delivery": "2014-Q3",
+        "row_number": 1,
         "sex": "female",
         "birth_year": 1980,
         "consent": "consented",
@@ -44,19 +45,15 @@ def one(both: Any, protocol: Protocol = LAR_X, **facts: Any) -> dict[str, Any]:
     dates = DATES | {name: value for name, value in facts.items() if name in DATES}
     dtypes = {name: pl.Date if name.endswith("_date") else pl.String for name in (*row, *DATES)} | {
         "birth_year": pl.Int32,
+        "row_number": pl.Int64,
         "co_occurring_disorder": pl.Boolean,
     }
-    given = {
-        name: pl.DataFrame(
-            [{"patient_id": "anna", name: value}] if value else [],
-            schema={"patient_id": pl.String, name: pl.Date},
-        )
-        for name, value in dates.items()
-    }
+    known = pl.DataFrame(
+        [{"patient_id": "anna", **dates}],
+        schema={"patient_id": pl.String} | dict.fromkeys(DATES, pl.Date),
+    )
     rows = both(
-        lambda patients, lines, asked, **dates: people(
-            patients, list(dates.values()), lines, asked, protocol
-        ),
+        lambda patients, lines, asked, known: people(patients, known, lines, asked, protocol),
         patients=pl.DataFrame([row | said], schema={name: dtypes[name] for name in row}),
         lines=pl.DataFrame(
             {"delivery": ["2014-Q3"], "sender": ["bergen"], "sender_cutoff_date": [CUTOFF]}
@@ -65,7 +62,7 @@ def one(both: Any, protocol: Protocol = LAR_X, **facts: Any) -> dict[str, Any]:
             {"sender": ["bergen"], "interview_cutoff_date": [facts.get("asked_until")]},
             schema_overrides={"interview_cutoff_date": pl.Date},
         ),
-        **given,
+        known=known,
     )
     (person,) = rows.to_dicts()
     return person  # type: ignore[no-any-return]
@@ -208,18 +205,19 @@ def test_dates_of_the_other_forms(both_engines: Any, cohort: Callable[..., Any])
     )
     stays = forms["episodes"].with_columns(is_index=pl.col("pathway") == "gp_alone")
     found = both_engines(
-        lambda **rows: dict(enumerate(known_dates(*rows.values()))),
+        lambda **rows: known_dates(*rows.values()),
         interviews=forms["interviews"],
         stays=stays,
         events=forms["events"],
         withdrawals=forms["withdrawals"],
     )
-    assert [frame.to_dicts() for frame in found.values()] == [
-        [anna | {"baseline_date": on(3)}],
-        [anna | {"index_start_date": on(5)}],
-        [anna | {"moved_date": on(8)}],
-        [anna | {"withdrawn_date": on(9)}],
-    ]
+    dates = {
+        "baseline_date": on(3),
+        "index_start_date": on(5),
+        "moved_date": on(8),
+        "withdrawn_date": on(9),
+    }
+    assert found.to_dicts() == [anna | dates]
 
 
 @pytest.mark.parametrize(

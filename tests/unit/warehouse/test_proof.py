@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 
 import duckdb
 import polars as pl
@@ -116,3 +118,37 @@ def test_a_double_key_is_counted(connection: duckdb.DuckDBPyConnection) -> None:
     stored(connection, USE, pl.concat([uses([1, 2, 3]), uses([4, 5])]))
     with pytest.raises(InvalidTableError, match="holds 2 keys more than once"):
         prove_key(connection, USE)
+
+
+APPOINTMENT = TABLES["core.appointment"]
+words = st.none() | st.sampled_from([f"type_{place}" for place in range(70)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), words), min_size=1, max_size=30),
+    st.sampled_from([3, 70]),
+)
+def test_a_key_is_refused_exactly_when_it_stands_twice(
+    connection: duckdb.DuckDBPyConnection, keys: list[tuple[str, str | None]], n_types: int
+) -> None:
+    """With few values in the last column, and with more than there are bits; null is a value."""
+    filled = [("c", f"type_{place}") for place in range(n_types)]
+    rows = pl.DataFrame(
+        [*keys, *filled], schema=["patient_id", "appointment_type"], orient="row"
+    ).with_columns(
+        pl.lit(value).alias(name)
+        for name, value in {
+            "cohort": "tsb",
+            "unit_id": "u",
+            "scheduled_date": date(2014, 5, 1),
+            "status": "attended",
+        }.items()
+    )
+    stored(connection, APPOINTMENT, rows.select(set(rows.columns) & set(APPOINTMENT.dtypes)))
+    twice = len([n for n in Counter([*keys, *filled]).values() if n > 1])
+    if not twice:
+        prove_key(connection, APPOINTMENT)
+        return
+    with pytest.raises(InvalidTableError, match=f"holds {twice} keys more than once"):
+        prove_key(connection, APPOINTMENT)
