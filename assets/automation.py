@@ -4,8 +4,7 @@ Belongs here: jobs, sensors and schedules.
 Does not belong here: what they run.
 """
 
-import hashlib
-from pathlib import Path
+import json
 
 import dagster as dg
 
@@ -15,8 +14,11 @@ from assets.intake import DELIVERY, intake, ledger_checks
 from assets.layers import pathways, quality, retention, trajectories
 from assets.publication import publication
 from assets.run import POOL, RegistryRun
-from registry_pipeline.intake import deliveries, partition_key
+from registry_pipeline.folders import deliveries, partition_key
+from registry_pipeline.notices import Notice, send
+from registry_pipeline.operate import TOLD
 from registry_pipeline.owed import owed
+from registry_pipeline.settled import is_proved, state
 from registry_pipeline.warehouse import ledger
 
 TAGS = {"dagster/max_runtime": "10800"}
@@ -59,31 +61,50 @@ withdraw_job = dg.define_asset_job(
     job=intake_job,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts a run for each new delivery folder with a manifest.",
+    description="Starts a run for each delivery folder that is new, or changed, and whole.",
 )
 def new_deliveries(context: dg.SensorEvaluationContext, registry: RegistryRun) -> dg.SensorResult:
-    """One run per delivery whose files are not those of an earlier request."""
-    folders = deliveries(registry.landing_folder)
-    keys = [partition_key(folder) for folder in folders]
+    """One run per delivery that is whole and not as it was when a run was asked for.
+
+    Whole is what its manifest's hashes prove, or what stood alike at the look before. The cursor
+    keeps the state of each folder, and of the last one a run was asked for.
+    """
+    seen: dict[str, list[str]] = json.loads(context.cursor or "{}")
     known = set(context.instance.get_dynamic_partitions(DELIVERY.name or ""))
+    looked: dict[str, list[str]] = {}
+    asked: dict[str, str] = {}
+    for folder in deliveries(registry.landing_folder):
+        key, now = partition_key(folder), state(folder)
+        before, last_asked = seen.get(key, ["", ""])
+        if now != last_asked and (now == before or is_proved(folder)):
+            asked[key] = last_asked = now
+        looked[key] = [now, last_asked]
     return dg.SensorResult(
-        run_requests=[
-            dg.RunRequest(run_key=_fingerprint(folder), partition_key=key)
-            for folder, key in zip(folders, keys, strict=True)
-        ],
+        run_requests=[dg.RunRequest(run_key=now, partition_key=key) for key, now in asked.items()],
         dynamic_partitions_requests=[
-            DELIVERY.build_add_request([key for key in keys if key not in known])
+            DELIVERY.build_add_request([key for key in asked if key not in known])
         ],
+        cursor=json.dumps(looked),
     )
 
 
-def _fingerprint(folder: Path) -> str:
-    """A name for a delivery's state: it changes when a file is added or replaced."""
-    digest = hashlib.sha256(partition_key(folder).encode())
-    for path in sorted(folder.iterdir()):
-        status = path.stat()
-        digest.update(f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
-    return digest.hexdigest()
+@dg.run_failure_sensor(
+    name="failure_notice",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells the log, and whoever `notices.toml` names, of a run that failed.",
+)
+def failure_notice(context: dg.RunFailureSensorContext, registry: RegistryRun) -> None:
+    """One notice per failed run that the command line did not tell of itself."""
+    run = context.dagster_run
+    if TOLD in run.tags:
+        return
+    steps = [event.step_key or "" for event in context.get_step_failure_events()]
+    notice = Notice(
+        f"registry: job {run.job_name} failed",
+        (f"Run {run.run_id}.", f"Failed steps: {', '.join(steps) or 'none: it could not begin'}."),
+    )
+    for sentence in send(registry.place, notice):
+        context.log.warning(sentence)
 
 
 @dg.op(pool=POOL, description="What the latest quarter still owes, as counts.")

@@ -11,9 +11,11 @@ import dagster as dg
 
 from assets.catalogue import asset_key, asset_spec
 from assets.run import POOL, RegistryRun
+from registry_pipeline.folders import deliveries, partition_key
 from registry_pipeline.gate.gate import canary
-from registry_pipeline.intake import DeliveryReport, deliveries, open_key, partition_key, take_in
+from registry_pipeline.intake import DeliveryReport, open_key, take_in
 from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse.witness import prove_whole
 from schemas.catalog import TABLES
 from schemas.fields import describe
 from schemas.forms import FORMS
@@ -55,6 +57,7 @@ def intake(
     wanted = set(context.partition_keys)
     folders = [f for f in deliveries(registry.landing_folder) if partition_key(f) in wanted]
     reports: list[DeliveryReport] = []
+    prove_whole(registry.place)
     with registry.connect() as connection:
         key = open_key(connection, registry.place)
         for folder in folders:

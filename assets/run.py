@@ -12,6 +12,7 @@ import dagster as dg
 import duckdb
 
 from registry_pipeline.home import Home
+from registry_pipeline.operate import WAIT_SECONDS
 from registry_pipeline.reconcile import end_dead_runs
 from registry_pipeline.warehouse.database import connect
 
@@ -32,7 +33,7 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
     home: str
     landing: str
     protocol_file: str = ""
-    wait_seconds: float = 0
+    wait_seconds: float = WAIT_SECONDS
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["RegistryRun"]:
@@ -40,9 +41,13 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
         if context.run is None or context.instance is None:
             yield self
             return
-        with self.place.lock(self.wait_seconds):
+        run = context.run
+        with (
+            self.place.alive(run.run_id),
+            self.place.lock(self.wait_seconds, f"job {run.job_name}"),
+        ):
             self.place.prepare()
-            end_dead_runs(context.instance, context.run.run_id)
+            end_dead_runs(context.instance, self.place, run.run_id)
             yield self
 
     @property

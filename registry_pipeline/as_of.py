@@ -82,6 +82,10 @@ def _copy_known(connection: duckdb.DuckDBPyConnection, home: Home, quarter: str)
                 {"quarter": quarter} if "$quarter" in where else None,
             )
     connection.execute("DETACH live")
+    connection.execute(
+        "UPDATE meta.quarantine SET mended_by = NULL WHERE NOT EXISTS (FROM meta.delivery line "
+        "WHERE line.protocol = quarantine.protocol AND line.delivery = quarantine.mended_by)"
+    )
     if not scalar(connection, "SELECT count(*) FROM meta.delivery WHERE status = 'accepted'"):
         raise AsOfError(f"{quarter}: nothing was taken in of this quarter or an earlier one")
 

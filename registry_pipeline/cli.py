@@ -9,15 +9,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from registry_pipeline.home import Home
 
@@ -40,7 +37,7 @@ LandingOption = Annotated[
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - typer calls it by name
     landing: LandingOption,
     home: HomeOption,
     protocol: Annotated[
@@ -50,40 +47,68 @@ def run(
         str | None,
         typer.Option("--as-of", metavar="QUARTER", help="Also write the tables as of 2015-Q2."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Judge the deliveries and store nothing.")
+    ] = False,
+    log: Annotated[
+        str, typer.Option("--log", help="text, or json: one JSON object per line.")
+    ] = "text",
+    wait: Annotated[
+        float, typer.Option("--wait", help="Seconds to wait for another run on the home.", min=0)
+    ] = 60,
+    settle: Annotated[
+        float,
+        typer.Option(
+            "--settle", help="Seconds a folder without hashes must stand unchanged.", min=0
+        ),
+    ] = 1,
 ) -> None:
     """Take in every new delivery, build, check and publish every table."""
-    from registry_pipeline.operate import run_job  # noqa: PLC0415 - Dagster is slow to import
-    from registry_pipeline.report_card import print_report_card  # noqa: PLC0415
+    _check_run(landing, protocol, log, as_of)
+    if dry_run:
+        from registry_pipeline.dry_run import print_dry_run  # noqa: PLC0415 - slow to import
 
-    if as_of and not QUARTER.fullmatch(as_of):
-        _fail("--as-of takes a quarter, as in 2015-Q2")
-    for path, what in (
-        (landing, "landing folder"),
-        *(((protocol, "protocol"),) if protocol else ()),
-    ):
-        if not path.exists():
-            _fail(f"{path}: there is no such {what}")
+        raise typer.Exit(int(print_dry_run(console, Home(home), landing, protocol)))
+    from registry_pipeline.operate import run_job  # noqa: PLC0415 - Dagster is slow to import
+    from registry_pipeline.report_card import changes_since, faults  # noqa: PLC0415
+    from registry_pipeline.telling import JsonTeller, TextTeller  # noqa: PLC0415
+
     place = Home(home)
     made_key = not place.key_file.exists()
-    with _watched_run() as observe:
-        outcome = run_job(place, landing, protocol, observe)
+    teller = JsonTeller(sys.stdout) if log == "json" else TextTeller(console, errors)
+    with teller.running() as observe:
+        outcome = run_job(
+            place, landing, protocol, observe, wait_seconds=wait, settle_seconds=settle
+        )
     if made_key and place.key_file.exists():
-        console.print(f"A pseudonym key was made: {place.key_file}. Keep a copy in a safe place.")
-    refused = print_report_card(console, place, outcome)
-    for message in (*refused, *outcome.errors, *outcome.red_checks):
-        errors.print(message, style="red", markup=False, soft_wrap=True)
+        teller.info(f"A pseudonym key was made: {place.key_file}. Keep a copy in a safe place.")
+    teller.changes(changes_since(place, outcome))
+    for sentence in outcome.waiting:
+        teller.info(sentence)
+    told = faults(place, outcome)
+    if told or not outcome.success:
+        from registry_pipeline.notices import of_run, send  # noqa: PLC0415 - slow to import
+
+        told += [("error", sentence) for sentence in send(place, of_run(place, told))]
     if as_of:
-        _write_as_of(place, as_of)
-    if refused or not outcome.success:
+        teller.info(_write_as_of(place, as_of))
+    teller.end(place, outcome, told)
+    if told or not outcome.success:
         raise typer.Exit(1)
 
 
 @app.command()
-def status(home: HomeOption) -> None:
-    """Deliveries, rows, waves due and done, last run, red checks."""
-    from registry_pipeline.report_card import print_status  # noqa: PLC0415
+def status(
+    home: HomeOption,
+    deliveries: Annotated[
+        bool, typer.Option("--deliveries", help="Every form of every delivery.")
+    ] = False,
+) -> None:
+    """One screen for a person on call: last run, deliveries, what waits, what is red."""
+    from registry_pipeline.status import print_ledger, print_status  # noqa: PLC0415
 
-    print_status(console, _existing(home))
+    place = _existing(home)
+    (print_ledger if deliveries else print_status)(console, place)
 
 
 @app.command()
@@ -112,7 +137,9 @@ def withdraw(
         one for given in patient for one in (sys.stdin.read().split() if given == "-" else [given])
     ]
     day = (requested_on or datetime.now(UTC)).date()
-    with _watched_run() as observe:
+    from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
+
+    with TextTeller(console, errors).running() as observe:
         done = withdraw_people(place, ids, protocol, day, unseen=unseen, observer=observe)
     for proof in done.proofs:
         console.print(f"erased and proved: {proof}", soft_wrap=True)
@@ -220,18 +247,17 @@ def main() -> NoReturn:
     os._exit(code if isinstance(code, int) else int(code is not None))
 
 
-@contextmanager
-def _watched_run() -> Iterator[Callable[[str, int, int], None]]:
-    """An observer that shows each finished step: a bar on a terminal, plain lines elsewhere."""
-    with _progress() as progress:
-        task = progress.add_task("starting", total=None)
-
-        def observe(step: str, done: int, total: int) -> None:
-            progress.update(task, description=step, completed=done, total=total)
-            if not console.is_terminal:
-                console.print(f"{done}/{total} {step}")
-
-        yield observe
+def _check_run(landing: Path, protocol: Path | None, log: str, as_of: str | None) -> None:
+    for path, what in (
+        (landing, "landing folder"),
+        *(((protocol, "protocol"),) if protocol else ()),
+    ):
+        if not path.exists():
+            _fail(f"{path}: there is no such {what}")
+    if log not in {"text", "json"}:
+        _fail("--log is one of text, json")
+    if as_of and not QUARTER.fullmatch(as_of):
+        _fail("--as-of takes a quarter, as in 2015-Q2")
 
 
 def _existing(home: Path) -> Home:
@@ -241,25 +267,13 @@ def _existing(home: Path) -> Home:
     return place
 
 
-def _write_as_of(home: Home, quarter: str) -> None:
+def _write_as_of(home: Home, quarter: str) -> str:
     from registry_pipeline.as_of import AsOfError, write_as_of  # noqa: PLC0415 - slow to import
 
     try:
-        written = write_as_of(home, quarter)
+        return f"As of {quarter}: {write_as_of(home, quarter)}"
     except AsOfError as error:
         _fail(str(error))
-    console.print(f"As of {quarter}: {written}", markup=False, soft_wrap=True)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
 
 
 def _fail(sentence: str) -> NoReturn:

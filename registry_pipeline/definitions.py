@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.automation import (
+    failure_notice,
     intake_job,
     new_deliveries,
     owed_job,
@@ -27,10 +28,14 @@ from assets.intake import intake, ledger_checks
 from assets.layers import core, pathways, quality, retention, trajectories
 from assets.publication import publication
 from assets.run import RegistryRun
+from registry_pipeline.operate import WAIT_SECONDS
 
 
 def build_defs(
-    home: Path | None = None, landing: Path | None = None, protocol_file: Path | None = None
+    home: Path | None = None,
+    landing: Path | None = None,
+    protocol_file: Path | None = None,
+    wait_seconds: float = WAIT_SECONDS,
 ) -> dg.Definitions:
     """The code location over a home and a landing folder.
 
@@ -38,6 +43,7 @@ def build_defs(
         home: the home folder; else REGISTRY_HOME, else `var`.
         landing: the landing folder; else REGISTRY_LANDING, else `data/sample`.
         protocol_file: a protocol for this run.
+        wait_seconds: how long a run waits for another one on the home.
     """
     home = home or Path(os.environ.get("REGISTRY_HOME", "var"))
     landing = landing or Path(os.environ.get("REGISTRY_LANDING", "data/sample"))
@@ -45,7 +51,7 @@ def build_defs(
         assets=[intake, erasure, core, retention, trajectories, pathways, quality, publication],
         asset_checks=[ledger_checks, expectation_checks, absence_check],
         jobs=[registry_job, rebuild_job, intake_job, withdraw_job, owed_job],
-        sensors=[new_deliveries, rebuild_when_new],
+        sensors=[new_deliveries, rebuild_when_new, failure_notice],
         schedules=[quarter_owed],
         executor=dg.in_process_executor,
         resources={
@@ -53,6 +59,7 @@ def build_defs(
                 home=str(home.resolve()),
                 landing=str(landing.resolve()),
                 protocol_file=str(protocol_file.resolve()) if protocol_file else "",
+                wait_seconds=wait_seconds,
             )
         },
     )

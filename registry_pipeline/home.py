@@ -35,6 +35,11 @@ class Home:
         return self.path / "registry.duckdb"
 
     @property
+    def witness(self) -> Path:
+        """How many files were taken in, said outside the database."""
+        return self.path / "taken_in"
+
+    @property
     def published(self) -> Path:
         """What analysts and the quality coordinator open."""
         return self.path / "published"
@@ -43,6 +48,11 @@ class Home:
     def analysis(self) -> Path:
         """The published copy of the database, replaced atomically."""
         return self.published / "analysis.duckdb"
+
+    @property
+    def snapshots(self) -> Path:
+        """Published files before the present one, the newest few."""
+        return self.published / "snapshots"
 
     @property
     def data_docs(self) -> Path:
@@ -80,6 +90,23 @@ class Home:
         return self.path / "registry.duckdb.new"
 
     @property
+    def running(self) -> Path:
+        """One lock file per run that lives: who holds it is not dead."""
+        return self.path / "running"
+
+    @property
+    def holder(self) -> str:
+        """Who holds the lock, in words; empty when nobody does.
+
+        What a killed holder wrote may still stand: whoever could not get the lock reads it.
+        """
+        return self._holder.read_text(encoding="utf-8") if self._holder.exists() else ""
+
+    @property
+    def _holder(self) -> Path:
+        return self.path / ".holder"
+
+    @property
     def key_file(self) -> Path:
         """The pseudonym key, unless REGISTRY_KEY_FILE names another."""
         named = os.environ.get("REGISTRY_KEY_FILE")
@@ -88,7 +115,7 @@ class Home:
     def prepare(self) -> None:
         """Makes the folders, readable by the owner alone, and clears what a killed run left."""
         os.umask(0o077)
-        for folder in (self.path, self.published, self.staging, self.spill, self.instance):
+        for folder in (self.path, self.snapshots, self.staging, self.spill, self.instance):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         leftovers = [
             *self.staging.iterdir(),
@@ -101,11 +128,15 @@ class Home:
                 leftover.unlink()
 
     @contextmanager
-    def lock(self, wait_seconds: float = 0) -> Iterator[None]:
+    def lock(self, wait_seconds: float = 0, holder: str = "registry") -> Iterator[None]:
         """Holds the lock on the home, so that a publication never mixes two runs.
 
+        Args:
+            wait_seconds: how long to wait for another holder to end.
+            holder: what holds it, in the words another one's message will use.
+
         Raises:
-            HomeBusyError: another run holds it after `wait_seconds`.
+            HomeBusyError: another run holds it after `wait_seconds`; the sentence names it.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock", mode=0o600)
@@ -113,9 +144,35 @@ class Home:
             lock.acquire(timeout=wait_seconds)
         except Timeout as error:
             raise HomeBusyError(
-                f"{self.path}: another run holds this home; wait for it to end and try again"
+                f"{self.path}: another run holds this home: {self.holder or 'a process unknown'}; "
+                f"waited {wait_seconds:g} seconds; try again when it has ended"
             ) from error
         try:
+            self._holder.write_text(f"{holder}, process {os.getpid()}", encoding="utf-8")
             yield
         finally:
+            self._holder.unlink(missing_ok=True)
             lock.release()
+
+    @contextmanager
+    def alive(self, run_id: str) -> Iterator[None]:
+        """Shows that a run lives, from before it waits for the home's lock to its end."""
+        self.running.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = self.running / run_id
+        with FileLock(file, mode=0o600):
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+
+    def is_alive(self, run_id: str) -> bool:
+        """Whether the process of a run lives; what a dead one left is removed."""
+        file = self.running / run_id
+        if not file.exists():
+            return False
+        try:
+            with FileLock(file, timeout=0):
+                file.unlink()
+        except Timeout:
+            return True
+        return False

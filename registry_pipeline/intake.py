@@ -1,34 +1,36 @@
 """Taking deliveries in: from a landing folder through the gate into the store.
 
-Belongs here: which deliveries wait, and the order of work for one of them: stage, judge,
-store, record, each file in one transaction of its own.
-Does not belong here: how a file is judged (`gate`) and how rows are stored (`warehouse`).
+Belongs here: the order of work for a delivery: stage, judge, store, record, each file in one
+transaction of its own.
+Does not belong here: which deliveries there are (`folders`), how a file is judged (`gate`) and how
+rows are stored (`warehouse`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
+from registry_pipeline.folders import form_files, partition_key
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError
 from registry_pipeline.gate.gate import read_form
-from registry_pipeline.gate.manifest import Manifest, read_manifest
+from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import Key, KeyFileError, load_or_create_key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
+from registry_pipeline.staging import sha256_of, stage
 from registry_pipeline.warehouse import erasure, ledger
+from registry_pipeline.warehouse.changes import Changes, changes
 from registry_pipeline.warehouse.database import transaction
+from registry_pipeline.warehouse.mending import mend
 from registry_pipeline.warehouse.tables import Inserter, ensure, insert
-from schemas.forms import FORMS, intake_table, quarantine_table
+from registry_pipeline.warehouse.witness import remember
+from schemas.forms import FORMS, form_table, intake_table, quarantine_table
 from schemas.protocol import Protocol, ProtocolError
-
-SUFFIXES = (".csv", ".xlsx", ".parquet")
-_COPY_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,10 @@ class FileReport:
     n_received: int = 0
     n_accepted: int = 0
     n_quarantined: int = 0
-    n_unchanged: int = 0
     n_warning: int = 0
     n_erased: int = 0
+    n_retracted: int = 0
+    changes: Changes = field(default_factory=Changes)
     message: str = ""
 
 
@@ -65,20 +68,6 @@ class DeliveryReport:
         """Every refusal, one sentence each."""
         refused = [report.message for report in self.files if report.message]
         return [self.message, *refused] if self.message else refused
-
-
-def deliveries(landing: Path) -> list[Path]:
-    """The delivery folders of a landing folder that are whole, in the order they apply.
-
-    A folder without `delivery.toml` is still being written, or is none: it waits.
-    """
-    folders = [path.parent for path in landing.glob("*/*/delivery.toml")]
-    return sorted(folders, key=_order)
-
-
-def partition_key(folder: Path) -> str:
-    """`<protocol>/<delivery>`: the name of a delivery everywhere."""
-    return f"{folder.parent.name}/{folder.name}"
 
 
 def open_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key:
@@ -119,7 +108,7 @@ def take_in(
     """
     report = DeliveryReport(folder.parent.name, folder.name)
     try:
-        manifest, protocol, text, files = _opened(connection, folder, protocol_text)
+        manifest, protocol, text, files = opened(connection, folder, protocol_text)
     except (DeliveryError, ProtocolError) as error:
         report.message = str(error)
         ledger.record_manifest_refused(connection, report.protocol, report.delivery, str(error))
@@ -136,20 +125,20 @@ def take_in(
     return report
 
 
-def _opened(
+def opened(
     connection: duckdb.DuckDBPyConnection, folder: Path, protocol_text: str | None
 ) -> tuple[Manifest, Protocol, str, dict[str, Path]]:
     """The manifest, the protocol with its text, and the file of each form."""
     manifest = read_manifest(folder)
     if manifest.protocol != folder.parent.name:
         raise DeliveryError(
-            f"{partition_key(folder)}/delivery.toml: protocol is not the folder's, "
+            f"{partition_key(folder)}/{MANIFEST}: protocol is not the folder's, "
             f"{folder.parent.name}"
         )
     protocol, text = ledger.protocol_in_use(connection, manifest.protocol, protocol_text)
     if protocol.id != manifest.protocol:
         raise ProtocolError(f"{manifest.protocol}: the protocol given is {protocol.id}")
-    return manifest, protocol, text, _files(folder, protocol, manifest)
+    return manifest, protocol, text, form_files(folder, protocol, manifest)
 
 
 @dataclass(frozen=True)
@@ -168,16 +157,27 @@ class _Taking:
         sha: str | None = None
         staged: Path | None = None
         try:
-            if path is not None:
-                staged, sha = self._stage(path)
             here, same = ledger.taken_in(self.connection, self.manifest, self.folder.name, form)
+            name = self._name(form, path)
+            if same or here:  # only then a look before the copy spares one
+                sha = sha256_of(path, name, self.manifest) if path else None
             if sha in same:
+                self._the_right_bytes(form)
                 return FileReport(form, "unchanged")
             if here:
-                return self._other_bytes(form, path)
+                ledger.refuse_other_bytes(name)
+            if path is not None:
+                staged, sha = stage(self.home, path, name, self.manifest)
             with transaction(self.connection):
                 report = self._store(form, path, staged)
                 ledger.record(self.connection, self._entry(report, sha))
+                mend(
+                    self.connection,
+                    self.protocol.id,
+                    intake_table(form, self.protocol),
+                    form_table(form, self.protocol),
+                )
+            remember(self.connection, self.home)
         except RefusedFileError as error:
             rows = error.n_rows
             report = FileReport(
@@ -190,43 +190,20 @@ class _Taking:
                 staged.unlink(missing_ok=True)
         return report
 
-    def _other_bytes(self, form: str, path: Path | None) -> FileReport:
-        """A delivery is what it was: other bytes under its name are a new delivery's business."""
-        name = path.name if path else f"delivery.toml [retract.{form}]"
-        return FileReport(
-            form,
-            "refused",
-            message=f"{partition_key(self.folder)}/{name}: taken in before with other bytes; "
-            "send a correction with the next number",
-        )
+    def _the_right_bytes(self, form: str) -> None:
+        """What was accepted stands in the folder: an earlier refusal of other bytes is over."""
+        with transaction(self.connection):
+            ledger.clear_other_bytes(self.connection, self.protocol.id, self.folder.name, form)
 
-    def _stage(self, path: Path) -> tuple[Path, str]:
-        """Copies a file into the protected home under its hash: what is judged is what is kept."""
-        name = f"{partition_key(self.folder)}/{path.name}"
-        if path.is_symlink() or not path.is_file():
-            raise RefusedFileError(name, "not_a_file", "is not a regular file")
-        digest = hashlib.sha256()
-        partial = self.home.staging / "incoming"
-        try:
-            with path.open("rb") as source, partial.open("wb") as target:
-                while block := source.read(_COPY_BLOCK):
-                    digest.update(block)
-                    target.write(block)
-        except OSError as error:
-            raise RefusedFileError(name, "unreadable", "cannot be read") from error
-        sha = digest.hexdigest()
-        stated = self.manifest.sha256.get(path.name)
-        if stated is not None and stated.lower() != sha:
-            partial.unlink()
-            raise RefusedFileError(
-                name, "sha256_mismatch", "does not have the sha256 that delivery.toml states"
-            )
-        return partial.rename(self.home.staging / f"{sha}{path.suffix}"), sha
+    def _name(self, form: str, path: Path | None) -> str:
+        """A form's file as messages name it."""
+        name = path.name if path else f"{MANIFEST} [retract.{form}]"
+        return f"{partition_key(self.folder)}/{name}"
 
     def _store(self, form: str, path: Path | None, staged: Path | None) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
-        accepted = quarantined = warnings = erased = 0
+        accepted = quarantined = warnings = erased = taken_back = 0
         if path is not None and staged is not None:
             rows = Inserter(self.connection, table.full_name)
             for batch in read_form(
@@ -235,7 +212,7 @@ class _Taking:
                 self.protocol,
                 self.manifest,
                 self.persons,
-                name=f"{partition_key(self.folder)}/{path.name}",
+                name=self._name(form, path),
             ):
                 rows.add(self._of_intake(batch.accepted, is_retraction=False))
                 insert(self.connection, kept.full_name, self._stamped(batch.quarantined))
@@ -248,20 +225,26 @@ class _Taking:
                     self._request_erasure(batch.accepted)
             rows.close()
         if form in self.manifest.retract:
-            name = f"{partition_key(self.folder)}/delivery.toml"
+            name = f"{partition_key(self.folder)}/{MANIFEST}"
             retracted = retracted_rows(form, self.protocol, self.manifest, self.persons, name)
             insert(self.connection, table.full_name, self._of_intake(retracted, is_retraction=True))
+            taken_back = retracted.height
         return FileReport(
             form,
             "accepted",
             n_received=accepted + quarantined,
             n_accepted=accepted,
             n_quarantined=quarantined,
-            n_unchanged=ledger.unchanged(
-                self.connection, table, self.protocol.id, self.folder.name
-            ),
             n_warning=warnings,
             n_erased=erased,
+            n_retracted=taken_back,
+            changes=changes(
+                self.connection,
+                table,
+                form_table(form, self.protocol),
+                self.protocol.id,
+                self.folder.name,
+            ),
         )
 
     def _request_erasure(self, withdrawals: pl.DataFrame) -> None:
@@ -305,44 +288,9 @@ class _Taking:
             n_received=report.n_received,
             n_accepted=report.n_accepted,
             n_quarantined=report.n_quarantined,
-            n_unchanged=report.n_unchanged,
+            n_retracted=report.n_retracted,
+            changes=report.changes,
             n_warning=report.n_warning,
             n_erased=report.n_erased,
             reason=report.message or None,
         )
-
-
-def _files(folder: Path, protocol: Protocol, manifest: Manifest) -> dict[str, Path]:
-    """Form to the file it is read from.
-
-    Raises:
-        DeliveryError: a file that no form reads, two files for one form, or one that the
-            manifest counts and the folder does not hold.
-    """
-    by_stem: dict[str, Path] = {}
-    sources = {protocol.form(form).source or form for form in FORMS}
-    for path in sorted(folder.iterdir()):
-        if path.name == "delivery.toml":
-            continue
-        where = f"{partition_key(folder)}/{path.name}"
-        if path.suffix.lower() not in SUFFIXES or path.stem not in sources:
-            raise DeliveryError(f"{where}: no form of protocol {protocol.id} has this name")
-        if path.stem in by_stem:
-            raise DeliveryError(f"{where}: the form is there twice, as {by_stem[path.stem].name}")
-        by_stem[path.stem] = path
-    for stem in manifest.rows:
-        if stem not in by_stem:
-            raise DeliveryError(
-                f"{partition_key(folder)}/delivery.toml: counts rows of {stem}, "
-                "and the folder holds no such file"
-            )
-    pairs = {form: protocol.form(form).source or form for form in FORMS}
-    return {form: by_stem[stem] for form, stem in pairs.items() if stem in by_stem}
-
-
-def _order(folder: Path) -> tuple[str, str, int, str]:
-    try:
-        manifest = read_manifest(folder)
-    except DeliveryError:
-        return (folder.parent.name, folder.name, 0, folder.name)
-    return (folder.parent.name, manifest.quarter, manifest.number, folder.name)

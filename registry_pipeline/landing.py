@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from registry_pipeline.gate.manifest import MANIFEST
+
 
 def write_manifest(
     folder: Path,
@@ -53,7 +55,7 @@ def write_manifest(
     if file_format:
         lines += ["\n[format]", *(f'{name} = "{value}"' for name, value in file_format.items())]
     text = "\n".join(lines) + "\n"
-    (folder / "delivery.toml").write_text(text, encoding="utf-8", newline="\n")
+    (folder / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _sha256(path: Path) -> str:

@@ -21,10 +21,16 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from registry_pipeline.event_store import quick_events
+from registry_pipeline.folders import deliveries, misnamed, partition_key
 from registry_pipeline.home import Home
-from registry_pipeline.intake import deliveries, partition_key
+from registry_pipeline.settled import SETTLE_SECONDS, settled
 
 PARTITIONS = "delivery"
+TOLD = "registry/told"
+"""The tag of a run whose failure someone else tells of."""
+WAIT_SECONDS = 60.0
+"""How long a run waits for another one on the same home, where nobody says otherwise."""
+
 _POLL_SECONDS = 0.2
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The event log holds every step; the terminal gets progress and one sentence per fault."""
@@ -39,6 +45,10 @@ class Outcome:
 
     Attributes:
         success: every step ran and no blocking check is red.
+        deliveries: the deliveries of the landing folder that were looked at.
+        since: when the run began, in seconds since 1970, as its instance says.
+        waiting: one sentence per delivery that is still being written.
+        misnamed: deliveries that cannot be taken in for their names, in one sentence.
         red_checks: `table check: description` of each failed check.
         errors: one sentence per failed step.
     """
@@ -46,6 +56,9 @@ class Outcome:
     run_id: str
     success: bool
     deliveries: list[str]
+    since: float = 0
+    waiting: list[str] = field(default_factory=list)
+    misnamed: str = ""
     red_checks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -69,6 +82,9 @@ def run_job(
     protocol_file: Path | None = None,
     observer: Observer | None = None,
     job_name: str | None = None,
+    *,
+    wait_seconds: float = WAIT_SECONDS,
+    settle_seconds: float = SETTLE_SECONDS,
 ) -> Outcome:
     """Runs the whole job in this process: every delivery of the landing folder in one run.
 
@@ -78,18 +94,22 @@ def run_job(
         protocol_file: a protocol for this run.
         observer: told of each finished step.
         job_name: another job of the code location, one that takes no delivery in.
+        wait_seconds: how long to wait for another run on the home.
+        settle_seconds: how long a folder without hashes is watched before it counts as whole.
     """
     prepare_instance(home)
     from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
 
-    keys = [partition_key(folder) for folder in deliveries(landing)] if landing else []
-    repository = build_defs(home.path, landing, protocol_file)
+    there = deliveries(landing) if landing else []
+    whole = settled(there, settle_seconds)
+    keys = [partition_key(folder) for folder in whole]
+    repository = build_defs(home.path, landing, protocol_file, wait_seconds)
     with quick_events(), dg.DagsterInstance.get() as instance:
-        tags = {}
+        tags = {TOLD: "by the command line"}
         if keys:
             instance.add_dynamic_partitions(PARTITIONS, keys)
             known = [key for key in instance.get_dynamic_partitions(PARTITIONS) if key in keys]
-            tags = {
+            tags |= {
                 "dagster/asset_partition_range_start": known[0],
                 "dagster/asset_partition_range_end": known[-1],
             }
@@ -103,7 +123,16 @@ def run_job(
                 tags=tags,
                 raise_on_error=False,
             )
-        return _outcome(result, run_id, keys)
+        outcome = _outcome(result, run_id, keys)
+        record = instance.get_run_record_by_id(run_id)
+        outcome.since = (record.start_time if record else None) or 0
+    outcome.misnamed = misnamed(landing) if landing else ""
+    outcome.waiting = [
+        f"{partition_key(folder)}: still being written; the next run takes it in"
+        for folder in there
+        if folder not in whole
+    ]
+    return outcome
 
 
 @contextmanager
@@ -156,7 +185,7 @@ def _outcome(result: dg.ExecuteInProcessResult, run_id: str, keys: list[str]) ->
             _root(event.job_failure_data.error)
             for event in result.filter_events(lambda event: event.is_run_failure)
         ]
-    return Outcome(run_id, result.success and not red, keys, red, errors)
+    return Outcome(run_id, result.success and not red, keys, red_checks=red, errors=errors)
 
 
 def _root(error: SerializableErrorInfo | None) -> str:

@@ -16,6 +16,7 @@ from schemas.fields import RegistryModel, field, table
 
 QUARTER: Final = r"^\d{4}-Q[1-4]$"
 SHA256: Final = r"^[0-9a-f]{64}$"
+_UNCOUNTED: Final = "not counted: rows were erased since, or an older version took it in"
 
 
 class Delivery(RegistryModel):
@@ -87,7 +88,28 @@ class Delivery(RegistryModel):
         "Quarantined", "I karantene", "Rows kept out; all of them when refused."
     )
     n_unchanged: pl.Int64 = shared.count(
-        "Unchanged", "Uendret", "Of n_accepted, rows that said what was already stored."
+        "Unchanged", "Uendret", "Of n_accepted, rows that said what stood for their key already."
+    )
+    n_added: pl.Int64 = shared.count(
+        "Added",
+        "Nye",
+        "Of n_accepted, rows of a key that no row stood for.",
+        null=_UNCOUNTED,
+    )
+    n_replaced: pl.Int64 = shared.count(
+        "Replaced",
+        "Erstattet",
+        "Of n_accepted, rows that took the place of another one; that one stays in the history.",
+        null=_UNCOUNTED,
+    )
+    n_late: pl.Int64 = shared.count(
+        "Late",
+        "Forsinket",
+        "Of n_accepted, rows of a key that a later delivery had told of: history only.",
+        null=_UNCOUNTED,
+    )
+    n_retracted: pl.Int64 = shared.count(
+        "Retracted", "Trukket tilbake", "Keys that the manifest takes back.", null=_UNCOUNTED
     )
     n_warning: pl.Int64 = shared.count(
         "Warnings", "Advarsler", "Soft rules broken by accepted rows."
@@ -96,6 +118,12 @@ class Delivery(RegistryModel):
         "Erased",
         "Slettet",
         "Rows of erased people, taken out or never let in; the file held so many more.",
+    )
+    is_complete: pl.Boolean = field(
+        "Complete",
+        "No refused file of the delivery waits to be mended; the same on each of its rows.",
+        nb="Komplett",
+        null=_UNCOUNTED,
     )
     received_at: pl.Datetime = field(
         "Received at",
@@ -150,6 +178,12 @@ class Quarantine(RegistryModel):
     rule_id: pl.String = field("Rule", "Id of the rule.", nb="Regel", required=True)
     reason: pl.String = field(
         "Reason", "The rule in words, never the value.", nb="Årsak", required=True
+    )
+    mended_by: pl.String = field(
+        "Mended by",
+        "The first later delivery that set the row right.",
+        nb="Rettet av",
+        null="it waits to be set right",
     )
 
     class Config(RegistryModel.Config):
@@ -243,9 +277,16 @@ class Codebook(RegistryModel):
 class Publication(RegistryModel):
     """One row: the publication this file is.
 
-    No clock: a publication is known by its run and by the deliveries it stands on.
+    No clock: a publication is known by its version, its run and the deliveries it stands on.
     """
 
+    version: pl.Int64 = field(
+        "Version",
+        "1 for the first file this home published, one more for each one after.",
+        nb="Versjon",
+        low=1,
+        required=True,
+    )
     run_id: pl.String = field("Run", "Id of the run that published.", nb="Kjøring", required=True)
     as_of: pl.String = field(
         "As of",

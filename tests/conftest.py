@@ -1,12 +1,56 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and the page of what the fault tests saw.
+
+A test marked `hazard(line, outcome)` stands for a line of `HAZARDS`; its outcome is what it proves
+when it passes. After a run that met every line, docs/reliability.md must be what the run saw:
+`make reliability` writes it.
+"""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "reliability.md"
+HAZARDS = (
+    "killed during intake before commit",
+    "killed after commit before the run is marked",
+    "killed inside a checkpoint",
+    "the Dagster process killed",
+    "killed between delete and insert",
+    "killed during publication",
+    "disk full at each of them",
+    "corrupt or missing WAL or block",
+    "writer lock held",
+    "same bytes under another name",
+    "same name with other bytes",
+    "file still being written",
+    "row-boundary truncation",
+    "every way a file can be read wrongly",
+    "too many bad rows",
+    "late wave or back-dated correction",
+    "a check that crashes",
+    "empty denominators",
+    "key missing, wrong, world-readable, changed",
+    "clock, DST, midnight",
+    "outbound network attempt",
+    "a planted name, number and free text",
+)
+"""What must be survived, each with a test of its own."""
+
+HEADER = """# Reliability
+
+Written by `make reliability` from a run of the tests below; every run of the whole suite compares
+it with what it saw. The long suite (`make test-long`) repeats the kills a hundred times.
+
+| fault | test | observed |
+|---|---|---|
+"""
+
+_seen: Counter[tuple[str, str, str]] = Counter()
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +66,48 @@ def shared_data() -> Path:
 def sample() -> Path:
     """The committed landing folder."""
     return ROOT / "data" / "sample"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Says what the marker of a fault test takes."""
+    config.addinivalue_line("markers", "hazard(line, outcome): stands for a line of HAZARDS")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Sends a fault test's line along with its report, also from another process."""
+    for marker in item.iter_markers("hazard"):
+        line, outcome = marker.args
+        if line not in HAZARDS:
+            pytest.fail(f"there is no such line in HAZARDS: {line}")
+        item.user_properties.append(("hazard", (line, outcome)))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Notes what a fault test saw."""
+    if report.when != "call" and report.passed:
+        return
+    test = report.nodeid.split("[")[0]
+    for name, said in report.user_properties:
+        if name == "hazard":
+            line, outcome = said
+            _seen[line, test, outcome if report.passed else report.outcome] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Compares the page with what was seen, or writes it, where every line was met."""
+    is_worker = hasattr(session.config, "workerinput")
+    if is_worker or session.exitstatus or {line for line, _, _ in _seen} != set(HAZARDS):
+        return
+    text = HEADER + "".join(
+        f"| {line} | `{test}`{f', {n} cases' if n > 1 else ''} | {outcome} |\n"
+        for (line, test, outcome), n in sorted(
+            _seen.items(), key=lambda item: (HAZARDS.index(item[0][0]), *item[0])
+        )
+    )
+    if os.environ.get("WRITE_RELIABILITY"):
+        PAGE.write_text(text, encoding="utf-8")
+    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        writer = session.config.get_terminal_writer()
+        writer.line()
+        writer.line("docs/reliability.md is not what this run saw: make reliability", red=True)

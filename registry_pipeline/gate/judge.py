@@ -96,7 +96,7 @@ class FormJudge:
     @property
     def key_columns(self) -> list[str]:
         """Delivered columns that decide which rows are the form's and what their key is."""
-        wanted = {*self._table.key, *self._table.key_fallback.values()}
+        wanted = set(self.key_parts)
         if self._persons is not None and self._persons.any_erased:
             wanted.add("patient_id")
         mine = [theirs for ours, theirs in self._plan.columns.items() if ours in wanted]
@@ -120,13 +120,14 @@ class FormJudge:
 
     def keys(self, delivered: pl.DataFrame) -> pl.DataFrame:
         """row_number and the key of each row, the fallback in the place of a null."""
-        wanted = {*self._table.key, *self._table.key_fallback.values()}
-        columns = [column for column in self._columns if column.name in wanted]
+        columns = [column for column in self._columns if column.name in self.key_parts]
         ours = delivered.select(self._recoded(column.name) for column in columns)
         typed, _ = convert(ours, columns, self._style, delivered[ROW])
         if self._persons is not None and "patient_id" in ours.columns:
             typed = typed.with_columns(patient_id=self._persons.normalised(ours["patient_id"]))
-        frame = self._complete(delivered, typed, [self._table.column(name) for name in wanted])
+        frame = self._complete(
+            delivered, typed, [self._table.column(name) for name in dict.fromkeys(self.key_parts)]
+        )
         fallback = self._table.key_fallback
         return frame.select(
             "row_number",
@@ -138,6 +139,23 @@ class FormJudge:
         """Key columns without which a row has no key."""
         fallback = self._table.key_fallback
         return [k for k in self._table.key if k in fallback or not self._table.column(k).nullable]
+
+    @property
+    def key_parts(self) -> list[str]:
+        """Our names of the columns a key is made of, fallbacks included."""
+        return [*self._table.key, *self._table.key_fallback.values()]
+
+    @property
+    def row_key(self) -> pl.Expr:
+        """The key's cells joined by `|`, as in meta.held; null where a needed one is missing."""
+        fallback = self._table.key_fallback
+        cells = {
+            name: pl.coalesce(name, fallback.get(name, name)).cast(pl.String)
+            for name in self._table.key
+        }
+        whole = pl.all_horizontal(cells[name].is_not_null() for name in self.key_required)
+        text = pl.concat_str([cell.fill_null("") for cell in cells.values()], separator="|")
+        return pl.when(whole).then(text)
 
     def judge(self, delivered: pl.DataFrame, repeated: pl.Series) -> Judged:
         """Judges every cell and row of `rows`.

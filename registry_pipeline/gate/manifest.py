@@ -9,12 +9,15 @@ from __future__ import annotations
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from registry_pipeline.gate.errors import DeliveryError
 from schemas.forms import FORMS
+
+MANIFEST: Final = "delivery.toml"
+"""The manifest's name in a delivery's folder."""
 
 _ENCODINGS = {
     "utf-8": "utf-8",
@@ -99,9 +102,9 @@ def read_manifest(folder: Path) -> Manifest:
         DeliveryError: there is none, it is not TOML, or a field is wrong; the sentence names the
             delivery (the folder's name) and the field, never its value.
     """
-    place = f"{folder.name}/delivery.toml"
+    place = f"{folder.name}/{MANIFEST}"
     try:
-        return Manifest.model_validate(tomllib.loads((folder / "delivery.toml").read_text("utf-8")))
+        return Manifest.model_validate(tomllib.loads((folder / MANIFEST).read_text("utf-8")))
     except FileNotFoundError:
         raise DeliveryError(f"{place}: there is no manifest") from None
     except OSError:

@@ -11,7 +11,12 @@ import polars as pl
 from registry_pipeline.gate.identity import find_identity
 from registry_pipeline.gate.judge import FormJudge, Judged
 
-QUARANTINED = {"row_number": pl.Int64(), "patient_id": pl.String(), "original": pl.String()}
+QUARANTINED = {
+    "row_number": pl.Int64(),
+    "patient_id": pl.String(),
+    "row_key": pl.String(),
+    "original": pl.String(),
+}
 PROBLEMS = {
     "row_number": pl.Int64(),
     "column_name": pl.String(),
@@ -56,9 +61,22 @@ def quarantine(
     faults = pl.concat([judged.faults, *found]).unique()
     has_person = "patient_id" in judged.typed.columns
     person = pl.col("patient_id") if has_person else pl.lit(None, pl.String)
-    rows = judged.typed[bad].select("row_number", patient_id=person)
+    rows = _with_keys(judged, judge).gather(bad).select("row_number", "row_key", patient_id=person)
     original = blanked.select(pl.struct(pl.all()).struct.json_encode()).to_series()
-    return rows.with_columns(original=original), _problems(faults, judged, judge)
+    kept = rows.with_columns(original=original).select(list(QUARANTINED))
+    return kept, _problems(faults, judged, judge)
+
+
+def _with_keys(judged: Judged, judge: FormJudge) -> pl.DataFrame:
+    """The typed rows with row_key: null where a cell of the key is itself at fault or missing.
+
+    By the key a later row is known as the one that sets a quarantined row right.
+    """
+    at_fault = judged.faults.filter(pl.col("column_name").is_in(judge.key_parts))["index"]
+    keyed = judged.typed.with_columns(row_key=judge.row_key).with_row_index("index")
+    return keyed.with_columns(
+        row_key=pl.when(~pl.col("index").is_in(at_fault.unique().implode())).then("row_key")
+    ).drop("index")
 
 
 def _problems(faults: pl.DataFrame, judged: Judged, judge: FormJudge) -> pl.DataFrame:

@@ -162,7 +162,8 @@ def funnel_limits(
     error = pl.when(n > 0).then((centre * (1 - centre) / n).sqrt())
     funnel = (
         frame.with_columns(
-            value=pl.when(n > 0).then(count / n), centre=count.sum().over(by) / n.sum().over(by)
+            value=pl.when(n > 0).then(count / n),
+            centre=pl.when(n.sum().over(by) > 0).then(count.sum().over(by) / n.sum().over(by)),
         )
         .with_columns(std_error=error)
         .with_columns(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from registry_pipeline.home import Home
+from registry_pipeline.warehouse.faults import explained
 
 SCHEMAS = ("intake", "core", "derived", "quality", "meta")
 PUBLISHED_SCHEMAS = ("core", "derived", "quality", "meta")
@@ -51,9 +52,21 @@ def connect(
 
     Raises:
         DatabaseBusyError: the file is still held after `wait_seconds`.
+        StoreError: the disk is full, or a file of the store is damaged.
     """
     opened = path or home.database
-    connection = _open(home, opened, read_only=read_only, wait_seconds=wait_seconds)
+    with (
+        explained(home),
+        _opened(home, opened, read_only=read_only, wait_seconds=wait_seconds) as connection,
+    ):
+        yield connection
+
+
+@contextmanager
+def _opened(
+    home: Home, path: Path, *, read_only: bool, wait_seconds: float
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = _open(home, path, read_only=read_only, wait_seconds=wait_seconds)
     try:
         folder = str(home.path.resolve()).replace("'", "''")
         connection.execute(f"SET allowed_directories = ['{folder}']")
@@ -74,7 +87,8 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        with suppress(duckdb.Error):  # a fatal error has ended the transaction already
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 

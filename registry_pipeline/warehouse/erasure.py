@@ -19,10 +19,10 @@ import polars as pl
 
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.database import scalar
-from registry_pipeline.warehouse.ledger import PROVENANCE
 from registry_pipeline.warehouse.rewrite import Stored, rewrite
 from registry_pipeline.warehouse.tables import registered
 from schemas.forms import FORMS
+from schemas.forms.provenance import PROVENANCE
 
 _GONE = "(SELECT pseudonym FROM meta.erasure WHERE pseudonym IS NOT NULL)"
 _IS_GONE = f"patient_id IN {_GONE}"
@@ -129,6 +129,9 @@ def _without_the_erased(
             n_accepted - coalesce(accepted, 0) AS n_accepted,
             n_quarantined - coalesce(quarantined, 0) AS n_quarantined,
             n_unchanged - coalesce(unchanged, 0) AS n_unchanged,
+            CASE WHEN coalesce(accepted, 0) = 0 THEN n_added END AS n_added,
+            CASE WHEN coalesce(accepted, 0) = 0 THEN n_replaced END AS n_replaced,
+            CASE WHEN coalesce(accepted, 0) = 0 THEN n_late END AS n_late,
             n_erased + coalesce(accepted, 0) + coalesce(quarantined, 0) AS n_erased)
         FROM meta.delivery LEFT JOIN gone_rows ON status = 'accepted'
             AND gone_rows.protocol = delivery.protocol AND gone_rows.delivery = delivery.delivery

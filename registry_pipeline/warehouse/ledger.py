@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from typing import Any, Final, NoReturn
 
 import duckdb
 import polars as pl
 
-from registry_pipeline.gate.manifest import Manifest
+from registry_pipeline.gate.errors import RefusedFileError
+from registry_pipeline.gate.manifest import MANIFEST, Manifest
 from registry_pipeline.gate.pseudonym import Key, KeyFileError
+from registry_pipeline.warehouse.changes import Changes
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import ensure, insert
 from schemas import meta
-from schemas.fields import Table, describe
+from schemas.fields import describe
 from schemas.forms import FORMS
-from schemas.forms.provenance import Provenance
 from schemas.protocol import Protocol, parse_protocol, protocol_sha256, shipped_text
 
 DELIVERY = describe(meta.Delivery)
@@ -28,8 +30,18 @@ PROTOCOL = describe(meta.ProtocolInUse)
 QUARANTINE = describe(meta.Quarantine)
 KEY = describe(meta.Key)
 ERASURE = describe(meta.Erasure)
-MANIFEST = "delivery.toml"
-PROVENANCE = frozenset(Provenance.to_schema().columns)
+
+OTHER_BYTES: Final = "other_bytes"
+"""The rule that refuses other bytes under the name of a file that was accepted: the one refusal
+that an accepted file does not mend."""
+
+_OTHER_BYTES: Final = f"status = 'refused' AND suffix(reason, '({OTHER_BYTES})')"
+_OPEN: Final = f"""
+    status = 'refused' AND ({_OTHER_BYTES} OR NOT EXISTS (
+        FROM meta.delivery AS mended WHERE mended.status = 'accepted'
+        AND mended.protocol = refused.protocol AND mended.delivery = refused.delivery
+        AND mended.form = refused.form))
+"""
 
 
 @dataclass(frozen=True)
@@ -49,15 +61,23 @@ class Entry:
     n_received: int
     n_accepted: int
     n_quarantined: int
-    n_unchanged: int
     n_warning: int
     n_erased: int
+    n_retracted: int
+    changes: Changes
     reason: str | None
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Creates the ledger's tables where they are missing."""
     ensure(connection, (DELIVERY, PROTOCOL, QUARANTINE, KEY, ERASURE))
+
+
+def copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection) -> None:
+    """Copies the ledger and the protocols in use from one database into another, prepared one."""
+    for table in (DELIVERY, PROTOCOL):
+        rows = source.sql(f"SELECT * FROM {table.full_name}").pl()
+        insert(target, table.full_name, rows)
 
 
 def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
@@ -67,9 +87,10 @@ def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
         "AND file_sha256 IS NOT DISTINCT FROM ?",
         [entry.protocol, entry.delivery, entry.form, entry.file_sha256],
     )
-    row = {**asdict(entry), "received_at": datetime.now(UTC).replace(tzinfo=None)}
-    dtypes = {name: dtype for name, dtype in DELIVERY.dtypes.items() if name in row}
-    insert(connection, "meta.delivery", pl.DataFrame([row], schema_overrides=dtypes))
+    row = asdict(entry)
+    row |= {f"n_{change}": n for change, n in row.pop("changes").items()}
+    _insert(connection, row)
+    _mark_complete(connection, entry.protocol, entry.delivery)
 
 
 def record_manifest_refused(
@@ -83,15 +104,10 @@ def record_manifest_refused(
         "form": MANIFEST,
         "status": "refused",
         "reason": reason,
-        "n_received": 0,
-        "n_accepted": 0,
-        "n_quarantined": 0,
-        "n_unchanged": 0,
-        "n_warning": 0,
-        "n_erased": 0,
-        "received_at": datetime.now(UTC).replace(tzinfo=None),
+        **{name: 0 for name in DELIVERY.dtypes if name.startswith("n_")},
     }
-    insert(connection, "meta.delivery", pl.DataFrame([row]))
+    _insert(connection, row)
+    _mark_complete(connection, protocol, delivery)
 
 
 def clear_manifest_refused(
@@ -102,15 +118,36 @@ def clear_manifest_refused(
         "DELETE FROM meta.delivery WHERE protocol = ? AND delivery = ? AND form = ?",
         [protocol, delivery, MANIFEST],
     )
+    _mark_complete(connection, protocol, delivery)
+
+
+def refuse_other_bytes(name: str) -> NoReturn:
+    """A delivery is what it was: other bytes under its name are a new delivery's business.
+
+    Raises:
+        RefusedFileError: always; `name` is the file as messages name it.
+    """
+    what = "taken in before with other bytes; send a correction with the next number"
+    raise RefusedFileError(name, OTHER_BYTES, what)
+
+
+def clear_other_bytes(
+    connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str, form: str
+) -> None:
+    """Takes back that other bytes stood under a delivery's name: the right ones stand there."""
+    connection.execute(
+        f"DELETE FROM meta.delivery WHERE {_OTHER_BYTES} AND protocol = ? AND delivery = ? "
+        "AND form = ?",
+        [protocol, delivery, form],
+    )
+    _mark_complete(connection, protocol, delivery)
 
 
 def open_refusals(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
     """Refusals that no accepted file has mended: protocol, delivery, form, reason."""
     return connection.execute(
-        "SELECT protocol, delivery, form, reason FROM meta.delivery refused "
-        "WHERE status = 'refused' AND NOT EXISTS (FROM meta.delivery mended WHERE "
-        "mended.status = 'accepted' AND mended.protocol = refused.protocol "
-        "AND mended.delivery = refused.delivery AND mended.form = refused.form) ORDER BY ALL"
+        f"SELECT protocol, delivery, form, reason FROM meta.delivery AS refused WHERE {_OPEN} "
+        "ORDER BY ALL"
     ).fetchall()
 
 
@@ -151,32 +188,6 @@ def taken_in(
         ],
     ).fetchall()
     return any(id_ == delivery for id_, _ in rows), {sha for _, sha in rows}
-
-
-def unchanged(
-    connection: duckdb.DuckDBPyConnection, table: Table, protocol: str, delivery: str
-) -> int:
-    """How many rows of a delivery say what an earlier row of the protocol said already."""
-    earlier = scalar(
-        connection,
-        f"SELECT 1 FROM {table.full_name} WHERE protocol = ? AND delivery <> ? LIMIT 1",
-        [protocol, delivery],
-    )
-    if earlier is None:
-        return 0
-    said = ", ".join(
-        f'"{column.name}"' for column in table.columns if column.name not in PROVENANCE
-    )
-    rows = f"SELECT hash({said}) AS said FROM {table.full_name} WHERE NOT is_retraction"
-    return int(
-        scalar(
-            connection,
-            f"SELECT count(*) FROM ({rows} AND protocol = $protocol AND delivery = $delivery) new "
-            f"WHERE EXISTS (FROM ({rows} AND protocol = $protocol AND delivery <> $delivery) old "
-            "WHERE old.said = new.said)",
-            {"protocol": protocol, "delivery": delivery},
-        )
-    )
 
 
 def protocol_in_use(
@@ -226,6 +237,22 @@ def check_key(connection: duckdb.DuckDBPyConnection, key: Key) -> None:
             "the pseudonym key is not the one this database was filled under; "
             "put the right key file back before anything is taken in"
         )
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> None:
+    row |= {"received_at": datetime.now(UTC).replace(tzinfo=None)}
+    dtypes = {name: dtype for name, dtype in DELIVERY.dtypes.items() if name in row}
+    insert(connection, "meta.delivery", pl.DataFrame([row], schema_overrides=dtypes))
+
+
+def _mark_complete(connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str) -> None:
+    """Says on every line of a delivery whether a refusal of it is open."""
+    connection.execute(
+        "UPDATE meta.delivery SET is_complete = NOT EXISTS (FROM meta.delivery AS refused WHERE "
+        f"refused.protocol = $protocol AND refused.delivery = $delivery AND {_OPEN}) "
+        "WHERE protocol = $protocol AND delivery = $delivery",
+        {"protocol": protocol, "delivery": delivery},
+    )
 
 
 def has_key(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -22,6 +22,9 @@ from schemas.fields import describe
 from schemas.meta import Erasure, Key, Publication
 
 FORMAT_VERSION = 1
+SNAPSHOTS = 3
+"""Published files before the present one that are kept."""
+_UNPROVED = "SELECT count(*) FROM meta.erasure WHERE proved_at IS NULL"
 UNPUBLISHED = frozenset(describe(model).full_name for model in (Key, Erasure))
 """Tables of the live file that stay there."""
 
@@ -36,7 +39,8 @@ def publish(
 ) -> dict[str, int]:
     """Replaces a published file with the connection's tables as they stand.
 
-    Readers of the old file keep it; new ones see the new one; none sees half of one.
+    Readers of the old file keep it; new ones see the new one; none sees half of one. The newest
+    `SNAPSHOTS` files before it stay beside it.
 
     Args:
         connection: to the tables.
@@ -48,23 +52,57 @@ def publish(
         Table to number of rows.
     """
     target = target or home.analysis
+    version = _version(connection, target) + 1
     partial = home.published / f"{target.name}.tmp"
     partial.unlink(missing_ok=True)
     connection.execute(f"ATTACH {quoted(str(partial.resolve()))} AS out")
     try:
-        rows = _copy(connection, run_id)
+        rows = _copy(connection, run_id, version)
         connection.execute("CHECKPOINT out")
     finally:
         connection.execute("DETACH out")
     with partial.open("rb") as file:
         os.fsync(file.fileno())
+    if target == home.analysis:
+        _keep(connection, home, version - 1)
     partial.replace(target)
     return rows
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, int]:
+def _version(connection: duckdb.DuckDBPyConnection, file: Path) -> int:
+    """The version of a published file; 0 where there is none, or none that tells."""
+    if not file.exists():
+        return 0
+    try:
+        connection.execute(f"ATTACH {quoted(str(file.resolve()))} AS published_before (READ_ONLY)")
+        try:
+            sql = "SELECT max(version) FROM published_before.meta.publication"
+            return int(scalar(connection, sql) or 0)
+        finally:
+            connection.execute("DETACH published_before")
+    except duckdb.Error:
+        return 0
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, home: Home, version: int) -> None:
+    """Keeps the file in place as a snapshot, and no more than the newest few of them.
+
+    Not while a withdrawal waits for its proof: that file may hold people who were erased since.
+    """
+    if version and not scalar(connection, _UNPROVED):
+        snapshot = home.snapshots / f"analysis-{version:06}.duckdb"
+        snapshot.unlink(missing_ok=True)
+        snapshot.hardlink_to(home.analysis)
+    for old in sorted(home.snapshots.glob("analysis-*.duckdb"))[:-SNAPSHOTS]:
+        old.unlink()
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, run_id: str, version: int) -> dict[str, int]:
     connection.execute("BEGIN")
-    made = {"meta.codebook": codebook_rows(), "meta.publication": _stamp(connection, run_id)}
+    made = {
+        "meta.codebook": codebook_rows(),
+        "meta.publication": _stamp(connection, run_id, version),
+    }
     rows = {}
     for schema in sorted({TABLES[name].schema_name for name in published_tables()}):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS out.{schema}")
@@ -81,11 +119,12 @@ def _copy(connection: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, int]:
     return rows
 
 
-def _stamp(connection: duckdb.DuckDBPyConnection, run_id: str) -> pl.DataFrame:
+def _stamp(connection: duckdb.DuckDBPyConnection, run_id: str, version: int) -> pl.DataFrame:
     as_of = scalar(connection, "SELECT max(quarter) FROM meta.delivery WHERE status = 'accepted'")
     return pl.DataFrame(
         [
             {
+                "version": version,
                 "run_id": run_id,
                 "as_of": as_of,
                 "format_version": FORMAT_VERSION,

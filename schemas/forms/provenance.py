@@ -6,6 +6,8 @@ Does not belong here: the forms; the ledger of deliveries (see `schemas.meta`).
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from schemas.fields import RegistryModel, field, table
@@ -45,11 +47,15 @@ class Provenance(RegistryModel):
         )
 
 
+PROVENANCE: Final = frozenset(Provenance.to_schema().columns)
+"""The names of these columns."""
+
+
 class Quarantined(RegistryModel):
     """One row per quarantined row of a form, kept inside the protected home only.
 
     Grain: row of a delivered file. Key: protocol, delivery, row_number. The reasons stand in
-    meta.quarantine.
+    meta.quarantine. A row that a later delivery set right stays counted, and its text is emptied.
     """
 
     protocol: pl.String = field("Protocol", "Id of the protocol.", nb="Protokoll", required=True)
@@ -60,9 +66,21 @@ class Quarantined(RegistryModel):
     patient_id: pl.String = field(
         "Person", "Keyed pseudonym, where the id could be read.", nb="Person", null="no usable id"
     )
+    row_key: pl.String = field(
+        "Row key",
+        "The row's key, its cells joined by `|`; the person as pseudonym.",
+        nb="Radens nøkkel",
+        null="a cell of the key is missing or at fault",
+    )
+    mended_by: pl.String = field(
+        "Mended by",
+        "The first later delivery that set the row right.",
+        nb="Rettet av",
+        null="it waits to be set right",
+    )
     original: pl.String = field(
         "Original",
-        "JSON of the row's other cells as delivered, identity numbers blanked.",
+        "JSON of the row's other cells as delivered, identity numbers blanked; empty once mended.",
         nb="Opprinnelig",
         required=True,
     )

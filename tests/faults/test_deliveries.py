@@ -12,9 +12,10 @@ import duckdb
 import pytest
 
 from registry_pipeline.build import build_core
+from registry_pipeline.folders import deliveries
 from registry_pipeline.gate.pseudonym import KeyFileError
 from registry_pipeline.home import Home, HomeBusyError
-from registry_pipeline.intake import DeliveryReport, deliveries, open_key, take_in
+from registry_pipeline.intake import DeliveryReport, open_key, take_in
 from registry_pipeline.landing import write_manifest
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import connect
@@ -179,7 +180,7 @@ def test_the_same_file_in_a_later_quarter_is_unchanged_rows(
     take(connection, home, deliver(landing, interviews=INTERVIEWS))
     later = deliver(landing, "2014-Q3", interviews=INTERVIEWS, extracted_on=date(2014, 10, 1))
     (file,) = take(connection, home, later).files
-    assert (file.status, file.n_accepted, file.n_unchanged) == ("accepted", 1, 1)
+    assert (file.status, file.n_accepted, file.changes.unchanged) == ("accepted", 1, 1)
 
 
 def test_other_bytes_under_a_taken_name_are_refused(

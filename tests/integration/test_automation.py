@@ -41,8 +41,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def look(instance: dg.DagsterInstance, registry: RegistryRun) -> dg.SensorResult:
-    with dg.build_sensor_context(instance, resources={"registry": registry}) as context:
+def look(
+    instance: dg.DagsterInstance, registry: RegistryRun, cursor: str | None = None
+) -> dg.SensorResult:
+    with dg.build_sensor_context(
+        instance, cursor=cursor, resources={"registry": registry}
+    ) as context:
         result = new_deliveries(context)
     assert isinstance(result, dg.SensorResult)
     return result
@@ -56,11 +60,37 @@ def test_the_sensor_asks_for_each_delivery_once(
     assert [
         list(request.partition_keys) for request in first.dynamic_partitions_requests or []
     ] == [[FIRST]]
-    again = look(instance, registry)
-    assert first.run_requests[0].run_key == again.run_requests[0].run_key  # type: ignore[index]
+    again = look(instance, registry, first.cursor)
+    assert not again.run_requests
     shutil.copytree(sample / "lar_x" / "2014-Q3", landing / "lar_x" / "2014-Q3")
-    third = look(instance, registry)
-    assert len(third.run_requests or []) == 2
+    third = look(instance, registry, again.cursor)
+    assert [request.partition_key for request in third.run_requests or []] == ["lar_x/2014-Q3"]
+
+
+def test_the_sensor_waits_for_a_folder_that_is_still_being_written(
+    instance: dg.DagsterInstance, registry: RegistryRun, landing: Path
+) -> None:
+    interviews = landing / FIRST / "interviews.csv"
+    whole = interviews.read_bytes()
+    interviews.write_bytes(whole[: len(whole) // 2])
+    first = look(instance, registry)
+    assert not first.run_requests
+    interviews.write_bytes(whole[: 2 * len(whole) // 3])
+    second = look(instance, registry, first.cursor)
+    assert not second.run_requests
+    interviews.write_bytes(whole)
+    third = look(instance, registry, second.cursor)
+    assert [request.partition_key for request in third.run_requests or []] == [FIRST]
+
+
+def test_a_folder_that_moves_no_more_is_whole(
+    instance: dg.DagsterInstance, registry: RegistryRun, landing: Path
+) -> None:
+    interviews = landing / FIRST / "interviews.csv"
+    interviews.write_bytes(interviews.read_bytes()[:-100])
+    first = look(instance, registry)
+    assert not first.run_requests
+    assert len(look(instance, registry, first.cursor).run_requests or []) == 1
 
 
 def test_a_new_delivery_rebuilds_what_stands_on_it(

@@ -34,9 +34,13 @@ def test_a_run_with_a_refused_file_names_it_and_goes_on(tmp_path: Path, sample: 
 def test_status_tells_deliveries_quarantine_waves_and_the_last_run(built: Home) -> None:
     result = runner.invoke(app, ["status", "--home", str(built.path)])
     assert result.exit_code == 0
-    said = "Deliveries 2016-Q2-2 Quarantine out_of_range Held after_death Waves SUCCESS Red"
+    said = "Deliveries 2016-Q3 Quarantine unknown_code Held after_death Waves SUCCESS Red nobody"
     for word in said.split():
         assert word in result.output, word
+    assert "out_of_range" not in result.output  # the correction of the quarter set it right
+    assert result.output.count("\n") <= 50
+    every = runner.invoke(app, ["status", "--home", str(built.path), "--deliveries"])
+    assert "2016-Q2-2" in every.output
 
 
 @pytest.mark.parametrize(
@@ -74,10 +78,12 @@ def test_an_unknown_protocol_file_is_named(tmp_path: Path, sample: Path) -> None
 
 def test_a_second_run_on_a_held_home_says_so(tmp_path: Path, sample: Path) -> None:
     home = Home(tmp_path / "home")
-    with home.lock():
-        result = runner.invoke(app, ["run", "--landing", str(sample), "--home", str(home.path)])
+    with home.lock(holder="the night shift"):
+        arguments = ["run", "--landing", str(sample), "--home", str(home.path), "--wait", "0"]
+        result = runner.invoke(app, arguments)
     assert result.exit_code == 1
-    assert "another run holds this home" in result.output
+    assert "another run holds this home: the night shift, process" in result.output
+    assert "waited 0 seconds" in result.output
 
 
 def test_synth_writes_a_landing_folder_that_runs(tmp_path: Path) -> None:

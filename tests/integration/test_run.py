@@ -19,7 +19,7 @@ from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome, prepare_instance, run_job
 from registry_pipeline.warehouse.publish import published_tables
 
-CLOCK = {"meta.delivery": ["received_at"], "meta.publication": ["run_id"]}
+CLOCK = {"meta.delivery": ["received_at"], "meta.publication": ["version", "run_id"]}
 """What two runs over the same deliveries may differ in."""
 
 

@@ -1,0 +1,68 @@
+"""Delivered files on their way into the protected home.
+
+Belongs here: the hash of a file, and the copy under that hash that is judged and then deleted.
+Does not belong here: what is in the file (see `gate`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from registry_pipeline.gate.errors import RefusedFileError
+from registry_pipeline.gate.manifest import Manifest
+from registry_pipeline.home import Home
+from registry_pipeline.warehouse.faults import is_full
+
+_BLOCK = 1 << 22
+
+
+def sha256_of(path: Path, name: str, manifest: Manifest) -> str:
+    """The hash of a delivered file, which is read where it lies.
+
+    Args:
+        path: the file.
+        name: the file as messages name it.
+        manifest: may state the hash.
+
+    Raises:
+        RefusedFileError: not a regular file, unreadable, or of another hash than is stated.
+    """
+    return _hashed(path, name, manifest, lambda _: None)
+
+
+def stage(home: Home, path: Path, name: str, manifest: Manifest) -> tuple[Path, str]:
+    """Copies a file into the protected home under its hash: what is judged is what is kept.
+
+    Returns:
+        The copy and the hash.
+
+    Raises:
+        RefusedFileError: as `sha256_of`.
+        OSError: the home's disk is full.
+    """
+    partial = home.staging / "incoming"
+    with partial.open("wb") as target:
+        sha = _hashed(path, name, manifest, target.write)
+    return partial.rename(home.staging / f"{sha}{path.suffix}"), sha
+
+
+def _hashed(path: Path, name: str, manifest: Manifest, passed_on: Callable[[bytes], object]) -> str:
+    if path.is_symlink() or not path.is_file():
+        raise RefusedFileError(name, "not_a_file", "is not a regular file")
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as source:
+            while block := source.read(_BLOCK):
+                digest.update(block)
+                passed_on(block)
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise RefusedFileError(name, "unreadable", "cannot be read") from None
+    sha = digest.hexdigest()
+    if manifest.sha256.get(path.name, sha) != sha:
+        what = "does not have the sha256 that delivery.toml states"
+        raise RefusedFileError(name, "sha256_mismatch", what)
+    return sha

@@ -1,0 +1,184 @@
+"""How a home stands, on one screen, for a person on call.
+
+Belongs here: what `registry status` prints: the last run, deliveries, what waits for someone,
+waves, red checks. Does not belong here: what a run built (see `report_card`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+import duckdb
+from rich.console import Console
+
+from registry_pipeline.home import Home
+from registry_pipeline.operate import prepare_instance
+from registry_pipeline.printing import show, tables
+from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse.database import DatabaseBusyError, connect
+
+MOST = 8
+"""Lines of a list before it says how many more there are."""
+
+_COHORTS = """
+SELECT protocol, count(DISTINCT delivery) FILTER (status = 'accepted'),
+       count(DISTINCT delivery) FILTER (NOT is_complete),
+       arg_max(delivery, (quarter, number)) FILTER (status = 'accepted'),
+       max(extracted_on) FILTER (status = 'accepted' AND kind = 'full'),
+       sum(n_received)::BIGINT, sum(n_accepted)::BIGINT, sum(n_quarantined)::BIGINT,
+       sum(n_unchanged)::BIGINT
+FROM meta.delivery GROUP BY protocol ORDER BY protocol
+"""
+_COHORT_COLUMNS = (
+    "cohort",
+    "deliveries",
+    "incomplete",
+    "last",
+    "cut-off",
+    "received",
+    "accepted",
+    "quarantined",
+    "unchanged",
+)
+_QUARANTINE = """
+SELECT protocol, form, rule_id, count(DISTINCT (delivery, row_number))
+FROM meta.quarantine WHERE mended_by IS NULL GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3
+"""
+_HELD = """
+SELECT protocol, form, rule_id, count(*) FROM meta.held GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3
+"""
+_WAVES = """
+SELECT cohort, string_agg(done || '/' || due, '  ' ORDER BY wave) FROM (
+    SELECT cohort, wave, count(*) FILTER (is_due) AS due,
+           count(*) FILTER (status IN ('completed', 'partial')) AS done
+    FROM core.visit GROUP BY ALL) GROUP BY cohort ORDER BY cohort
+"""
+_LEDGER = """
+SELECT protocol, delivery, kind, extracted_on, form, status, n_received, n_accepted,
+       n_quarantined, n_added, n_replaced, n_unchanged, n_late
+FROM meta.delivery ORDER BY protocol, quarter, number, delivery, form
+"""
+_LEDGER_COLUMNS = (
+    "cohort",
+    "delivery",
+    "kind",
+    "cut-off",
+    "form",
+    "status",
+    "received",
+    "accepted",
+    "quarantined",
+    "added",
+    "replaced",
+    "unchanged",
+    "late",
+)
+_RULES = ("cohort", "form", "rule", "rows")
+
+
+def print_status(console: Console, home: Home) -> None:
+    """Prints one screen: how the home stands and what waits for someone."""
+    prepare_instance(home)
+    with dg.DagsterInstance.get() as instance:
+        _print_home(console, home, instance)
+        with _readable(console, home) as connection:
+            _print_tables(console, connection)
+        _print_some(console, "Red checks", ("table", "check"), _red_checks(home, instance))
+
+
+def print_ledger(console: Console, home: Home) -> None:
+    """Prints every form of every delivery."""
+    with _readable(console, home) as connection:
+        rows = connection.execute(_LEDGER).fetchall() if _has(connection, "meta.delivery") else []
+        show(console, "Deliveries", _LEDGER_COLUMNS, rows)
+
+
+def _print_home(console: Console, home: Home, instance: dg.DagsterInstance) -> None:
+    runs = instance.get_run_records(limit=1)
+    last = "none" if not runs else f"{runs[0].dagster_run.status.value}, {_words(runs[0])}"
+    free = shutil.disk_usage(home.path).free >> 20
+    size = home.database.stat().st_size >> 20
+    lines = [
+        ("Home", f"{home.path}: {size:,} MiB, {free:,} MiB free on its disk"),
+        ("Held by", home.holder or "nobody"),
+        ("Last run", last),
+        ("Published", _published(home)),
+    ]
+    for name, said in lines:
+        console.print(f"{name:<10} {said}", markup=False, soft_wrap=True)
+
+
+def _words(record: dg.RunRecord) -> str:
+    began = record.start_time and record.create_timestamp
+    at = f"{began:%Y-%m-%d %H:%M} UTC" if began else "not begun"
+    return f"job {record.dagster_run.job_name}, {at}, run {record.dagster_run.run_id}"
+
+
+def _published(home: Home) -> str:
+    if not home.analysis.exists():
+        return "nothing yet"
+    with duckdb.connect(home.analysis, read_only=True) as connection:
+        rows = connection.execute("SELECT version, as_of FROM meta.publication").fetchall()
+    kept = len(list(home.snapshots.glob("*.duckdb")))
+    version, as_of = rows[0]
+    return f"version {version}, as of {as_of or 'no delivery'}; {kept} older kept"
+
+
+def _print_tables(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    if _has(connection, "meta.delivery"):
+        show(console, "Deliveries", _COHORT_COLUMNS, connection.execute(_COHORTS).fetchall())
+        refused = [(reason,) for *_, reason in ledger.open_refusals(connection)]
+        _print_some(console, "Refused", ("why",), refused)
+    if _has(connection, "meta.quarantine"):
+        waiting = connection.execute(_QUARANTINE).fetchall()
+        _print_some(console, "Quarantine", _RULES, waiting)
+    if _has(connection, "meta.held"):
+        _print_some(console, "Held back", _RULES, connection.execute(_HELD).fetchall())
+    if _has(connection, "core.visit"):
+        waves = connection.execute(_WAVES).fetchall()
+        show(console, "Waves, done/due from wave 0 on", ("cohort", "waves"), waves)
+
+
+def _print_some(
+    console: Console, title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]
+) -> None:
+    show(console, title, columns, rows[:MOST])
+    if len(rows) > MOST:
+        console.print(f"and {len(rows) - MOST} more")
+
+
+@contextmanager
+def _readable(console: Console, home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The live database, or the published file while a run has the live one."""
+    try:
+        live = connect(home, read_only=True, wait_seconds=0)
+        with live as connection:
+            yield connection
+    except DatabaseBusyError:
+        if not home.analysis.exists():
+            raise
+        console.print("A run goes on: what follows is of the published file.")
+        with duckdb.connect(home.analysis, read_only=True) as connection:
+            yield connection
+
+
+def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return table in tables(connection)
+
+
+def _red_checks(home: Home, instance: dg.DagsterInstance) -> list[tuple[str, str]]:
+    from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
+
+    graph = build_defs(home.path).resolve_asset_graph()
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        list(graph.asset_check_keys)
+    )
+    return sorted(
+        (key.asset_key.to_user_string().replace("/", "."), key.name)
+        for key, record in latest.items()
+        if record.evaluation is not None and not record.evaluation.passed
+    )
