@@ -91,10 +91,9 @@ def changes_since(home: Home, outcome: Outcome) -> list[Changed]:
 def print_changes(console: Console, changed: list[Changed]) -> None:
     """Prints a line per delivery that was taken in."""
     if changed:
-        columns = tuple(Changed.__dataclass_fields__)
-        show(
-            console, "Changed by this run", columns, [tuple(vars(one).values()) for one in changed]
-        )
+        columns = tuple(name for name in Changed.__dataclass_fields__ if name != "kind")
+        rows = [tuple(getattr(one, name) for name in columns) for one in changed]
+        show(console, "Changed by this run", columns, rows)
 
 
 def print_report_card(console: Console, home: Home) -> None:

@@ -58,19 +58,16 @@ SELECT cohort, string_agg(done || '/' || due, '  ' ORDER BY wave) FROM (
     FROM core.visit GROUP BY ALL) GROUP BY cohort ORDER BY cohort
 """
 _LEDGER = """
-SELECT protocol, delivery, kind, extracted_on, form, status, n_received, n_accepted,
-       n_quarantined, n_added, n_replaced, n_unchanged, n_late
+SELECT protocol, delivery, form, status, n_received, n_quarantined, n_added, n_replaced,
+       n_unchanged, n_late
 FROM meta.delivery ORDER BY protocol, quarter, number, delivery, form
 """
 _LEDGER_COLUMNS = (
     "cohort",
     "delivery",
-    "kind",
-    "cut-off",
     "form",
     "status",
     "received",
-    "accepted",
     "quarantined",
     "added",
     "replaced",

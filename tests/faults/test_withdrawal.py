@@ -270,7 +270,8 @@ def test_unchanged_rows_of_the_person_leave_the_count_of_unchanged_rows(
 def test_a_quarantined_row_that_names_the_person_goes_too(home: Home, tmp_path: Path) -> None:
     with opened(home) as connection:
         connection.execute(
-            "INSERT INTO intake.quarantined_events VALUES ('lar_x', '2014-Q2', 1, NULL, ?)",
+            "INSERT INTO intake.quarantined_events BY NAME SELECT 'lar_x' AS protocol, "
+            "'2014-Q2' AS delivery, 1 AS row_number, ? AS original",
             [f'{{"unit_id":"{GONE}"}}'],
         )
     assert holds(home, GONE) == ["registry.duckdb"]
