@@ -16,10 +16,12 @@ from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort, cohort_column, is_stored
 from registry_pipeline.charts.coping import coping_association
 from registry_pipeline.charts.exits import cumulative_incidence
+from registry_pipeline.charts.hazards import retention_hazard, retention_life_table
 from registry_pipeline.charts.participation import enrolment, response_by_wave
 from registry_pipeline.charts.pathways import outcome_by_pathway
 from registry_pipeline.charts.quality import indicator
 from registry_pipeline.charts.retention import retention_at, retention_curve
+from registry_pipeline.charts.several import poly_use, substance_slope
 from registry_pipeline.charts.substances import substance_trend
 from registry_pipeline.charts.svg import image, svg
 from registry_pipeline.charts.text import Section
@@ -34,8 +36,12 @@ PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
     "derived.response_by_wave": response_by_wave,
     "derived.retention_curve": retention_curve,
     "derived.retention_at": retention_at,
+    "derived.retention_life_table": retention_life_table,
     "derived.cumulative_incidence": cumulative_incidence,
+    "derived.retention_hazard": retention_hazard,
     "derived.substance_trend": substance_trend,
+    "derived.substance_slope": substance_slope,
+    "derived.poly_use": poly_use,
     "derived.substance_transition": substance_transition,
     "derived.trajectory_profile": trajectory_profile,
     "derived.outcome_by_pathway": outcome_by_pathway,

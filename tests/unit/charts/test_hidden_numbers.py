@@ -65,6 +65,61 @@ def put_retention(store: Store, small: int) -> None:
     store.put("derived.retention_at", at)
 
 
+def put_life_table(store: Store, small: int) -> None:
+    """The life table of the same people, the same numbers hidden."""
+    put_retention(store, small)
+    gone = [small, 4, 6, 6, 18, 18, 18, 18]
+    rows = [
+        {"month": round(day / 30.4375), "start_day": start, "day": day, "n": 70,
+         "n_event": n, "retained": 1 - n / 70, "ci_low": 0.5, "ci_high": 0.9,
+         "retained_curve": 1 - n / 70}
+        for start, day, n in zip(DAYS, DAYS[1:], gone, strict=False)
+    ]  # fmt: skip
+    store.put("derived.retention_life_table", rows)
+
+
+def put_hazards(store: Store, small: int) -> None:
+    """A ratio that may be shown, and one of a group of 12 in which `small` stayed."""
+    same = {"exit_type": "any", "model": "univariable", "factor": "sex", "reference": "male",
+            "n": 70, "n_events": 30, "p_value": 0.2, "ph_p_value": 0.6}  # fmt: skip
+    rows = [
+        {**same, "level": "female", "n_level": 40, "n_level_events": 15, "estimate": 1.4,
+         "ci_low": 0.8, "ci_high": 2.4},
+        {**same, "level": "other", "n_level": 12, "n_level_events": 12 - small,
+         "estimate": 3.0 + small, "ci_low": 1.5, "ci_high": 9.0},
+    ]  # fmt: skip
+    store.put("derived.retention_hazard", rows)
+
+
+def put_slopes(store: Store, small: int) -> None:
+    """A slope that may be shown, and one with `small` answers of use."""
+    same = {"model": "gee_days", "measure": "mean_difference", "n": 60, "n_observations": 400,
+            "ci_low": -0.2, "ci_high": 0.1}  # fmt: skip
+    rows = [
+        {**same, "substance": "alcohol", "n_events": 80, "estimate": -0.05},
+        {**same, "substance": "doping", "n_events": small, "estimate": small / 10},
+    ]
+    store.put("derived.substance_slope", rows)
+
+
+def put_poly_use(store: Store, small: int) -> None:
+    """60 expected: 50 answered and 20 used; `small` inject, and `small` are missing elsewhere."""
+    same = {"wave": 1, "n_expected": 60, "ci_low": 0.1, "ci_high": 0.6,
+            "missing_is_use_ci_low": 0.2, "missing_is_use_ci_high": 0.8}  # fmt: skip
+    counts = {
+        "any_illicit": (20, 50),
+        "injection": (small, 50),
+        "primary_substance": (20, 60 - small),
+    }
+    rows = [
+        {**same, "measure": measure, "numerator": x, "n_observed": n, "n_missing": 60 - n,
+         "estimate": 0.4 if measure == "primary_substance" else x / n,
+         "missing_is_use": (x + 60 - n) / 60}
+        for measure, (x, n) in counts.items()
+    ]  # fmt: skip
+    store.put("derived.poly_use", rows)
+
+
 def put_exits(store: Store, small: int) -> None:
     """20 left absent; 7 died or moved, `small` of them died."""
     exits = {"patient_absent": 20, "death_other": small, "moved": 7 - small}
@@ -188,7 +243,11 @@ PAGES = {
     "derived.response_by_wave": put_response,
     "derived.retention_curve": put_retention,
     "derived.retention_at": put_retention,
+    "derived.retention_life_table": put_life_table,
     "derived.cumulative_incidence": put_exits,
+    "derived.retention_hazard": put_hazards,
+    "derived.substance_slope": put_slopes,
+    "derived.poly_use": put_poly_use,
     "derived.substance_trend": put_trend,
     "derived.substance_transition": put_moves,
     "derived.trajectory_profile": put_courses,
@@ -230,7 +289,10 @@ def test_without_thresholds_the_same_numbers_would_tell(
     assert texts[0] != texts[1]
 
 
-@pytest.mark.parametrize("table", [table for table in PAGES if table != "derived.retention_at"])
+NUMBERS_ONLY = ("derived.retention_at", "derived.retention_life_table", "derived.substance_slope")
+
+
+@pytest.mark.parametrize("table", [table for table in PAGES if table not in NUMBERS_ONLY])
 def test_what_may_be_shown_is_drawn(
     table: str, store: Store, drawings: Callable[[str], list[str]]
 ) -> None:
