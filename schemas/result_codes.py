@@ -205,6 +205,18 @@ HIDDEN_REASON: Final = CodeList(
         "small_count": ("små tall", "small count"),
         "secondary": ("skjult for å verne en annen celle", "hidden to protect another cell"),
         "provisional": ("foreløpig", "provisional"),
+        "protected": (
+            "vernet: få personer, eller tallet ville røpet et slikt",
+            "protected: few people, or it would give such a number away",
+        ),
+    },
+)
+HIDDEN_CELL: Final = CodeList(
+    "hidden_cell",
+    {
+        "numerator": ("teller", "numerator"),
+        "denominator": ("nevner", "denominator"),
+        "missing": ("manglende", "missing"),
     },
 )
 DIMENSION: Final = CodeList(

@@ -26,11 +26,14 @@ from schemas.quality.programmes import (
     NoShow,
     TransitionGap,
 )
+from schemas.quality.public import DisclosureLog, PublicResult
 
 QUALITY: Final[tuple[type[RegistryModel], ...]] = (
     Indicator,
     IndicatorDefinition,
     IndicatorPerson,
+    PublicResult,
+    DisclosureLog,
     DataQuality,
     NoShow,
     BridgingFunnel,

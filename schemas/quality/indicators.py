@@ -15,7 +15,8 @@ from schemas.fields import RegistryModel, field, table
 from schemas.shared import Result
 
 
-def _indicator_id() -> Any:
+def indicator_id() -> Any:
+    """Which indicator."""
     return field(
         "Indicator",
         "Id of the indicator, in quality.indicator_definition.",
@@ -24,7 +25,8 @@ def _indicator_id() -> Any:
     )
 
 
-def _period_type() -> Any:
+def period_type() -> Any:
+    """How long the period is."""
     return field(
         "Period",
         "A calendar quarter, a calendar year, or the cohort's whole period where nobody was "
@@ -46,12 +48,12 @@ class Indicator(Result):
     as quality.indicator_person.
     """
 
-    indicator_id: pl.String = _indicator_id()
+    indicator_id: pl.String = indicator_id()
     protocol: pl.String = shared.protocol()
     unit_id: pl.String = shared.unit_id()
     period_start: pl.Date = shared.period_start()
     period_end: pl.Date = shared.period_end()
-    period_type: pl.String = _period_type()
+    period_type: pl.String = period_type()
     numerator: pl.Int64 = shared.count(
         "Numerator", "Teller", "Fulfilled; for a mean the sum of the values."
     )
@@ -185,7 +187,7 @@ class IndicatorPerson(RegistryModel):
     analysts with access to core only.
     """
 
-    indicator_id: pl.String = _indicator_id()
+    indicator_id: pl.String = indicator_id()
     protocol: pl.String = shared.protocol()
     patient_id: pl.String = shared.patient_id()
     unit_id: pl.String = field(

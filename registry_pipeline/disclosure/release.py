@@ -1,0 +1,211 @@
+"""The public view of the indicators: what is shown, and the log of what is not.
+
+Belongs here: from quality.indicator to quality.public_result and quality.disclosure_log, and the
+attacker's view of both. Does not belong here: the rules (see `suppress`), the LP (see `attack`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from registry_pipeline.derivations.version import ASSEMBLED
+from registry_pipeline.disclosure.attack import unsafe
+from registry_pipeline.disclosure.family import Exposure, Family, IntArray, family
+from registry_pipeline.disclosure.suppress import (
+    OWN_COMPLEMENT,
+    OWN_DENOMINATOR,
+    OWN_NUMERATOR,
+    Suppressed,
+    suppress,
+)
+from schemas.fields import describe
+from schemas.protocol import Disclosure
+from schemas.quality.public import DisclosureLog, PublicResult
+
+KEY: Final = list(describe(PublicResult).key)
+KEPT_BACK: Final = ("low_coverage", "provisional")
+"""Reasons for which a result is not shown at all, however many people it is of."""
+
+_REASONS: Final = {
+    OWN_DENOMINATOR: "small_denominator",
+    OWN_NUMERATOR: "small_count",
+    OWN_COMPLEMENT: "small_count",
+}
+_COUNTED: Final = {"numerator": "numerator", "missing": "n_missing"}
+"""Cell to the column whose small numbers it protects; both are of the same denominator."""
+
+
+def public_tables(indicator: pl.DataFrame, rule: Disclosure) -> dict[str, pl.DataFrame]:
+    """quality.public_result and quality.disclosure_log of one cohort.
+
+    Args:
+        indicator: quality.indicator of the cohort, true counts.
+        rule: the cohort's thresholds.
+
+    Returns:
+        Table name to frame, without as_of_delivery.
+    """
+    rows = indicator.with_row_index("row").with_columns(
+        kept_back=pl.col("hidden_reason").is_in(KEPT_BACK).fill_null(value=False)
+    )
+    judged = rows.join(_exposures(rows, rule), on="row", how="left", maintain_order="left")
+    return {
+        "quality.public_result": _public(judged, rule),
+        "quality.disclosure_log": _log(judged),
+    }
+
+
+def recovered(
+    indicator: pl.DataFrame, public: pl.DataFrame, log: pl.DataFrame, rule: Disclosure
+) -> int:
+    """How many results an attacker works out of the public table: one row per unit and period.
+
+    The attacker reads the public table; of results it does not show, the denominator is taken as
+    known from elsewhere unless the log says it was hidden to protect a small number.
+
+    Args:
+        indicator: true counts.
+        public: what is shown.
+        log: what was hidden.
+        rule: the thresholds.
+    """
+    protected = log.filter(
+        pl.col("cell") == "denominator",
+        pl.col("reason").is_in(["small_denominator", "secondary"]),
+    )
+    seen = (
+        indicator.join(public.select(*KEY, *_SEEN), on=KEY, how="left")
+        .join(protected.select(*KEY, is_protected=pl.lit(value=True)), on=KEY, how="left")
+        .with_row_index("row")
+    )
+    families, exposures = [], []
+    for column in _COUNTED.values():
+        shown = pl.col(f"shown_{column}").is_not_null()
+        told = seen.with_columns(
+            exposure=pl.when(shown)
+            .then(int(Exposure.SHOWN))
+            .when(pl.col("is_protected").fill_null(value=False))
+            .then(int(Exposure.NOTHING))
+            .otherwise(int(Exposure.DENOMINATOR))
+        )
+        for part in _parts(told):
+            if (part["exposure"] > Exposure.SHOWN).all():  # nothing of it is published
+                continue
+            families.append(_family(part, column))
+            exposures.append(part["exposure"].to_numpy().astype(np.int64))
+    return sum(len(rows) for rows in unsafe(families, exposures, rule))
+
+
+_SEEN: Final = [pl.col(column).alias(f"shown_{column}") for column in _COUNTED.values()]
+
+
+def _parts(rows: pl.DataFrame) -> list[pl.DataFrame]:
+    """The rows of each indicator in quarters and years; one that counted nobody has none."""
+    counted = rows.filter(pl.col("period_type") != "whole")
+    return counted.partition_by("indicator_id", maintain_order=True)
+
+
+def _family(part: pl.DataFrame, column: str) -> Family:
+    """An indicator's counts, or its missing answers, over units and periods."""
+    cells = list(part.select("unit_id", "period_start", "period_end").iter_rows())
+    return family(cells, _counts(part, column), _counts(part, "denominator"))
+
+
+def _counts(part: pl.DataFrame, column: str) -> IntArray:
+    return part[column].to_numpy().astype(np.int64)
+
+
+def _exposures(rows: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
+    """Per row what is shown of the result and of its missing answers, and why not more."""
+    parts = [part for part in _parts(rows) if not part["kept_back"].all()]
+    wanted = [(part, cell) for part in parts for cell in _COUNTED]
+    judged = suppress(
+        [_family(part, _COUNTED[cell]) for part, cell in wanted],
+        rule,
+        [part["kept_back"].to_numpy() for part, _ in wanted],
+    )
+    found: Mapping[str, list[pl.DataFrame]] = {cell: [] for cell in _COUNTED}
+    for (part, cell), verdict in zip(wanted, judged, strict=True):
+        found[cell].append(_verdict(part, cell, verdict))
+    numerators, missing = (_stacked(cell, found[cell]) for cell in _COUNTED)
+    return numerators.join(missing, on="row")
+
+
+def _verdict(part: pl.DataFrame, cell: str, verdict: Suppressed) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"row": part["row"], f"{cell}_exposure": verdict.exposure, f"{cell}_why": verdict.why}
+    )
+
+
+def _stacked(cell: str, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    schema = {"row": pl.UInt32, f"{cell}_exposure": pl.Int64, f"{cell}_why": pl.String}
+    return pl.concat([pl.DataFrame(schema=schema), *parts])
+
+
+def _public(judged: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
+    """The rows with hidden numbers null; a row of nobody is shown as it is."""
+    nobody = pl.col("denominator") == 0
+    kept_back = pl.col("kept_back") & ~nobody
+    hidden = kept_back | (pl.col("numerator_exposure") > Exposure.SHOWN).fill_null(value=False)
+    whole = kept_back | (pl.col("numerator_exposure") == Exposure.NOTHING).fill_null(value=False)
+    lost = kept_back | (pl.col("missing_exposure") > Exposure.SHOWN).fill_null(value=False)
+    few = pl.col("denominator") < rule.min_percentage_denominator
+    why = (
+        pl.when(nobody)
+        .then(None)
+        .when(kept_back)
+        .then(pl.col("hidden_reason"))
+        .when(hidden)
+        .then(pl.lit("protected"))
+        .when(few)
+        .then(pl.lit("small_denominator"))
+    )
+    gone = {
+        **dict.fromkeys(("value", "ci_low", "ci_high", "level"), hidden | few),
+        "value_known": hidden | few | lost,
+        "numerator": hidden,
+        "denominator": whole,
+        "n_missing": lost,
+    }
+    columns = [name for name in describe(PublicResult).dtypes if name != ASSEMBLED]
+    return judged.with_columns(
+        *(
+            pl.when(when).then(None).otherwise(pl.col(name)).alias(name)
+            for name, when in gone.items()
+        ),
+        hidden_reason=why,
+    ).select(columns)
+
+
+def _log(judged: pl.DataFrame) -> pl.DataFrame:
+    """A row per number taken out."""
+    counted = judged.filter(pl.col("denominator") > 0)
+    kept = counted.filter("kept_back").with_columns(
+        reason=pl.col("hidden_reason"), note=pl.lit("the result is not to be shown yet, or at all")
+    )
+    parts = [kept.with_columns(cell=pl.lit(cell)) for cell in ("numerator", "missing")]
+    for cell, exposure, least in (
+        ("denominator", "numerator", Exposure.NOTHING),
+        ("numerator", "numerator", Exposure.DENOMINATOR),
+        ("missing", "missing", Exposure.DENOMINATOR),
+    ):
+        hidden = counted.filter(pl.col(f"{exposure}_exposure") >= least)
+        if cell != "denominator":
+            hidden = hidden.filter(~pl.col("kept_back"))
+        parts.append(
+            hidden.with_columns(
+                cell=pl.lit(cell),
+                reason=pl.col(f"{exposure}_why").replace_strict(_REASONS, default="secondary"),
+                note=pl.col(f"{exposure}_why"),
+            )
+        )
+    kept_denominator = kept.filter(
+        (pl.col("numerator_exposure") < Exposure.NOTHING).fill_null(value=True)
+    )
+    parts.append(kept_denominator.with_columns(cell=pl.lit("denominator")))
+    columns = list(describe(DisclosureLog).dtypes)
+    return pl.concat([part.select(columns) for part in parts]).sort(describe(DisclosureLog).key)

@@ -1,0 +1,164 @@
+"""What is hidden of a measure: small counts, and the rows that would give them back.
+
+Belongs here: primary and secondary suppression over units and periods, proved by the attacker.
+Does not belong here: the rules within one table of a page (see `small_numbers`).
+
+Denominators are judged first, by themselves: measures that share their denominators hide the same
+ones, so none gives away what another hides. Then numerators, with every other denominator known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry_pipeline.disclosure.attack import unsafe
+from registry_pipeline.disclosure.family import Exposure, Family, IntArray, Relation
+from schemas.protocol import Disclosure
+
+OWN_DENOMINATOR = "the denominator is small"
+OWN_NUMERATOR = "the numerator is small"
+OWN_COMPLEMENT = "the denominator less the numerator is small"
+ATTACKED = "a linear program would give a small count back"
+
+
+@dataclass(frozen=True)
+class Suppressed:
+    """What is shown of each row of a family, and why not more.
+
+    Attributes:
+        exposure: one of `Exposure` per row.
+        why: words per row; empty where both counts are shown.
+    """
+
+    exposure: IntArray
+    why: tuple[str, ...]
+
+
+def suppress(
+    families: Sequence[Family],
+    rule: Disclosure,
+    kept_back: Sequence[NDArray[np.bool_]] | None = None,
+) -> list[Suppressed]:
+    """Hides small counts and what would give them back, until the attacker finds nothing.
+
+    Args:
+        families: the counts.
+        rule: the thresholds.
+        kept_back: per family the rows that are not published for another reason; the attacker is
+            given their denominators all the same, since another measure may show them.
+    """
+    hidings = _by_denominator(families, rule)
+    for number, (one, hiding) in enumerate(zip(families, hidings, strict=True)):
+        hiding.hide(_small(one.fulfilled, rule), Exposure.DENOMINATOR, OWN_NUMERATOR)
+        hiding.hide(_small(one.others, rule), Exposure.DENOMINATOR, OWN_COMPLEMENT)
+        if kept_back is not None:
+            hiding.hide(kept_back[number], Exposure.DENOMINATOR, "")
+    _protect(families, hidings, Exposure.DENOMINATOR, rule)
+    return [Suppressed(hiding.exposure, tuple(hiding.why)) for hiding in hidings]
+
+
+@dataclass(frozen=True)
+class _Hiding:
+    """What is shown of each row so far, and why not more."""
+
+    exposure: IntArray
+    why: list[str]
+
+    @classmethod
+    def none_of(cls, family: Family) -> _Hiding:
+        """Everything is shown."""
+        n = len(family.fulfilled)
+        return cls(np.zeros(n, dtype=np.int64), [""] * n)
+
+    def hide(self, rows: NDArray[np.bool_], to: Exposure, words: str) -> None:
+        """Shows no more than `to` of the rows."""
+        for row in np.flatnonzero(rows & (self.exposure < to)):
+            self.exposure[row], self.why[row] = to, words
+
+
+def _by_denominator(families: Sequence[Family], rule: Disclosure) -> list[_Hiding]:
+    """What is hidden for the denominators' sake alone: once for all families that share them."""
+    shared: dict[tuple[bytes, tuple[Relation, ...], tuple[Relation, ...]], Family] = {}
+    keys = [(one.denominator.tobytes(), one.relations, one.nested) for one in families]
+    for key, one in zip(keys, families, strict=True):
+        none = np.zeros_like(one.others)
+        shared.setdefault(key, Family(one.denominator, none, one.relations, one.nested))
+    hidings = {key: _Hiding.none_of(one) for key, one in shared.items()}
+    for key, hiding in hidings.items():
+        hiding.hide(_small(shared[key].denominator, rule), Exposure.NOTHING, OWN_DENOMINATOR)
+    _protect(list(shared.values()), list(hidings.values()), Exposure.NOTHING, rule)
+    return [_Hiding(hidings[key].exposure.copy(), list(hidings[key].why)) for key in keys]
+
+
+def _small(count: IntArray, rule: Disclosure) -> NDArray[np.bool_]:
+    return np.asarray((count > 0) & (count < rule.min_count))
+
+
+def _protect(
+    families: Sequence[Family], hidings: Sequence[_Hiding], to: Exposure, rule: Disclosure
+) -> None:
+    """Hides company for what is hidden, then whatever else the attacker needs.
+
+    Ends: every round hides a row more of each family still attacked with success, and with every
+    row hidden nothing is left to find.
+    """
+    attacked = [pair for pair in zip(families, hidings, strict=True) if pair[1].exposure.any()]
+    for one, hiding in attacked:
+        _keep_company(one, hiding, to, rule)
+    while attacked:
+        found = unsafe(
+            [one for one, _ in attacked], [hiding.exposure for _, hiding in attacked], rule
+        )
+        attacked = [
+            (one, hiding)
+            for (one, hiding), rows in zip(attacked, found, strict=True)
+            if rows and _hide_beside(one, hiding, rows, to)
+        ]
+
+
+def _hide_beside(family: Family, hiding: _Hiding, rows: set[int], to: Exposure) -> bool:
+    """Hides a row beside each unsafe one, or else all; whether there was one left to hide."""
+    left = hiding.exposure < to
+    beside = {_beside(family, hiding.exposure, row, to) for row in rows} - {None}
+    numbers = np.arange(len(left))
+    chosen = np.isin(numbers, [row for row in beside if row is not None]) if beside else left
+    hiding.hide(chosen, to, ATTACKED)
+    return bool(left.any())
+
+
+def _keep_company(family: Family, hiding: _Hiding, to: Exposure, rule: Disclosure) -> None:
+    """Hides the next smallest part of every sum with one unknown, until no sum has just one.
+
+    Of the parts the smallest that anyone is in; the total only where no part is left. The hidden
+    parts of a shown total must not be few people together either.
+    """
+    denominator, exposure = family.denominator, hiding.exposure
+    changed = True
+    while changed:
+        changed = False
+        for relation in family.relations:
+            unknown = [row for row in relation.rows if exposure[row] >= to]
+            together = sum(int(denominator[row]) for row in unknown if row != relation.total)
+            few = relation.total not in unknown and 0 < together < rule.min_count
+            known = [row for row in relation.rows if exposure[row] < to and denominator[row] > 0]
+            if not unknown or not known or (len(unknown) > 1 and not few):
+                continue
+            row = min(known, key=lambda row: (row == relation.total, int(denominator[row]), row))
+            exposure[row], hiding.why[row] = to, relation.words
+            changed = True
+
+
+def _beside(family: Family, exposure: IntArray, unsafe_row: int, to: Exposure) -> int | None:
+    """The row to hide beside an unsafe one: tied to it by a sum, smallest first, totals last."""
+    tied = {
+        (row == relation.total, int(family.denominator[row]), row)
+        for relation in (*family.relations, *family.nested)
+        if unsafe_row in relation.rows
+        for row in relation.rows
+        if exposure[row] < to and family.denominator[row] > 0
+    }
+    return min(tied)[2] if tied else None

@@ -1,0 +1,111 @@
+"""What may be shown outside the house: results with small numbers taken out, and the log of it.
+
+Belongs here: the public view of the indicators, and what was hidden and why.
+Does not belong here: true counts (see `schemas.quality.indicators`).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from schemas import result_codes, shared
+from schemas.fields import RegistryModel, field, table
+from schemas.quality.indicators import indicator_id, period_type
+from schemas.shared import Result
+
+KEY = ["indicator_id", "protocol", "unit_id", "period_start", "period_end"]
+HIDDEN = "hidden; `hidden_reason` says why"
+
+
+class PublicResult(Result):
+    """One row per indicator, protocol, unit and period: what may be shown outside.
+
+    The rows of quality.indicator with hidden numbers null. Percentages are of the counts that
+    are shown. The same word stands for a small number and for one that would give a small number
+    away, so that the word tells nothing. An attacker with a linear program tries every run to
+    work hidden counts out of this table, and a run in which it succeeds publishes nothing.
+    """
+
+    indicator_id: pl.String = indicator_id()
+    protocol: pl.String = shared.protocol()
+    unit_id: pl.String = shared.unit_id()
+    period_start: pl.Date = shared.period_start()
+    period_end: pl.Date = shared.period_end()
+    period_type: pl.String = period_type()
+    numerator: pl.Int64 = shared.count("Numerator", "Teller", "Fulfilled.", null=HIDDEN)
+    denominator: pl.Int64 = shared.count(
+        "Denominator", "Nevner", "People or events counted.", null=HIDDEN
+    )
+    n_missing: pl.Int64 = shared.count(
+        "Missing",
+        "Manglende",
+        "Of the denominator, unknown or not answered.",
+        null="hidden, to protect a small count",
+    )
+    value: pl.Float64 = shared.number("Value", "Verdi", "numerator of denominator.")
+    ci_low: pl.Float64 = shared.ci_low("the value")
+    ci_high: pl.Float64 = shared.ci_high("the value")
+    value_known: pl.Float64 = shared.number(
+        "Value among known", "Verdi blant kjente", "numerator of denominator less n_missing."
+    )
+    level: pl.String = field(
+        "Level",
+        "Against the targets, in the indicator's direction.",
+        nb="Måloppnåelse",
+        codes=result_codes.INDICATOR_LEVEL,
+        null="no target, or no value shown",
+    )
+    hidden_reason: pl.String = field(
+        "Hidden because",
+        "Why the value is not shown.",
+        nb="Skjult fordi",
+        codes=result_codes.HIDDEN_REASON,
+        null="it is shown, or there is none: see reason",
+    )
+
+    class Config(Result.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.public_result", KEY, title="Public results", nb="Offentlige resultater"
+        )
+
+
+class DisclosureLog(RegistryModel):
+    """One row per number taken out of quality.public_result, and why.
+
+    For the registry's own eyes: the reasons tell which numbers are small.
+    """
+
+    indicator_id: pl.String = indicator_id()
+    protocol: pl.String = shared.protocol()
+    unit_id: pl.String = shared.unit_id()
+    period_start: pl.Date = shared.period_start()
+    period_end: pl.Date = shared.period_end()
+    cell: pl.String = field(
+        "Number", "Which number.", nb="Tall", codes=result_codes.HIDDEN_CELL, required=True
+    )
+    reason: pl.String = field(
+        "Reason",
+        "small_count and small_denominator for its own sake, secondary to protect another; else "
+        "the result was not to be shown at all.",
+        nb="Årsak",
+        codes=result_codes.HIDDEN_REASON,
+        required=True,
+    )
+    note: pl.String = field(
+        "Note",
+        "What is small, or the sum that would give a small number back.",
+        nb="Merknad",
+        required=True,
+    )
+
+    class Config(RegistryModel.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.disclosure_log",
+            [*KEY, "cell"],
+            title="What was hidden",
+            nb="Hva som ble skjult",
+        )
