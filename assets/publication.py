@@ -10,6 +10,7 @@ import dagster as dg
 from assets.catalogue import asset_key, asset_spec
 from assets.layers import REBUILD
 from assets.run import POOL, RegistryRun
+from registry_pipeline.disclosure.checks import differences
 from registry_pipeline.warehouse.publish import opens_in_a_new_process, publish
 from schemas.catalog import TABLES
 
@@ -32,7 +33,13 @@ _READS = [
             description="The published file opens read-only in another process and holds every "
             "published table, commented.",
             blocking=True,
-        )
+        ),
+        dg.AssetCheckSpec(
+            "differs_by_few_from_the_last",
+            asset=asset_key("meta.publication"),
+            description="No public result differs from that of the publication before by fewer "
+            "people than may be shown: side by side two publications would speak of them.",
+        ),
     ],
     pool=POOL,
 )
@@ -41,6 +48,7 @@ def publication(
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Replaces `published/analysis.duckdb` with the live tables as they stand."""
     with registry.connect() as connection:
+        moved = differences(connection, registry.place)
         rows = publish(connection, registry.place, context.run.run_id)
     problem = opens_in_a_new_process(registry.place.analysis)
     yield dg.MaterializeResult(
@@ -55,4 +63,11 @@ def publication(
         asset_key=asset_key("meta.publication"),
         passed=not problem,
         description=problem or None,
+    )
+    yield dg.AssetCheckResult(
+        check_name="differs_by_few_from_the_last",
+        asset_key=asset_key("meta.publication"),
+        passed=not any(moved.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"results that moved by few": sum(moved.values()), "cohorts": len(moved)},
     )

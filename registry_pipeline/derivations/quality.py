@@ -24,6 +24,7 @@ from registry_pipeline.derivations.quality_services import (
 )
 from registry_pipeline.derivations.quality_stays import stay_rows
 from registry_pipeline.derivations.quality_tools import checklist_use
+from registry_pipeline.disclosure.release import public_tables
 from registry_pipeline.indicators import INDICATORS
 from registry_pipeline.indicators.engine import indicator_tables
 from registry_pipeline.transform.engine import Frame
@@ -48,8 +49,10 @@ def quality_tables(
     stays = stay_rows(core)
     no_shows = no_show(core, stays, where)
     dropouts = dropout(stays, where)
+    indicators = indicator_tables(INDICATORS, core, protocol)
     return {
-        **indicator_tables(INDICATORS, core, protocol),
+        **indicators.by_name,
+        **public_tables(indicators.results, protocol.disclosure),
         "quality.data_quality": data_quality(core, protocol),
         "quality.no_show": no_shows,
         "quality.bridging_funnel": bridging_funnel(core, where),

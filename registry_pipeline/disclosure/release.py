@@ -137,12 +137,18 @@ def _exposures(rows: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
 
 def _verdict(part: pl.DataFrame, cell: str, verdict: Suppressed) -> pl.DataFrame:
     return pl.DataFrame(
-        {"row": part["row"], f"{cell}_exposure": verdict.exposure, f"{cell}_why": verdict.why}
+        {
+            "row": part["row"],
+            f"{cell}_exposure": verdict.exposure,
+            f"{cell}_why": verdict.why,
+            f"{cell}_why_denominator": verdict.why_denominator,
+        }
     )
 
 
 def _stacked(cell: str, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    schema = {"row": pl.UInt32, f"{cell}_exposure": pl.Int64, f"{cell}_why": pl.String}
+    texts = dict.fromkeys((f"{cell}_why", f"{cell}_why_denominator"), pl.String)
+    schema = {"row": pl.UInt32, f"{cell}_exposure": pl.Int64, **texts}
     return pl.concat([pl.DataFrame(schema=schema), *parts])
 
 
@@ -188,10 +194,10 @@ def _log(judged: pl.DataFrame) -> pl.DataFrame:
         reason=pl.col("hidden_reason"), note=pl.lit("the result is not to be shown yet, or at all")
     )
     parts = [kept.with_columns(cell=pl.lit(cell)) for cell in ("numerator", "missing")]
-    for cell, exposure, least in (
-        ("denominator", "numerator", Exposure.NOTHING),
-        ("numerator", "numerator", Exposure.DENOMINATOR),
-        ("missing", "missing", Exposure.DENOMINATOR),
+    for cell, exposure, why, least in (
+        ("denominator", "numerator", "numerator_why_denominator", Exposure.NOTHING),
+        ("numerator", "numerator", "numerator_why", Exposure.DENOMINATOR),
+        ("missing", "missing", "missing_why", Exposure.DENOMINATOR),
     ):
         hidden = counted.filter(pl.col(f"{exposure}_exposure") >= least)
         if cell != "denominator":
@@ -199,8 +205,8 @@ def _log(judged: pl.DataFrame) -> pl.DataFrame:
         parts.append(
             hidden.with_columns(
                 cell=pl.lit(cell),
-                reason=pl.col(f"{exposure}_why").replace_strict(_REASONS, default="secondary"),
-                note=pl.col(f"{exposure}_why"),
+                reason=pl.col(why).replace_strict(_REASONS, default="secondary"),
+                note=pl.col(why),
             )
         )
     kept_denominator = kept.filter(

@@ -31,11 +31,14 @@ class Suppressed:
 
     Attributes:
         exposure: one of `Exposure` per row.
-        why: words per row; empty where both counts are shown.
+        why: words per row; empty where both counts are shown. What is small in the row itself goes
+            before the sum it protects.
+        why_denominator: words per row; empty where the denominator is shown.
     """
 
     exposure: IntArray
     why: tuple[str, ...]
+    why_denominator: tuple[str, ...]
 
 
 def suppress(
@@ -52,13 +55,31 @@ def suppress(
             given their denominators all the same, since another measure may show them.
     """
     hidings = _by_denominator(families, rule)
+    denominators = [tuple(hiding.why) for hiding in hidings]
     for number, (one, hiding) in enumerate(zip(families, hidings, strict=True)):
         hiding.hide(_small(one.fulfilled, rule), Exposure.DENOMINATOR, OWN_NUMERATOR)
         hiding.hide(_small(one.others, rule), Exposure.DENOMINATOR, OWN_COMPLEMENT)
         if kept_back is not None:
             hiding.hide(kept_back[number], Exposure.DENOMINATOR, "")
     _protect(families, hidings, Exposure.DENOMINATOR, rule)
-    return [Suppressed(hiding.exposure, tuple(hiding.why)) for hiding in hidings]
+    return [
+        Suppressed(hiding.exposure, _own_first(one, hiding, rule), why)
+        for one, hiding, why in zip(families, hidings, denominators, strict=True)
+    ]
+
+
+def _own_first(family: Family, hiding: _Hiding, rule: Disclosure) -> tuple[str, ...]:
+    """Why the numerator is hidden: what is small in the row itself, else what it protects."""
+    own = np.select(
+        [
+            _small(family.denominator, rule),
+            _small(family.fulfilled, rule),
+            _small(family.others, rule),
+        ],
+        [OWN_DENOMINATOR, OWN_NUMERATOR, OWN_COMPLEMENT],
+        default="",
+    )
+    return tuple(str(mine) or theirs for mine, theirs in zip(own, hiding.why, strict=True))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ intervals, levels and reasons for hiding (see `results`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import narwhals as nw
@@ -41,9 +42,27 @@ _UNSAID: Final = {
 """What a boolean is for every row where a mark says nothing of it."""
 
 
+@dataclass(frozen=True)
+class IndicatorTables:
+    """The three tables of one cohort, without as_of_delivery."""
+
+    definitions: pl.DataFrame
+    persons: Frame | pl.DataFrame
+    results: pl.DataFrame
+
+    @property
+    def by_name(self) -> dict[str, Frame | pl.DataFrame]:
+        """Table name to frame."""
+        return {
+            "quality.indicator_definition": self.definitions,
+            "quality.indicator_person": self.persons,
+            "quality.indicator": self.results,
+        }
+
+
 def indicator_tables(
     indicators: Sequence[Indicator], core: Core, protocol: Protocol
-) -> dict[str, Frame | pl.DataFrame]:
+) -> IndicatorTables:
     """quality.indicator_definition, indicator_person and indicator of one cohort.
 
     Args:
@@ -52,7 +71,7 @@ def indicator_tables(
         protocol: units, targets, deadlines and thresholds.
 
     Returns:
-        Table name to frame, without as_of_delivery; the rows stay in the engine.
+        The tables; the rows of persons stay in the engine.
     """
     applied = applicable(indicators, core)
     counted = results(
@@ -63,11 +82,9 @@ def indicator_tables(
         span=whole_period(core),
         low_coverage=is_low(core, protocol),
     )
-    return {
-        "quality.indicator_definition": definition_table(indicators),
-        "quality.indicator_person": person_rows(applied, core, protocol),
-        "quality.indicator": counted,
-    }
+    return IndicatorTables(
+        definition_table(indicators), person_rows(applied, core, protocol), counted
+    )
 
 
 def applicable(indicators: Sequence[Indicator], core: Core) -> list[Indicator]:

@@ -51,7 +51,7 @@ def indicator(made: dict[str, pl.DataFrame], name: str, period: str = "year") ->
 
 
 def tables(frames: dict[str, Frame], protocol: Protocol) -> dict[str, pl.DataFrame]:
-    made = indicator_tables(INDICATORS, frames, protocol)
+    made = indicator_tables(INDICATORS, frames, protocol).by_name
     rows = made["quality.indicator_person"]
     if not isinstance(rows, pl.DataFrame):
         rows = rows.collect("polars").to_native()

@@ -360,7 +360,9 @@ def person_table(made: dict[str, Any], indicator_id: str) -> pl.DataFrame:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.indicator_id)
 def test_who_counts_and_who_is_fulfilled(store, protocol, case):
     only = [one for one in INDICATORS if one.id == case.indicator_id]
-    table = person_table(indicator_tables(only, store(case.given), protocol), case.indicator_id)
+    table = person_table(
+        indicator_tables(only, store(case.given), protocol).by_name, case.indicator_id
+    )
     if case.indicator_id in {"feedback_recent", "goals_recent", "suicide_screen_yearly"}:
         table = table.filter(pl.col("period_end") == date(2014, 9, 30))
     found = {
@@ -389,7 +391,7 @@ def test_a_state_counts_once_a_quarter_and_once_a_year(store, protocol):
     ]
     only = [one for one in INDICATORS if one.id == "suitable_housing"]
     frames = store({PATIENT: people("a"), INTERVIEW: interviews})
-    made = indicator_tables(only, frames, protocol)
+    made = indicator_tables(only, frames, protocol).by_name
     rows = made["quality.indicator"].filter(unit_id="all").sort("period_type", "period_start")
     assert rows.select("period_type", "numerator", "denominator").rows() == [
         ("quarter", 0, 1),
@@ -407,7 +409,7 @@ def test_events_are_numbered_within_the_person_and_quarter(store, protocol):
     ]
     only = [one for one in INDICATORS if one.id == "no_show"]
     frames = store({PATIENT: people("a"), APPOINTMENT: given})
-    rows = person_table(indicator_tables(only, frames, protocol), "no_show")
+    rows = person_table(indicator_tables(only, frames, protocol).by_name, "no_show")
     assert rows.sort("period_start", "item_no")["item_no"].to_list() == [1, 2, 1]
 
 
@@ -419,7 +421,7 @@ def test_the_counts_are_those_of_the_rows_behind_them(store, protocol):
             named = [{**row, "patient_id": f"{row['patient_id']}{number}"} for row in rows]
             everything.setdefault(table, []).extend(named)
     frames = store(everything)
-    made = indicator_tables(INDICATORS, frames, protocol)
+    made = indicator_tables(INDICATORS, frames, protocol).by_name
     rows = made["quality.indicator_person"].collect("polars").to_native()
     assert not rows.filter(pl.col("in_denominator") == pl.col("in_numerator").is_null()).height
     counted = (

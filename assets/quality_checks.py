@@ -1,0 +1,73 @@
+"""Checks on the quality tables: the attacker on what is shown, and the rules of data quality.
+
+Belongs here: one op that reads the stored tables and says what became of each check.
+Does not belong here: the attack (`registry_pipeline.disclosure`), the rules (`data_quality`).
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.catalogue import asset_key
+from assets.run import POOL, RegistryRun
+from registry_pipeline.data_quality.summary import Summary, summaries
+from registry_pipeline.disclosure.checks import PUBLIC, attack
+from schemas.result_codes import DIMENSION
+
+RULES = "quality.data_quality"
+
+
+@dg.multi_asset_check(
+    name="quality_checks",
+    specs=[
+        dg.AssetCheckSpec(
+            "attacker",
+            asset=asset_key(PUBLIC),
+            description="A linear program that reads the public results works no small count out "
+            "of them, over units, quarters and years.",
+            blocking=True,
+        ),
+        *(
+            dg.AssetCheckSpec(
+                dimension,
+                asset=asset_key(RULES),
+                description=f"Every rule on {label} that applies passes.",
+            )
+            for dimension, (_, label) in DIMENSION.labels.items()
+        ),
+    ],
+    pool=POOL,
+)
+def quality_checks(registry: RegistryRun) -> Iterator[dg.AssetCheckResult]:
+    """Attacks the public results, and reports the rules by dimension."""
+    with registry.connect() as connection:
+        found = attack(connection)
+        by_dimension = summaries(connection)
+    yield dg.AssetCheckResult(
+        check_name="attacker",
+        asset_key=asset_key(PUBLIC),
+        passed=not any(found.values()),
+        description="; ".join(f"{name}: {n} results worked out" for name, n in found.items() if n)
+        or None,
+        metadata={"cohorts": len(found), "results worked out": sum(found.values())},
+    )
+    for dimension in DIMENSION.codes:
+        yield _result(dimension, by_dimension.get(dimension, Summary()))
+
+
+def _result(dimension: str, summary: Summary) -> dg.AssetCheckResult:
+    """Counts alone; a dimension with no rule that applies warns, since nothing checked passes."""
+    severe = summary.n_error or summary.n_severe
+    return dg.AssetCheckResult(
+        check_name=dimension,
+        asset_key=asset_key(RULES),
+        passed=summary.passed,
+        severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
+        description=" ".join(summary.failed) or None,
+        metadata={
+            "passed": summary.n_passed,
+            "failed": summary.n_failed,
+            "not applicable": summary.n_not_applicable,
+            "error": summary.n_error,
+        },
+    )
