@@ -110,6 +110,13 @@ _QUALITY: Final[dict[str, tuple[str, ...]]] = {
         "core.substance_use",
     ),
     "quality.programme_chart": ("quality.no_show", "quality.dropout"),
+    "core.worklist": (
+        "core.patient",
+        "core.episode",
+        "core.interview",
+        "core.appointment",
+        "core.process_event",
+    ),
 }
 _LEDGER: Final = "meta.delivery"
 _ERASURE: Final = "meta.erasure"

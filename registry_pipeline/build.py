@@ -48,8 +48,11 @@ def _named(schema: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{schema}.{name}" for name in names)
 
 
+WORKLIST: Final = "core.worklist"
+"""Rows of persons, made from the other core tables: core by who may read it, not by its place."""
+
 CORE_TABLES: Final = (
-    *(name for name in TABLES if name.startswith("core.")),
+    *(name for name in TABLES if name.startswith("core.") and name != WORKLIST),
     "meta.held",
 )
 
@@ -101,7 +104,7 @@ LAYERS: Final[dict[str, Layer]] = {
         (pathway_tables,),
     ),
     "quality": Layer(
-        tuple(name for name in TABLES if name.startswith("quality.")), (quality_tables,)
+        (*(name for name in TABLES if name.startswith("quality.")), WORKLIST), (quality_tables,)
     ),
 }
 """The layers after core, in the order they are built; a layer reads core and those before."""

@@ -141,3 +141,26 @@ SEGMENT: Final = CodeList(
         "after": ("etter", "after"),
     },
 )
+WORKLIST_RULE: Final = CodeList(
+    "worklist_rule",
+    {
+        "missed_appointments": ("flere timer ikke møtt", "several appointments missed"),
+        "high_risk": ("høy risiko på sjekklisten", "high risk on the checklist"),
+        "not_assessed": ("risiko ikke vurdert i tide", "risk not assessed in time"),
+        "milestone_overdue": ("milepælsmøte på overtid", "milestone meeting overdue"),
+        "off_track": ("utenfor forventet forløp", "course off track"),
+        "alliance_concern": ("svak allianse", "alliance concern"),
+        "dropped_out": ("nylig drop-out, ikke tilbake", "dropped out lately, not back"),
+    },
+)
+WORKLIST_SUGGESTION: Final = CodeList(
+    "worklist_suggestion",
+    {
+        "outreach": ("oppsøk personen", "seek the person out"),
+        "change_frame": ("oppsøk, eller endre rammene", "seek out, or change the frame"),
+        "follow_checklist": ("følg sjekklistens tiltak", "follow the checklist's actions"),
+        "assess": ("fyll ut sjekklisten", "fill in the checklist"),
+        "hold_meeting": ("hold milepælsmøtet", "hold the milestone meeting"),
+        "talk_it_over": ("ta det opp i neste samtale", "take it up in the next session"),
+    },
+)

@@ -60,7 +60,9 @@ class Programmes(Part):
         ors_cut_off: below this the ORS total is that of people who seek help.
         alliance_srs: below this the SRS total is a concern.
         off_track_sessions: from this session on a course without improvement is off track.
-        no_show_days: on the worklist: no-shows of the last so many days.
+        no_show_days: on the worklist: no-shows of the last so many days,
+        no_show_count: when there are so many.
+        high_risk: on the worklist: the checklist's level of risk from here on.
         interventions: what is charted before and after.
         totals: counts of goals that must add up.
     """
@@ -80,5 +82,7 @@ class Programmes(Part):
     alliance_srs: int = 36
     off_track_sessions: int = Field(default=3, ge=2)
     no_show_days: int = Field(default=60, gt=0)
+    no_show_count: int = Field(default=2, gt=0)
+    high_risk: float = 3
     interventions: tuple[Intervention, ...] = ()
     totals: tuple[Total, ...] = ()

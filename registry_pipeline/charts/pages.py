@@ -13,12 +13,15 @@ from typing import Final
 import duckdb
 
 from registry_pipeline.charts import text
+from registry_pipeline.charts.bridging import bridging_funnel, goal_result, involvement
 from registry_pipeline.charts.cohort import Cohort, cohort_column, is_stored
 from registry_pipeline.charts.coping import coping_association
 from registry_pipeline.charts.exits import cumulative_incidence
 from registry_pipeline.charts.hazards import retention_hazard, retention_life_table
 from registry_pipeline.charts.participation import enrolment, response_by_wave
 from registry_pipeline.charts.pathways import outcome_by_pathway
+from registry_pipeline.charts.programme_charts import programme_chart
+from registry_pipeline.charts.programmes import PROGRAMMES, section_of
 from registry_pipeline.charts.quality import indicator
 from registry_pipeline.charts.retention import retention_at, retention_curve
 from registry_pipeline.charts.several import poly_use, substance_slope
@@ -49,6 +52,11 @@ PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
     "derived.control_chart": control_chart,
     "derived.funnel": funnel,
     "quality.indicator": indicator,
+    "quality.bridging_funnel": bridging_funnel,
+    "quality.involvement": involvement,
+    "quality.goal_result": goal_result,
+    "quality.programme_chart": programme_chart,
+    **{subject.table: section_of(subject) for subject in PROGRAMMES},
 }
 """The tables that have a page, and what makes a cohort's section of it."""
 
@@ -111,6 +119,8 @@ def _section(cohort: Cohort, section: Section, table: Table) -> str:
     if mark:
         limit = text.percent(cohort.rule.low_coverage)
         parts.append(f"**{mark}**: fewer than {limit} of the eligible take part.")
+    protocol = cohort.protocol
+    parts += [line for line in (protocol.remark_en, protocol.remark_nb) if line]
     parts += [section.words, f"*{section.norwegian}*"]
     if section.chart and section.shown.height:
         below = [line for line in (table.title_nb, mark, section.caution) if line]

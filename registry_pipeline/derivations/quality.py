@@ -24,6 +24,7 @@ from registry_pipeline.derivations.quality_services import (
 )
 from registry_pipeline.derivations.quality_stays import stay_rows
 from registry_pipeline.derivations.quality_tools import checklist_use
+from registry_pipeline.derivations.worklist import worklist
 from registry_pipeline.disclosure.release import public_tables
 from registry_pipeline.indicators import INDICATORS
 from registry_pipeline.indicators.engine import indicator_tables
@@ -65,4 +66,5 @@ def quality_tables(
         "quality.dropout": dropouts,
         "quality.co_occurring": co_occurring(core, stays, where),
         "quality.programme_chart": programme_chart(no_shows, dropouts, where),
+        "core.worklist": worklist(core, stays, protocol),
     }

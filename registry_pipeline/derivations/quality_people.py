@@ -35,6 +35,7 @@ from registry_pipeline.derivations.quality_programmes import (
 from registry_pipeline.derivations.quality_stays import CUTOFF, END, IS_ENDED, STAY, next_stays
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.transform.engine import Frame
+from schemas.protocol_programmes import Programmes
 from schemas.quality.programmes import FeedbackChange, TransitionGap
 
 N: Final = pl.col("n")
@@ -54,16 +55,13 @@ def feedback_change(core: Core, where: Setting) -> pl.DataFrame:
     rule = where.protocol.programmes
     change = nw.col("last_ors") - nw.col("first_ors")
     again = nw.col("n_ors") > 1
-    worse = again & (change <= -rule.reliable_ors)
-    late = nw.col("n_ors") >= rule.off_track_sessions
-    stuck = late & (nw.col("last_ors") < rule.ors_cut_off) & (change < rule.reliable_ors)
     n_sessions = nw.col("n_sessions")
     sums = {
         "n": ONE,
         "again": again,
         "better": again & (change >= rule.reliable_ors),
-        "worse": worse,
-        "off": worse | stuck,
+        "worse": again & (change <= -rule.reliable_ors),
+        "off": is_off_track(rule),
         "allied": ~nw.col("last_srs").is_null(),
         "concern": nw.col("last_srs") < rule.alliance_srs,
         "total": n_sessions,
@@ -88,6 +86,14 @@ def feedback_change(core: Core, where: Setting) -> pl.DataFrame:
     )
     per_person = measure(counted, "sessions_per_person", pl.col("total"), N, n=N)
     return programme(FeedbackChange, [*(shares(part) for part in parts), means(per_person)], where)
+
+
+def is_off_track(rule: Programmes) -> nw.Expr:
+    """Reliably worse, or below the cut-off without reliable improvement after some sessions."""
+    change, n_ors = nw.col("last_ors") - nw.col("first_ors"), nw.col("n_ors")
+    worse = (n_ors > 1) & (change <= -rule.reliable_ors)
+    late = n_ors >= rule.off_track_sessions
+    return worse | (late & (nw.col("last_ors") < rule.ors_cut_off) & (change < rule.reliable_ors))
 
 
 def transition_gap(stays: Frame, where: Setting) -> pl.DataFrame:
@@ -125,14 +131,14 @@ def transition_gap(stays: Frame, where: Setting) -> pl.DataFrame:
 
 
 def _people(core: Core) -> Frame:
-    """One row per person with a session: unit, `DISORDER` and what `_first_and_last` says."""
+    """One row per person with a session: unit, `DISORDER` and what `first_and_last` says."""
     sessions = core["core.interview"].filter(
         ~nw.col("ors_total").is_null() | ~nw.col("srs_total").is_null()
     )
-    return at_own_unit(core["core.patient"]).join(_first_and_last(sessions), on="patient_id")
+    return at_own_unit(core["core.patient"]).join(first_and_last(sessions), on="patient_id")
 
 
-def _first_and_last(sessions: Frame) -> Frame:
+def first_and_last(sessions: Frame) -> Frame:
     """One row per person: number of sessions and ORS totals, first and last ORS, last SRS."""
     person = ["patient_id"]
     counted = sessions.group_by(person).agg(

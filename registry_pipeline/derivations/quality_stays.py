@@ -57,6 +57,7 @@ def stay_rows(core: Core) -> Frame:
             "end_date",
             "exit_type",
             "is_treatment",
+            "cutoff_date",
             "disorder_treated",
             *(f"{date}_epoch" for date in DATES),
             AGE,
@@ -97,10 +98,10 @@ def next_stays(stays: Frame, *where: nw.Expr) -> Frame:
 
 
 def steps(core: Core, *kinds: str) -> Frame:
-    """Process events of these kinds: patient_id, step_day (a day number), score."""
+    """Process events of these kinds: patient_id, step_date, step_day (its number), score."""
     chosen = core["core.process_event"].filter(nw.col("kind").is_in(kinds))
     dated = with_epoch_days(chosen, ["event_date"])
-    return dated.select("patient_id", "score", step_day="event_date_epoch")
+    return dated.select("patient_id", "score", step_date="event_date", step_day="event_date_epoch")
 
 
 def first_step(stays: Frame, events: Frame, within: nw.Expr) -> Frame:

@@ -10,6 +10,7 @@ not. A call after the planned start, or outreach after the return, is not counte
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import narwhals as nw
@@ -46,11 +47,12 @@ from registry_pipeline.derivations.quality_stays import (
     steps,
 )
 from registry_pipeline.indicators.definition import Core
-from registry_pipeline.transform.engine import Frame
+from registry_pipeline.transform.engine import Frame, counts
 from schemas.quality.programmes import ChecklistUse
 
 N: Final = pl.col("n")
 CELL: Final = [*UNIT_QUARTER, AGE, DISORDER]
+Maker = Callable[[Core, Frame, Setting], pl.DataFrame]
 STEP_DAY: Final = nw.col("step_day")
 MAX_MEETINGS: Final = 20
 """Meetings that can fall due in one stay: five years of them at the default interval."""
@@ -66,20 +68,28 @@ def checklist_use(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     - attended_admission: of the planned stays that were to have begun, with and without a call.
     - returned: of the drop-outs whose time to return has passed, with and without outreach.
 
+    A tool that nobody used is not in use there: its measures are not applicable.
+
     Args:
         core: core.process_event.
         stays: `quality_stays.stay_rows`.
         where: the cohort.
     """
     treated = stays.filter(nw.col("is_treatment"), nw.col("is_begun"))
+    used = set(counts(core["core.process_event"], ["kind"])["kind"])
+    makers: dict[str, list[tuple[Maker, Frame]]] = {
+        "dropout_checklist": [(_checklist, treated), (_calibration, treated)],
+        "milestone_meeting": [(_milestones, treated)],
+        "preadmission_call": [(_calls, stays)],
+        "peer_outreach": [(_returns, stays)],
+    }
     parts = [
-        _checklist(core, treated, where),
-        _calibration(core, treated, where),
-        _milestones(core, treated, where),
-        _calls(core, stays, where),
-        _returns(core, stays, where),
+        shares(make(core, rows, where))
+        for kind, measures in makers.items()
+        if kind in used
+        for make, rows in measures
     ]
-    return programme(ChecklistUse, [shares(part) for part in parts], where)
+    return programme(ChecklistUse, parts, where)
 
 
 def _checklist(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:

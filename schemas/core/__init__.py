@@ -18,6 +18,7 @@ from schemas.core.services import (
     Toxicology,
 )
 from schemas.core.visits import Interview, SubstanceUse, Visit
+from schemas.core.worklist import Worklist
 from schemas.fields import RegistryModel
 
 CORE: Final[tuple[type[RegistryModel], ...]] = (
@@ -34,5 +35,6 @@ CORE: Final[tuple[type[RegistryModel], ...]] = (
     OutreachContact,
     InvolvementResponse,
     GoalCount,
+    Worklist,
 )
 """Every core table, in the order they are built."""

@@ -9,6 +9,7 @@ import narwhals as nw
 import polars as pl
 import pytest
 
+from registry_pipeline.build import LAYERS
 from registry_pipeline.derivations.quality import quality_tables
 from registry_pipeline.derivations.quality_people import feedback_change
 from registry_pipeline.derivations.quality_programmes import Setting, setting
@@ -222,7 +223,7 @@ def test_a_cohort_without_the_forms_has_a_row_per_measure_that_says_so(store, pr
     frames = store(PEOPLE)
     assert setting(frames, protocol) == Setting(protocol, *WHOLE, low_coverage=False)
     made = quality_tables(frames, protocol)
-    assert set(made) == {name for name in TABLES if name.startswith("quality.")}
+    assert set(made) == set(LAYERS["quality"].tables)
     for name, table in made.items():
         frame = table.collect("polars").to_native() if isinstance(table, nw.LazyFrame) else table
         stored = TABLES[name]

@@ -137,11 +137,11 @@ def test_return_after_a_dropout_with_and_without_outreach(used):
     assert rows(table, "returned", peers) == {"true": (1, 2, 0), "false": (1, 2, 0)}
 
 
-def test_nothing_used_is_not_applicable_or_nought(used):
-    table = used([], [])
-    assert set(table["reason"]) == {"not_applicable"}
-    none_used = used([stay("a", 0, 50, "planned_mutual")], [])
-    assert rows(none_used, "checklist_used") == {"all": (0, 1, 0)}
+def test_a_tool_that_nobody_uses_is_not_applicable(used):
+    table = used([stay("a", 0, 50, "planned_mutual")], [step("b", "dropout_checklist", 10)])
+    assert rows(table, "checklist_used") == {"all": (0, 1, 0)}
+    others = table.filter(~pl.col("measure").is_in(["checklist_used", "dropout_observed"]))
+    assert set(others["reason"]) == {"not_applicable"}
 
 
 class TestTransitions:

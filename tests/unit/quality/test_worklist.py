@@ -1,0 +1,124 @@
+"""The clinicians' worklist: each rule on one person, by hand."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from registry_pipeline.derivations.quality_stays import stay_rows
+from registry_pipeline.derivations.worklist import worklist
+from schemas.catalog import TABLES
+
+LAST = date(2024, 12, 31)
+
+
+def ago(days: int) -> date:
+    return LAST - timedelta(days=days)
+
+
+def stay(began: int, ended: int | None = None, exit_type: str | None = None, **cells: Any):
+    return {
+        "patient_id": "a", "pathway": "gp", "level": "inpatient", "unit_id": "north",
+        "is_treatment": True, "start_date": ago(began),
+        "end_date": None if ended is None else ago(ended), "exit_type": exit_type, **cells,
+    }  # fmt: skip
+
+
+def step(kind: str, days: int, score: float | None = None) -> dict[str, Any]:
+    return {"patient_id": "a", "kind": kind, "event_date": ago(days), "score": score}
+
+
+def missed(*days: int, status: str = "no_show") -> list[dict[str, Any]]:
+    return [
+        {"patient_id": "a", "unit_id": "north", "scheduled_date": ago(day), "status": status}
+        for day in days
+    ]
+
+
+def session(days: int, ors: float | None, srs: float | None = None) -> dict[str, Any]:
+    return {"patient_id": "a", "interview_date": ago(days), "ors_total": ors, "srs_total": srs}
+
+
+@pytest.fixture
+def reasons(store, protocol):
+    """Rule to (since, number) for person a; a stay with a fresh checklist unless given."""
+
+    def build(
+        stays: list[dict[str, Any]] | None = None,
+        steps: list[dict[str, Any]] | None = None,
+        **more: list[dict[str, Any]],
+    ) -> dict[str, tuple[date, float | None]]:
+        checked = [step("dropout_checklist", 60, 1.0)]
+        core = store(
+            {
+                "core.patient": [{"patient_id": "a", "birth_year": 1990, "cutoff_date": LAST}],
+                "core.episode": [stay(80)] if stays is None else stays,
+                "core.process_event": checked if steps is None else steps,
+                **{f"core.{name}": rows for name, rows in more.items()},
+            }
+        )
+        made = worklist(core, stay_rows(core), protocol).collect("polars").to_native()
+        TABLES["core.worklist"].schema.validate(made)
+        assert set(made["as_of_date"]) <= {LAST}
+        return {row["rule"]: (row["since_date"], row["number"]) for row in made.to_dicts()}
+
+    return build
+
+
+def test_nobody_is_on_the_list_without_a_reason(reasons):
+    assert reasons() == {}
+
+
+@pytest.mark.parametrize(
+    ("days", "on_the_list"), [((10,), False), ((10, 59), True), ((10, 60), False)]
+)
+def test_two_missed_appointments_in_sixty_days(reasons, days, on_the_list):
+    found = reasons(appointment=missed(*days))
+    assert found == ({"missed_appointments": (ago(10), 2)} if on_the_list else {})
+
+
+def test_attended_appointments_and_those_cancelled_in_time_do_not_count(reasons):
+    rows = missed(10, status="attended") + missed(20, status="cancelled_in_time") + missed(30)
+    assert reasons(appointment=rows) == {}
+
+
+def test_the_last_checklist_gave_a_high_level(reasons):
+    rising = [step("dropout_checklist", 60, 1.0), step("dropout_checklist", 20, 3.0)]
+    falling = [step("dropout_checklist", 60, 3.0), step("dropout_checklist", 20, 1.0)]
+    assert reasons(steps=rising) == {"high_risk": (ago(20), 3)}
+    assert reasons(steps=falling) == {}
+
+
+def test_risk_was_not_assessed_in_the_first_thirty_days(reasons):
+    assert reasons([stay(31)], []) == {"not_assessed": (ago(31), None)}
+    assert reasons([stay(30)], []) == {}
+    before_the_stay = [step("dropout_checklist", 40, 1.0)]
+    assert reasons([stay(31)], before_the_stay) == {"not_assessed": (ago(31), None)}
+
+
+def test_a_milestone_meeting_is_overdue_after_ninety_days(reasons):
+    checked = step("dropout_checklist", 60, 1.0)
+    assert reasons([stay(91)], [checked]) == {"milestone_overdue": (ago(91), 91)}
+    held = [checked, step("milestone_meeting", 90)]
+    assert reasons([stay(200)], held) == {}
+
+
+def test_a_course_off_track_and_a_weak_alliance(reasons):
+    worse = [session(50, 28), session(10, 22, 36)]
+    assert reasons(interview=worse) == {"off_track": (ago(10), 22)}
+    stuck = [session(50, 20), session(30, 21), session(10, 24)]
+    assert reasons(interview=stuck) == {"off_track": (ago(10), 24)}
+    better = [session(50, 18), session(30, 20), session(10, 23)]
+    assert reasons(interview=better) == {}
+    assert reasons(interview=[session(10, None, 35)]) == {"alliance_concern": (ago(10), 35)}
+
+
+def test_dropped_out_lately_and_neither_back_nor_sought_out(reasons):
+    left = stay(80, 20, "patient_absent")
+    assert reasons([left]) == {"dropped_out": (ago(20), None)}
+    assert reasons([stay(80, 31, "patient_absent")]) == {}
+    assert reasons([stay(80, 20, "planned_mutual")]) == {}
+    assert reasons([left], [step("peer_outreach", 15)]) == {}
+    assert reasons([left, stay(5)], []) == {}
