@@ -1,41 +1,82 @@
-"""Dagster's SQLite files, written without a wait for the disk after every event.
+"""Dagster's own storage in SQLite, with one open connection for each of its event files.
 
-Belongs here: how this process opens the instance's databases while a run goes on.
+Belongs here: how the instance's event files are opened; `dagster.yaml` names this class.
 Does not belong here: what is stored in them, and the registry's own database (`warehouse`).
 
-Dagster opens a new connection for each of a run's many events. SQLite then waits for the disk at
-the commit, and again at the close, since the last connection to close empties the write-ahead log.
-In the mode NORMAL a commit to a write-ahead log needs no wait and cannot harm the file: a power
-failure may cost the last events, never the database. One connection that stays open spares the
-rest.
+As it ships, the storage makes an engine and a connection for each of a run's many events, and
+SQLite waits for the disk at each commit and at each close, since the last connection to close
+empties the write-ahead log. One connection that stays open spares most of that. In the mode NORMAL
+a commit to a write-ahead log does not wait and cannot harm the file: a power failure may cost the
+last events, never the file.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
+from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
 
 
-@contextmanager
-def quick_events() -> Iterator[None]:
-    """While the block runs, this process writes Dagster's SQLite files without waiting."""
-    kept: dict[str, sqlite3.Connection] = {}
+class EventLog(SqliteEventLogStorage):
+    """Dagster's event log; the index and the run asked for last stay open."""
 
-    def on_connect(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute("PRAGMA synchronous = NORMAL")
-        path = connection.execute("PRAGMA database_list").fetchone()[2]
-        if path not in kept:
-            kept[path] = sqlite3.connect(path, check_same_thread=False)
-        # A look holds the write-ahead log open, once there is one.
-        kept[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: dict[str, sa.Engine] = {}
+        super().__init__(base_dir, inst_data)
 
-    sa.event.listen(sa.engine.Engine, "connect", on_connect)
-    try:
-        yield
-    finally:
-        sa.event.remove(sa.engine.Engine, "connect", on_connect)
-        for connection in kept.values():
-            connection.close()
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[sa.Connection]:
+        with self._db_lock:
+            engine = self._engine(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    def _engine(self, shard: str) -> sa.Engine:
+        if shard not in self._engines:
+            if shard != INDEX_SHARD_NAME:
+                for other in self._engines.keys() - {INDEX_SHARD_NAME}:
+                    self._engines.pop(other).dispose()
+            self._engines[shard] = sa.create_engine(
+                self.conn_string_for_shard(shard),
+                pool_size=1,
+                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            )
+            sa.event.listen(self._engines[shard], "connect", _without_waiting)
+        return self._engines[shard]
+
+    def dispose(self) -> None:
+        """Closes the files."""
+        super().dispose()
+        while self._engines:
+            self._engines.popitem()[1].dispose()
+
+
+def _without_waiting(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+class Storage(DagsterSqliteStorage):
+    """Dagster's SQLite storage of runs, events and schedules, with this event log."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data)
+        shipped = self._event_log_storage
+        self._event_log_storage = EventLog(shipped._base_dir)  # noqa: SLF001 - has no public name
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> Storage:
+        """The storage that `dagster.yaml` describes."""
+        return cls.from_local(inst_data=inst_data, **config_value)

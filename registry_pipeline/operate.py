@@ -20,7 +20,6 @@ from uuid import uuid4
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from registry_pipeline.event_store import quick_events
 from registry_pipeline.folders import deliveries, misnamed, partition_key
 from registry_pipeline.home import Home
 from registry_pipeline.settled import SETTLE_SECONDS, settled
@@ -104,7 +103,7 @@ def run_job(
     whole = settled(there, settle_seconds)
     keys = [partition_key(folder) for folder in whole]
     repository = build_defs(home.path, landing, protocol_file, wait_seconds)
-    with quick_events(), dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance:
         tags = {TOLD: "by the command line"}
         if keys:
             instance.add_dynamic_partitions(PARTITIONS, keys)
