@@ -1,4 +1,4 @@
-"""The command line: `registry run`, `status`, `withdraw`, `ui`, `synth` and the importers.
+"""The command line: `registry run`, `status`, `withdraw`, `deliver`, `ui`, `synth`, the importers.
 
 Belongs here: options, progress and printing.
 Does not belong here: the work (see `operate`, `report_card`, `synthetic`, `cohorts`).
@@ -206,6 +206,32 @@ def synth(
         _fail(str(error))
     counted = ", ".join(f"{form} {rows}" for form, rows in summary.rows.items())
     console.print(f"{out / protocol}: {len(summary.deliveries)} deliveries; {counted}")
+
+
+@app.command("deliver")
+def deliver_command(
+    home: HomeOption,
+    year: Annotated[int, typer.Option("--year", help="The calendar year.", min=1900, max=2200)],
+    to: Annotated[Path, typer.Option("--to", help="The CSV file to write.")],
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="The cohort, where several could deliver.")
+    ] = None,
+) -> None:
+    """Write a year's indicators as the national platform takes them, once they obey its rules."""
+    from registry_pipeline.national.delivery import (  # noqa: PLC0415 - other commands go without
+        NationalDeliveryError,
+        deliver,
+    )
+
+    try:
+        written = deliver(Home(home), year, to, protocol)
+    except NationalDeliveryError as error:
+        _fail(str(error))
+    console.print(
+        f"{to}: {written.rows} rows of {written.protocol}, {written.indicators} indicators, "
+        f"{written.units} units; described in {written.metadata}",
+        markup=False,
+    )
 
 
 @app.command("import-ctn0027")

@@ -1,0 +1,144 @@
+"""The delivery from a published file: true counts, the same bytes again, and what stops it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from registry_pipeline.cli import app
+from registry_pipeline.home import Home
+from registry_pipeline.indicators import INDICATORS
+from registry_pipeline.indicators.definition import definition_table
+from registry_pipeline.national.delivery import NationalDeliveryError, deliver
+from registry_pipeline.warehouse.tables import create_sql, insert
+from schemas.catalog import TABLES
+
+READ = ("core.unit", "core.patient", "quality.indicator", "quality.indicator_definition")
+ORGNR = {"north": "310000019", "south": "310000027"}
+USUAL = {
+    "indicator_id": "treatment_plan_early", "period_type": "year", "denominator_known": 0,
+    "period_start": date(2024, 1, 1), "period_end": date(2024, 12, 31), "n_missing": 0,
+    "method": "share", "rule_version": "1.0", "as_of_delivery": "2024-Q4",
+    "target_green": 0.9, "target_yellow": 0.7,
+}  # fmt: skip
+PERSON = {
+    "sex": "male", "age_group": "under_23", "consent": "consented", "legal_basis": "consent",
+    "cutoff_date": date(2024, 12, 31), "invited_date": date(2024, 2, 1), "enrolled": True,
+}  # fmt: skip
+
+
+def result(unit: str, numerator: int, denominator: int, **more: Any) -> dict[str, Any]:
+    row = {"unit_id": unit, "numerator": numerator, "denominator": denominator}
+    return {**USUAL, **row, **more}
+
+
+RESULTS = [
+    result("north", 3, 20),
+    result("south", 2, 4),
+    result("all", 5, 24),
+    result("north", 1, 2, period_type="quarter", period_end=date(2024, 3, 31)),
+    result("north", 9, 9, period_start=date(2023, 1, 1), period_end=date(2023, 12, 31)),
+    result("south", 0, 0, indicator_id="crisis_plan_early"),
+    result("north", 7, 8, indicator_id="mapping_complete", hidden_reason="provisional"),
+]
+
+
+def published(
+    folder: Path, orgnr: dict[str, str] = ORGNR, results: list[dict[str, Any]] = RESULTS
+) -> Home:
+    """A home whose published file holds one cohort, or several."""
+    home = Home(folder / "home")
+    home.prepare()
+    people = [
+        {**PERSON, "patient_id": unit, "unit_id": unit, "enrolled": unit == "north"}
+        for unit in ORGNR
+    ]
+    rows = {
+        "core.unit": [{"unit_id": unit, "name": unit, "orgnr": orgnr.get(unit)} for unit in ORGNR],
+        "core.patient": people,
+        "quality.indicator": results,
+    }
+    with duckdb.connect(home.analysis) as connection:
+        for schema in ("core", "quality"):
+            connection.execute(f"CREATE SCHEMA {schema}")
+        for name in READ:
+            connection.execute(create_sql(TABLES[name]))
+        insert(connection, "quality.indicator_definition", definition_table(INDICATORS))
+        for name, given in rows.items():
+            whole = [{"cohort": "trial", "protocol": "trial", **row} for row in given]
+            names = TABLES[name].dtypes
+            frame = pl.DataFrame(
+                [{key: row.get(key) for key in names} for row in whole], schema=names
+            )
+            insert(connection, name, frame)
+    return home
+
+
+def test_true_counts_of_units_in_the_closed_year_and_coverage(tmp_path: Path) -> None:
+    to = tmp_path / "delivery.csv"
+    written = deliver(published(tmp_path), 2024, to)
+    assert (written.protocol, written.rows, written.indicators, written.units) == ("trial", 4, 2, 2)
+    assert to.read_text().splitlines() == [
+        "context,year,orgnr,ind_id,var,denominator",
+        "caregiver,2024,310000019,coverage,1,1",
+        "caregiver,2024,310000027,coverage,0,1",
+        "caregiver,2024,310000019,treatment_plan_early,3,20",
+        "caregiver,2024,310000027,treatment_plan_early,2,4",
+    ]
+
+
+def test_the_indicators_are_described_with_the_protocol_s_targets(tmp_path: Path) -> None:
+    deliver(published(tmp_path), 2024, tmp_path / "delivery.csv")
+    assert (tmp_path / "delivery.indicators.csv").read_text().splitlines() == [
+        "id,title,type,min_denominator,level_green,level_yellow,level_direction,dg_id",
+        "coverage,Dekningsgrad,dg,,,,1,",
+        "treatment_plan_early,Behandlingsplan tidlig i forløpet,andel,5,0.9,0.7,1,coverage",
+    ]
+
+
+def test_the_same_bytes_again(tmp_path: Path) -> None:
+    home = published(tmp_path)
+    for name in ("one", "two"):
+        deliver(home, 2024, tmp_path / f"{name}.csv")
+    for suffix in (".csv", ".indicators.csv"):
+        one, two = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "two"))
+        assert one == two
+
+
+@pytest.mark.parametrize(
+    ("year", "orgnr", "results", "message"),
+    [
+        (2022, {}, RESULTS, "no unit of any cohort has an organisation number"),
+        (2024, {"north": "310000019"}, RESULTS, "no organisation number in the protocol for south"),
+        (2024, {**ORGNR, "south": "31"}, RESULTS, "not nine digits: 2 rows"),
+        (2024, ORGNR, [result("north", 21, 20)], "more than its denominator: 1 row"),
+        (2022, ORGNR, RESULTS, "nothing to deliver"),
+    ],
+)
+def test_what_breaks_a_rule_is_not_written(
+    tmp_path: Path, year: int, orgnr: dict[str, str], results: list[dict[str, Any]], message: str
+) -> None:
+    home = published(tmp_path, orgnr, results)
+    with pytest.raises(NationalDeliveryError, match=message):
+        deliver(home, year, tmp_path / "delivery.csv")
+    assert not list(tmp_path.glob("*.csv"))
+
+
+def test_the_command_says_what_it_wrote_or_why_not(tmp_path: Path) -> None:
+    home = published(tmp_path)
+
+    def run(*more: str) -> Any:
+        to = str(tmp_path / "x.csv")
+        return CliRunner().invoke(app, ["deliver", "--year", "2024", "--to", to, *more])
+
+    good = run("--home", str(home.path))
+    assert good.exit_code == 0
+    assert "4 rows of trial, 2 indicators, 2 units" in " ".join(good.output.split())
+    bare = run("--home", str(tmp_path))
+    assert bare.exit_code == 1
