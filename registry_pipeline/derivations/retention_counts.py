@@ -54,13 +54,13 @@ class Counted:
         return pl.concat(parts)
 
     def labelled(self, estimates: pl.DataFrame) -> pl.DataFrame:
-        """Estimates by group_id with their `CURVE`, sorted, and with who is left out in words."""
+        """Estimates by group_id with their `CURVE`, sorted, with n and who is left out of it."""
         left_out = pl.col("n_left_out")
         told = pl.when(left_out > 0).then(pl.format("left_out={}", left_out))
         said = pl.concat_str("reason", "told", separator=", ", ignore_nulls=True)
         return (
-            self.groups.select(GROUP, *CURVE, "is_main", "n_left_out", told=told)
-            .join(estimates, on=GROUP, maintain_order="left_right")
+            self.groups.select(GROUP, *CURVE, "is_main", "n", "n_left_out", told=told)
+            .join(estimates.drop("n", strict=False), on=GROUP, maintain_order="left_right")
             .with_columns(reason=pl.when(said != "").then(said))
         )
 

@@ -134,7 +134,6 @@ class RetentionSensitivity(RetentionTable):
     )
     month: pl.Int32 = shared.month()
     day: pl.Int32 = shared.day("Day", "Dag", "The nominal day nearest 12 or 24 months.")
-    n: pl.Int64 = shared.count("Episodes", "Forløp", "Episodes under this rule.")
     n_at_risk: pl.Int64 = shared.count("At risk", "Under risiko", "At risk on the day.")
     n_event_cum: pl.Int64 = shared.count(
         "Exits so far", "Avslutninger til nå", "Exits up to and including the day."
@@ -164,7 +163,6 @@ class EarlyDropout(RetentionTable):
     """
 
     day: pl.Int32 = shared.day("By day", "Innen dag", "Drop-out up to and including this day.")
-    n: pl.Int64 = shared.count("Episodes", "Forløp", "Episodes in the stratum.")
     n_missing: pl.Int64 = shared.count(
         "Censored before", "Sensurert før", "Censored before the day: fate not known."
     )

@@ -30,7 +30,6 @@ class RetentionLifeTable(RetentionTable):
         "After", "Etter", "The scheduled day before; the interval begins the day after it."
     )
     day: pl.Int32 = shared.day("Day", "Dag", "The scheduled day that ends the interval.")
-    n: pl.Int64 = shared.count("Episodes", "Forløp", "Episodes in the stratum.")
     n_entered: pl.Int64 = shared.count(
         "At the start", "Ved starten", "Episodes there when the interval begins."
     )

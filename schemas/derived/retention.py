@@ -35,6 +35,10 @@ class RetentionTable(Stratified):
         codes=codes.RETENTION_ORIGIN,
         required=True,
     )
+    n: pl.Int64 = shared.count("Episodes", "Forløp", "First episodes in the stratum.")
+    n_left_out: pl.Int64 = shared.count(
+        "Left out", "Utelatt", "People of the stratum without any such episode, left out of n."
+    )
 
 
 class RetentionPerson(Result):
@@ -166,7 +170,6 @@ class RetentionAt(RetentionTable):
 
     month: pl.Int32 = shared.month()
     day: pl.Int32 = shared.day("Day", "Dag", "A nominal day of the protocol.")
-    n: pl.Int64 = shared.count("Episodes", "Forløp", "Episodes in the stratum.")
     n_at_risk: pl.Int64 = shared.count("At risk", "Under risiko", "At risk on the day.")
     n_event_cum: pl.Int64 = shared.count(
         "Exits so far", "Avslutninger til nå", "Exits up to and including the day."
@@ -199,10 +202,6 @@ class RetentionSummary(RetentionTable):
     Made from derived.retention_curve.
     """
 
-    n: pl.Int64 = shared.count("Episodes", "Forløp", "Episodes in the stratum.")
-    n_left_out: pl.Int64 = shared.count(
-        "Left out", "Utelatt", "People of the stratum without any such episode, left out of n."
-    )
     n_event: pl.Int64 = shared.count("Exits", "Avslutninger", "Exits of any type.")
     n_dropout: pl.Int64 = shared.count("Drop-outs", "Drop-out", "Exits that are drop-out.")
     n_unknown_exit: pl.Int64 = shared.count(
