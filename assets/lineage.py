@@ -62,6 +62,7 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "derived.substance_change": _USE,
     "derived.trajectory": _USE,
     "derived.trajectory_profile": ("core.patient", "derived.trajectory"),
+    "derived.trajectory_latent": ("derived.trajectory",),
     "derived.time_to_event": _USE,
     "derived.sequence_measure": _USE,
     "derived.outcome_by_pathway": (*_OUTCOMES, "derived.retention_person"),

@@ -85,6 +85,7 @@ LAYERS: Final[dict[str, Layer]] = {
             "substance_change",
             "trajectory",
             "trajectory_profile",
+            "trajectory_latent",
             "time_to_event",
             "sequence_measure",
         ),

@@ -18,6 +18,7 @@ from schemas.protocol_comparison import Comparison
 from schemas.protocol_deadlines import Deadlines
 from schemas.protocol_part import Code, Part
 from schemas.protocol_programmes import Programmes
+from schemas.protocol_trajectories import Trajectories
 
 
 class ProtocolError(ValueError):
@@ -179,6 +180,7 @@ class Protocol(Part):
     waves: Waves
     retention: Retention = Retention()
     states: States = States()
+    trajectories: Trajectories = Trajectories()
     substances: tuple[Substance, ...] = ()
     groups: tuple[Group, ...] = ()
     opioid_group: Code | None = None

@@ -18,6 +18,7 @@ from registry_pipeline.derivations.trajectories_courses import (
     time_to_event,
     trajectory_profile,
 )
+from registry_pipeline.derivations.trajectories_latent import trajectory_latent
 from registry_pipeline.derivations.trajectories_moves import substance_transition
 from registry_pipeline.derivations.trajectories_poly import poly_use
 from registry_pipeline.derivations.trajectories_slopes import substance_slope
@@ -62,6 +63,7 @@ def trajectory_tables(
         "derived.substance_change": row_table(change, SubstanceChange, "integer shares"),
         "derived.trajectory": row_table(courses, Trajectory, "rule classes"),
         "derived.trajectory_profile": trajectory_profile(classes, protocol),
+        "derived.trajectory_latent": trajectory_latent(courses, protocol),
         "derived.time_to_event": time_to_event(courses, classes.select(GROUP).unique(), protocol),
         "derived.sequence_measure": sequence_measure(cells, protocol),
     }

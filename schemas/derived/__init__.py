@@ -35,6 +35,7 @@ from schemas.derived.trajectories import (
     SequenceMeasure,
     TimeToEvent,
     Trajectory,
+    TrajectoryLatent,
     TrajectoryProfile,
 )
 from schemas.derived.units import ControlChart, Funnel
@@ -60,6 +61,7 @@ DERIVED: Final[tuple[type[RegistryModel], ...]] = (
     SubstanceChange,
     Trajectory,
     TrajectoryProfile,
+    TrajectoryLatent,
     TimeToEvent,
     SequenceMeasure,
     OutcomeByPathway,

@@ -112,6 +112,78 @@ class TrajectoryProfile(SubstanceTable):
         )
 
 
+class TrajectoryLatent(Result):
+    """One row per cohort, substance, number of latent classes and class.
+
+    A second opinion beside the rules, where the protocol asks for it; else empty. A mixture over
+    the courses of people with enough data: within a class the waves are independent, missing
+    waves say nothing. Compare numbers of classes by bic, lower is better, and trust a class only
+    where entropy is near 1 and n_class is more than a few people. Classes are in order of use.
+    Refused below 50 people. Made from derived.trajectory.
+    """
+
+    cohort: pl.String = shared.cohort()
+    substance: pl.String = shared.substance()
+    n_classes: pl.Int32 = field(
+        "Classes fitted", "How many classes the model has.", nb="Antall klasser", low=1,
+        high=3, required=True,
+    )  # fmt: skip
+    latent_class: pl.Int32 = field(
+        "Class", "Number of the class, least use first.", nb="Klasse", low=1, high=3, required=True
+    )
+    n: pl.Int64 = shared.count("People", "Personer", "People in the model.")
+    n_left_out: pl.Int64 = shared.count(
+        "Left out", "Utelatt", "People with too few answers for a rule to judge."
+    )
+    n_class: pl.Int64 = shared.count(
+        "In the class", "I klassen", "People most likely in the class.", null=shared.NOT_COMPUTABLE
+    )
+    share: pl.Float64 = shared.share("Share", "Andel", "Estimated share of the class.")
+    abstinent: pl.Float64 = shared.share(
+        "No use", "Ingen bruk", "Probability of no use in the class, mean over the waves."
+    )
+    episodic: pl.Float64 = shared.share(
+        "Single episodes", "Enkelte ganger", "Probability of episodic use, mean over the waves."
+    )
+    regular: pl.Float64 = shared.share(
+        "Regular use", "Regelmessig bruk", "Probability of regular use, mean over the waves."
+    )
+    log_likelihood: pl.Float64 = shared.number(
+        "Log likelihood", "Log-likelihood", "Of the model, at the best of its starts."
+    )
+    n_parameters: pl.Int32 = field(
+        "Parameters", "Free shares and probabilities.", nb="Parametre", low=1,
+        null=shared.NOT_COMPUTABLE,
+    )  # fmt: skip
+    bic: pl.Float64 = shared.number(
+        "BIC", "BIC", "Bayesian information criterion: lower is better.", source="Schwarz 1978"
+    )
+    is_lowest_bic: pl.Boolean = field(
+        "Lowest BIC",
+        "No other number of classes has a lower BIC.",
+        nb="Lavest BIC",
+        null=shared.NOT_COMPUTABLE,
+    )
+    entropy: pl.Float64 = field(
+        "Entropy",
+        "How clearly people fall into classes: 1 is clear, 0 is not at all.",
+        nb="Entropi",
+        high=1,
+        null="one class, or not computable",
+        source="Celeux and Soromenho 1996",
+    )
+
+    class Config(Result.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "derived.trajectory_latent",
+            ["cohort", "substance", "n_classes", "latent_class"],
+            title="Latent classes of trajectories",
+            nb="Latente klasser av forløp",
+        )
+
+
 class TimeToEvent(SubstanceTable):
     """One row per cohort, substance, event, stratum and scheduled day.
 

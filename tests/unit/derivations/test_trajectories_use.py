@@ -10,10 +10,12 @@ import polars as pl
 import pytest
 
 from registry_pipeline.derivations.strata import strata_columns
+from registry_pipeline.derivations.trajectories_latent import trajectory_latent
 from registry_pipeline.derivations.trajectories_poly import poly_use
 from schemas.core import Interview, Patient, SubstanceUse, Visit
 from schemas.fields import describe
 from schemas.protocol import load_shipped
+from schemas.protocol_trajectories import Trajectories
 
 Tables = dict[str, pl.DataFrame]
 LAR_X = load_shipped("lar_x")
@@ -191,3 +193,50 @@ def test_nobody_expected_is_not_computable() -> None:
     made: Any = poly({"a": {"status": "dead"}, "b": {"status": "not_due"}})
     for row in made.values():
         assert (row["n_expected"], row["estimate"], row["reason"]) == (0, None, "not_computable")
+
+
+# Latent classes
+
+
+def test_latent_classes_are_off_unless_the_protocol_asks(
+    trajectories: Callable[..., Tables],
+) -> None:
+    assert trajectories({"a": "AAAA"})["derived.trajectory_latent"].is_empty()
+
+
+def latent(words: dict[str, str]) -> pl.DataFrame:
+    """derived.trajectory_latent of people with words, at most two classes."""
+    asked = Trajectories(latent_classes=2, latent_starts=5)
+    protocol = LAR_X.model_copy(update={"trajectories": asked})
+    observed = {person: sum(letter in "AER" for letter in word) for person, word in words.items()}
+    courses = pl.LazyFrame(
+        {
+            "substance": "heroin",
+            "word": list(words.values()),
+            "trajectory_class": [
+                "fluctuating" if n >= 3 else "insufficient_data" for n in observed.values()
+            ],
+        }
+    )
+    return trajectory_latent(nw.from_native(courses), protocol)
+
+
+def test_two_kinds_of_courses_are_two_latent_classes() -> None:
+    words = {f"a{n}": "AAAEm"[n % 2 :] + "A" * (n % 2) for n in range(40)}
+    words |= {f"r{n}": "RRRRE" for n in range(20)} | {f"m{n}": "mmmmA" for n in range(5)}
+    rows = latent(words).to_dicts()
+    assert [(row["n_classes"], row["latent_class"]) for row in rows] == [(1, 1), (2, 1), (2, 2)]
+    assert {(row["n"], row["n_left_out"]) for row in rows} == {(60, 5)}
+    _, least, most = rows
+    assert (least["n_class"], most["n_class"]) == (40, 20)
+    assert least["share"] == pytest.approx(40 / 60, abs=1e-6)
+    assert most["regular"] == pytest.approx(4 / 5, abs=1e-6)
+    assert [row["is_lowest_bic"] for row in rows] == [False, True, True]
+    assert least["entropy"] == pytest.approx(1, abs=1e-6)
+
+
+def test_fewer_than_fifty_people_have_no_latent_classes() -> None:
+    rows = latent({f"p{n}": "AARRA" for n in range(49)}).to_dicts()
+    assert {(row["n"], row["share"], row["bic"], row["reason"]) for row in rows} == {
+        (49, None, None, "too_few")
+    }

@@ -21,6 +21,7 @@ from schemas.derived.trajectories import (
     SequenceMeasure,
     TimeToEvent,
     Trajectory,
+    TrajectoryLatent,
     TrajectoryProfile,
 )
 from schemas.fields import describe
@@ -34,6 +35,7 @@ MODELS = (
     SubstanceChange,
     Trajectory,
     TrajectoryProfile,
+    TrajectoryLatent,
     TimeToEvent,
     SequenceMeasure,
 )
