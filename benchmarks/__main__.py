@@ -72,7 +72,13 @@ def measure_size(size: int, work: Path) -> Round:
     on_bad = best_of(times, _tasks(INTAKE, bad, work / "bad"))
     derived = best_of(times, _tasks(DERIVATION, work / "clean" / "registry", work / "derived"))
     measure(Task("derivation:agreement", work / "derived" / "registry", work / "agreement"))
-    return Round(round(made["interviews"]), round(made["rows"]), on_clean, on_bad, derived)
+    ours = Task("estimation:registry", work / "clean" / "registry", work / "estimated")
+    estimated = best_of(times, {"registry": ours})
+    peer = Task("estimation:statsmodels", work / "estimated", work / "statsmodels")
+    estimated["statsmodels"] = measure(peer)
+    return Round(
+        round(made["interviews"]), round(made["rows"]), on_clean, on_bad, derived, estimated
+    )
 
 
 def _tasks(cases: Mapping[str, str], source: Path, out: Path) -> dict[str, Task]:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, Final
 
 import duckdb
@@ -49,7 +49,7 @@ def registry(source: Path, out: Path) -> dict[str, float]:
     home.prepare()
     copy_of(source, home.database)
     protocol = load_shipped(PROTOCOL)
-    numbers: dict[str, float] = {"total": 0.0, "cpu": 0.0, "estimate": 0.0, "rows": 0.0}
+    numbers = dict.fromkeys(("total", "cpu", "estimate", "estimate cpu", "rows"), 0.0)
     with connect(home) as connection:
         build_core(connection)
         for layer in ESTIMATED:
@@ -60,8 +60,9 @@ def registry(source: Path, out: Path) -> dict[str, float]:
                     for builder in LAYERS[layer].builders
                     for name, table in builder(frames, protocol).items()
                 ]
-            numbers[f"estimate {layer}"] = spent["total"] - sum(engine)
-            numbers["estimate"] += spent["total"] - sum(engine)
+            numbers[layer] = spent["total"] - engine["total"]
+            numbers["estimate"] += spent["total"] - engine["total"]
+            numbers["estimate cpu"] += spent["cpu"] - engine["cpu"]
             numbers["total"] += spent["total"]
             numbers["cpu"] += spent["cpu"]
             for name, table in made:
@@ -114,12 +115,19 @@ def statsmodels(source: Path, _out: Path) -> dict[str, float]:
     numbers["equation"] = spent["total"]
     known = {(by, stratum): value for by, stratum, value in retained.itertuples(index=False)}
     ours = [known[by, value] for by, value, _ in curves]
-    theirs = [curve.surv_prob[np.searchsorted(curve.surv_times, YEAR, "right") - 1]
-              for *_, curve in curves]  # fmt: skip
+    theirs = [
+        float(np.append(1.0, curve.surv_prob)[np.searchsorted(curve.surv_times, YEAR, "right")])
+        for *_, curve in curves
+    ]
     _held([*zip(ours, theirs, strict=True), *odds])
-    names = ("curves", "models", "equation")
-    return {**numbers, "total": sum(numbers[name] for name in names),
-            "compared": len(curves) + len(odds)}  # fmt: skip
+    total = sum(numbers.values())
+    sizes = {
+        "n curves": len(curves),
+        "n models": len(compared.groupby(["outcome", "wave"])),
+        "n equation": 1,
+        "compared": len(curves) + len(odds),
+    }
+    return {**numbers, **sizes, "total": total}
 
 
 def _people(connection: duckdb.DuckDBPyConnection) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -139,7 +147,7 @@ def _strata(stays: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     yield "all", "all", stays
     for by in STRATA:
         for value, own in stays.groupby(by):
-            yield by, str(value), own
+            yield by, str(value).lower(), own
 
 
 def _logistic(people: pd.DataFrame, compared: pd.DataFrame) -> list[tuple[float, float]]:
@@ -176,15 +184,16 @@ def _held(pairs: Sequence[tuple[float, float]]) -> None:
 
 
 @contextmanager
-def _timed_engine() -> Iterator[list[float]]:
-    """The seconds of every call that has an engine compute something."""
-    seconds: list[float] = []
+def _timed_engine() -> Iterator[dict[str, float]]:
+    """The seconds, on the wall and of all threads, of every call that has an engine compute."""
+    spent = {"total": 0.0, "cpu": 0.0}
 
     def clocked(compute: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
-            begun = perf_counter()
+            wall, cpu = perf_counter(), process_time()
             result = compute(*args, **kwargs)
-            seconds.append(perf_counter() - begun)
+            spent["total"] += perf_counter() - wall
+            spent["cpu"] += process_time() - cpu
             return result
 
         return run
@@ -197,7 +206,7 @@ def _timed_engine() -> Iterator[list[float]]:
     for place, name, compute in kept:
         setattr(place, name, clocked(compute))
     try:
-        yield seconds
+        yield spent
     finally:
         for place, name, compute in kept:
             setattr(place, name, compute)

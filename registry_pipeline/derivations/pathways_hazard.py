@@ -6,7 +6,6 @@ Does not belong here: curves and tests of retention (see `derivations.retention`
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -26,22 +25,21 @@ from registry_pipeline.derivations.pathways_models import (
     COVARIATES,
     EVENTS_PER_TERM,
     Term,
-    design,
     known_covariates,
     others,
     pathway_model,
     reference_of,
 )
+from registry_pipeline.derivations.retention_hazard import stays_of
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.comparison import MIN_EXPECTED
-from registry_pipeline.statistics.intervals import floats
-from registry_pipeline.statistics.regression import independent
+from registry_pipeline.statistics.cox import cox
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.outcomes import treatment_stays
 from registry_pipeline.transform.retention import in_curves
 from schemas.protocol import Protocol
 
-TIME: Final = ["entry_day", "exit_day", "is_exit"]
+TIME: Final = ["entry_day", "exit_day", "is_event"]
 
 
 def hazard_ratios(core: Mapping[str, Frame], factors: Frame, protocol: Protocol) -> pl.DataFrame:
@@ -70,7 +68,7 @@ def hazard_ratios(core: Mapping[str, Frame], factors: Frame, protocol: Protocol)
 
 
 def _first_episodes(core: Mapping[str, Frame], factors: Frame, protocol: Protocol) -> pl.DataFrame:
-    """People (n) per pathway, covariates, entry_day, exit_day and is_exit; null without a stay."""
+    """People (n) per pathway, covariates, entry_day, exit_day and is_event; null without a stay."""
     horizon = protocol.waves.nominal_days[-1]
     exit_day, within = nw.col("exit_day"), nw.col("exit_day") <= horizon
     stays = (
@@ -80,7 +78,7 @@ def _first_episodes(core: Mapping[str, Frame], factors: Frame, protocol: Protoco
             "patient_id",
             "entry_day",
             exit_day=nw.when(within).then(exit_day).otherwise(nw.lit(horizon)),
-            is_exit=within & ~nw.col("exit_type").is_null(),
+            is_event=within & ~nw.col("exit_type").is_null(),
         )
     )
     compared = factors.filter(
@@ -96,7 +94,7 @@ def _one_model(
     """One row per pathway but the reference, estimated in one model or refused."""
     reference = reference_of(protocol)
     complete = people.filter(pl.all_horizontal(pl.col("exit_day", *covariates).is_not_null()))
-    exits = complete.filter(pl.col("is_exit"))
+    exits = complete.filter(pl.col("is_event"))
     everyone, n, n_exits = (per_pathway(frame, "n") for frame in (people, complete, exits))
     codes = [reference, *others(protocol)]
     dense = [code for code in codes if n_exits[code] >= MIN_EXPECTED]
@@ -133,33 +131,9 @@ def _one_model(
 
 
 def _cox(model: pl.DataFrame, terms: Sequence[Term]) -> Fitted:
-    """Cox regression of the people behind the cells.
-
-    Days are moved by one, and with them entries after day 0: an exit on day 0 is then after the
-    entry on day 0, as the definition of at risk has it. The order of days is all the model sees.
-    Nothing is said where terms depend on each other or the search for them does not end: some
-    level has no exits.
-    """
-    from statsmodels.duration.hazard_regression import PHReg  # noqa: PLC0415 - slow to import
-    from statsmodels.tools.sm_exceptions import ModelWarning  # noqa: PLC0415
-
-    matrix, entry = design(model, terms), floats(model, "entry_day")
-    if not independent(matrix):
+    """Cox regression of the people; nothing is said where a term has no finite estimate."""
+    fit = cox(stays_of(model, terms))
+    if fit is None or not np.isfinite(fit.estimate).all():
         return {}
-    times = model["n"].to_numpy()
-    regression = PHReg(
-        np.repeat(floats(model, "exit_day") + 1, times),
-        np.repeat(matrix[:, 1:], times, axis=0),
-        status=np.repeat(floats(model, "is_exit"), times),
-        entry=np.repeat(entry + (entry > 0), times) if entry.any() else None,
-        ties="efron",
-    )
-    with warnings.catch_warnings():
-        for kind in (ModelWarning, RuntimeWarning):
-            warnings.simplefilter("error", kind)
-        try:
-            fit = regression.fit(disp=0)
-        except (ModelWarning, RuntimeWarning, np.linalg.LinAlgError):
-            return {}
-    low, high = np.asarray(fit.conf_int()).T
-    return pathway_estimates(terms, (np.exp(fit.params), np.exp(low), np.exp(high), fit.pvalues))
+    ratios = (np.exp(values) for values in (fit.estimate, fit.low, fit.high))
+    return pathway_estimates(terms, (*ratios, fit.p_value))

@@ -112,7 +112,7 @@ def _model(
     terms = [term for term in asked if {term.level, term.reference} <= carried[term.factor]]
     most = _people(model.filter("is_event")) // EVENTS_PER_TERM
     too_many = len(factors) > 1 and not 0 < len(terms) <= most
-    fit = cox(_stays(model, terms)) if terms and not too_many else None
+    fit = cox(stays_of(model, terms)) if terms and not too_many else None
     counted = model if fit else complete
     shared = {
         "model": MODELS[len(factors) > 1],
@@ -166,8 +166,13 @@ def _carried(people: pl.DataFrame, left: Levels) -> tuple[pl.DataFrame, dict[str
     return _carried(kept, _levels(kept.filter("is_event"), left))
 
 
-def _stays(people: pl.DataFrame, terms: Sequence[Term]) -> Stays:
-    """The cells put together that are alike in the model's factors."""
+def stays_of(people: pl.DataFrame, terms: Sequence[Term]) -> Stays:
+    """The cells put together that are alike in the model's factors.
+
+    Args:
+        people: factors, entry_day, exit_day, is_event and n people.
+        terms: of the model.
+    """
     factors = list(dict.fromkeys(term.factor for term in terms))
     combinations = people.select(factors).unique().sort(factors).with_row_index("which")
     days = ["entry_day", "exit_day", "is_event"]

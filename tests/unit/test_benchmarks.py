@@ -8,7 +8,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from benchmarks import derivation, derivation_pandas, intake, intake_pandas, landing
+from benchmarks import (
+    derivation,
+    derivation_pandas,
+    estimation,
+    intake,
+    intake_pandas,
+    landing,
+)
 from benchmarks.measure import CaseError, Measured, Task, best_of, measure
 from benchmarks.report import Round, report
 
@@ -83,6 +90,46 @@ def test_ways_that_differ_are_told(derived: Path, tmp_path: Path) -> None:
         derivation.agreement(tmp_path / "derived" / "registry", tmp_path)
 
 
+@pytest.fixture(scope="module")
+def estimated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
+    """Every derived table of 5,000 interviews, and what it took."""
+    folder = tmp_path_factory.mktemp("estimation")
+    landing.clean(Path("5000"), folder / "landing")
+    intake.registry(folder / "landing", folder / "store")
+    (folder / "out").mkdir()
+    return folder / "out", estimation.registry(folder / "store", folder / "out")
+
+
+def test_estimating_is_timed_apart_from_counting(
+    estimated: tuple[Path, dict[str, float]],
+) -> None:
+    numbers = estimated[1]
+    assert numbers["rows"] > 10_000
+    assert 0 < numbers["estimate"] < numbers["total"]
+    assert sum(numbers[layer] for layer in estimation.ESTIMATED) == pytest.approx(
+        numbers["estimate"]
+    )
+
+
+def test_statsmodels_on_the_rows_gives_the_same_estimates(
+    estimated: tuple[Path, dict[str, float]], tmp_path: Path
+) -> None:
+    numbers = estimation.statsmodels(estimated[0], tmp_path)
+    assert numbers["n curves"] > 10
+    assert numbers["n models"] > 0
+    assert numbers["compared"] > numbers["n curves"] + numbers["n models"]
+
+
+def test_estimates_that_differ_are_told(
+    estimated: tuple[Path, dict[str, float]], tmp_path: Path
+) -> None:
+    shutil.copytree(estimated[0], tmp_path / "changed")
+    with duckdb.connect(tmp_path / "changed" / "registry.duckdb") as connection:
+        connection.execute("UPDATE derived.retention_at SET retained = retained * 0.99")
+    with pytest.raises(AssertionError, match="estimates differ"):
+        estimation.statsmodels(tmp_path / "changed", tmp_path)
+
+
 def test_a_child_process_reports_seconds_and_memory(work: Path, tmp_path: Path) -> None:
     task = Task("intake:floor", work / "landing", tmp_path / "floor")
     measured = best_of(1, {"floor": task})["floor"]
@@ -109,6 +156,31 @@ def test_the_report_says_what_is_met_and_what_is_not() -> None:
         clean=cases(1.3, floor=1, pandas=2.6),
         bad=cases(1.9, floor=1, pandas=2.6),
         derived=cases(1.2, sql=1, pandas=2.4),
+        estimated={
+            "registry": Measured(
+                {
+                    "total": 5,
+                    "estimate": 1.5,
+                    "rows": 9000,
+                    "retention": 0.4,
+                    "trajectories": 0.5,
+                    "pathways": 0.6,
+                },
+                100,
+            ),
+            "statsmodels": Measured(
+                {
+                    "curves": 0.1,
+                    "models": 7.0,
+                    "equation": 30.0,
+                    "n curves": 18,
+                    "n models": 26,
+                    "n equation": 1,
+                    "compared": 70,
+                },
+                100,
+            ),
+        },
     )
     text = report([measured], cases(19)["registry"], (0.1, 0.2))
     for line in (
@@ -117,6 +189,9 @@ def test_the_report_says_what_is_met_and_what_is_not() -> None:
         "| intake with 1 % bad rows, times the floor: at most 2 | 1.90, target met: yes |",
         "| derivation, times the SQL: at most 1.3 | 1.20, target met: yes |",
         "| derivation, times faster than pandas: at least 2.5 | 2.00, target met: no |",
+        "beyond the group-bys, seconds: at most 2 | 1.50, target met: yes |",
+        "| of these, pathways |  | 0.60 |",
+        "| statsmodels on the rows: one estimating equation, coping with sex | 1 | 30.00 |",
         "| hand-written SQL in DuckDB | 1.00 | 1.00 | 1000.0 | 100 |",
     ):
         assert line in text
