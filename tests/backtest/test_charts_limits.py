@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from scipy import special
 
 from registry_pipeline.statistics.control_charts import (
     funnel_limits,
@@ -21,6 +22,9 @@ from registry_pipeline.statistics.intervals import with_wilson
 pytestmark = pytest.mark.backtest
 
 BY = ["measure"]
+NORMAL = {"normal95": float(special.ndtri(0.975)), "normal998": float(special.ndtri(0.999))}
+"""The limits a normal funnel would have, from the errors that give our z-scores."""
+
 RUNS = ("runs_signal", "longest_run", "longest_run_max", "crossings", "crossings_min")
 
 
@@ -73,6 +77,12 @@ def test_funnel(sites: pl.DataFrame, key: dict[str, Any], agree: Any) -> None:
             "exact95_counts": [row["lower_95"] * n, row["upper_95"] * n],
             "exact998_counts": [row["lower_998"] * n, row["upper_998"] * n],
             "ci_wilson": [row["ci_low"], row["ci_high"]],
+            "x": [row["numerator"]],
+            "n": [n],
+            **{
+                name: [row["centre"] - z * row["std_error"], row["centre"] + z * row["std_error"]]
+                for name, z in NORMAL.items()
+            },
         }
         for name, values in ours.items():
             keyed = site[name] if isinstance(site[name], list) else [site[name]]
@@ -125,6 +135,8 @@ def test_xmr_chart(key: dict[str, Any], agree: Any) -> None:
     agree(
         [
             ("centre", row["centre"], keyed["centre"]),
+            ("centre of the i-chart", row["centre"], keyed["qicharts2_i"]["cl"]),
+            ("mean range of the mr-chart", ranges["centre"][0], keyed["qicharts2_mr"]["cl"]),
             ("mean range", ranges["centre"][0], keyed["mean_mr"]),
             ("lower", row["lower"], low),
             ("upper", row["upper"], high),
