@@ -12,7 +12,7 @@ from assets.catalogue import asset_key, asset_spec
 from assets.layers import REBUILD
 from assets.lineage import upstream
 from assets.run import POOL, RegistryRun
-from registry_pipeline.intake import open_key
+from registry_pipeline.keys import open_key
 from registry_pipeline.withdrawal.withdraw import WithdrawalError, carry_out, prove
 from schemas.catalog import TABLES
 

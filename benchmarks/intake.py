@@ -13,7 +13,8 @@ import duckdb
 from benchmarks.landing import delivery_of
 from benchmarks.measure import timed
 from registry_pipeline.home import Home
-from registry_pipeline.intake import open_key, take_in
+from registry_pipeline.intake import take_in
+from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse.database import connect
 
 

@@ -130,19 +130,41 @@ def withdraw(
     ] = False,
 ) -> None:
     """Erase people, keep them out, and prove that they are gone."""
+    from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
     from registry_pipeline.withdrawal.command import withdraw_people  # noqa: PLC0415
 
     place = _existing(home)
-    ids = [
-        one for given in patient for one in (sys.stdin.read().split() if given == "-" else [given])
-    ]
+    ids = [given for given in patient if given != "-"]
+    if "-" in patient:
+        ids += sys.stdin.read().split()
     day = (requested_on or datetime.now(UTC)).date()
-    from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
-
     with TextTeller(console, errors).running() as observe:
         done = withdraw_people(place, ids, protocol, day, unseen=unseen, observer=observe)
     for proof in done.proofs:
         console.print(f"erased and proved: {proof}", soft_wrap=True)
+    if done.n_older:
+        console.print(f"{done.n_older} erased and proved before the key was rotated")
+    for sentence in done.errors:
+        errors.print(sentence, style="red", markup=False, soft_wrap=True)
+    if done.errors:
+        raise typer.Exit(1)
+
+
+@app.command("rotate-key")
+def rotate_key_command(home: HomeOption) -> None:
+    """Put a new pseudonym key over the old one: every stored pseudonym becomes another."""
+    from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
+    from registry_pipeline.withdrawal.command import rotate_key  # noqa: PLC0415
+
+    place = _existing(home)
+    with TextTeller(console, errors).running() as observe:
+        done = rotate_key(place, observe)
+    if done.new:
+        console.print(
+            f"The key {done.old} is followed by {done.new}: {place.key_file}. Keep a copy in a "
+            "safe place; older copies do not fit this home any more.",
+            soft_wrap=True,
+        )
     for sentence in done.errors:
         errors.print(sentence, style="red", markup=False, soft_wrap=True)
     if done.errors:

@@ -112,6 +112,11 @@ class Home:
         named = os.environ.get("REGISTRY_KEY_FILE")
         return Path(named) if named else self.path / "pseudonym.key"
 
+    @property
+    def next_key_file(self) -> Path:
+        """The key file that a rotation is about to put in place."""
+        return self.key_file.with_name(f"{self.key_file.name}.next")
+
     def prepare(self) -> None:
         """Makes the folders, readable by the owner alone, and clears what a killed run left."""
         os.umask(0o077)

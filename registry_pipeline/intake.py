@@ -19,7 +19,7 @@ from registry_pipeline.gate.errors import DeliveryError, RefusedFileError
 from registry_pipeline.gate.gate import read_form
 from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
 from registry_pipeline.gate.persons import Persons
-from registry_pipeline.gate.pseudonym import Key, KeyFileError, load_or_create_key
+from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
 from registry_pipeline.staging import sha256_of, stage
@@ -68,23 +68,6 @@ class DeliveryReport:
         """Every refusal, one sentence each."""
         refused = [report.message for report in self.files if report.message]
         return [self.message, *refused] if self.message else refused
-
-
-def open_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key:
-    """The pseudonym key, made when neither key nor data are there yet.
-
-    Raises:
-        KeyFileError: missing though the database was filled under one, unsafe, or another.
-    """
-    ledger.prepare(connection)
-    if ledger.has_key(connection) and not home.key_file.exists():
-        raise KeyFileError(
-            f"{home.key_file}: the pseudonym key is missing and this database was filled under "
-            "one; put the key file back before anything is taken in"
-        )
-    key = load_or_create_key(home.key_file)
-    ledger.check_key(connection, key)
-    return key
 
 
 def take_in(

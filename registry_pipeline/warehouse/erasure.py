@@ -19,13 +19,18 @@ import polars as pl
 
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.database import scalar
+from registry_pipeline.warehouse.proof import key_expressions
 from registry_pipeline.warehouse.rewrite import Stored, rewrite
 from registry_pipeline.warehouse.tables import registered
+from schemas.fields import describe
 from schemas.forms import FORMS
 from schemas.forms.provenance import PROVENANCE
 
 _GONE = "(SELECT pseudonym FROM meta.erasure WHERE pseudonym IS NOT NULL)"
 _IS_GONE = f"patient_id IN {_GONE}"
+_UNCOUNTED = ("n_added", "n_replaced", "n_late", "n_retracted")
+"""What the ledger does not count any more where rows of a file were erased."""
+
 _STAYS = f"(patient_id IS NULL OR patient_id NOT IN {_GONE})"
 
 
@@ -123,12 +128,16 @@ def _without_the_erased(
         for name, table in tables.items()
         if table.has_person
     }
-    chosen["meta.delivery"] = """
+    uncounted = ", ".join(
+        f"CASE WHEN gone_rows.form IS NULL THEN {name} END AS {name}" for name in _UNCOUNTED
+    )
+    chosen["meta.delivery"] = f"""
         SELECT delivery.* REPLACE (
             n_received - coalesce(accepted, 0) - coalesce(quarantined, 0) AS n_received,
             n_accepted - coalesce(accepted, 0) AS n_accepted,
             n_quarantined - coalesce(quarantined, 0) AS n_quarantined,
             n_unchanged - coalesce(unchanged, 0) AS n_unchanged,
+            {uncounted},
             CASE WHEN coalesce(accepted, 0) = 0 THEN n_added END AS n_added,
             CASE WHEN coalesce(accepted, 0) = 0 THEN n_replaced END AS n_replaced,
             CASE WHEN coalesce(accepted, 0) = 0 THEN n_late END AS n_late,
@@ -187,17 +196,29 @@ def _count_gone(
 def _accepted(form: str, table: Stored) -> str:
     """The accepted rows that leave, and whether the ledger counts each as unchanged.
 
-    It does where a delivery taken in before said the same.
+    It does where the row that stood for its key when it arrived said the same.
     """
-    said = ", ".join(f'own."{name}"' for name in table.columns if name not in PROVENANCE)
-    rows = (
-        f"SELECT own.protocol, own.delivery, patient_id, hash({said}) AS said, received_at "
-        f"FROM intake.{form} own JOIN meta.delivery line ON line.status = 'accepted' "
-        f"AND line.form = '{form}' AND line.protocol = own.protocol "
-        f"AND line.delivery = own.delivery WHERE {_IS_GONE} AND NOT is_retraction"
-    )
-    return (
-        f"SELECT protocol, delivery, '{form}' AS form, patient_id, EXISTS (FROM ({rows}) old "
-        "WHERE old.protocol = new.protocol AND old.said = new.said "
-        f"AND old.received_at < new.received_at) AS is_unchanged FROM ({rows}) new"
-    )
+    key = ", ".join(key_expressions(describe(FORMS[form])))
+    said = ", ".join(f'"{name}"' for name in table.columns if name not in PROVENANCE)
+    return f"""
+        (WITH own AS (
+            SELECT protocol, delivery, quarter, number, row_number, patient_id, is_retraction,
+                hash({key}) AS key,
+                CASE WHEN is_retraction THEN 0::UBIGINT ELSE hash({said}) END AS said,
+                (SELECT received_at FROM meta.delivery line WHERE status = 'accepted'
+                    AND line.protocol = rows.protocol AND line.delivery = rows.delivery
+                    AND line.form = '{form}') AS received_at
+            FROM intake.{form} rows WHERE {_IS_GONE}
+        ), judged AS (
+            SELECT new.protocol, new.delivery, new.patient_id, new.said = stood.said AS same
+            FROM own new LEFT JOIN own stood ON stood.protocol = new.protocol
+                AND stood.key = new.key AND stood.delivery <> new.delivery
+                AND stood.received_at < new.received_at
+            WHERE NOT new.is_retraction
+            QUALIFY row_number() OVER (
+                PARTITION BY new.protocol, new.delivery, new.row_number
+                ORDER BY stood.quarter DESC, stood.number DESC, stood.delivery DESC,
+                    stood.row_number DESC) = 1
+        )
+        SELECT protocol, delivery, '{form}' AS form, patient_id,
+            coalesce(same, false) AS is_unchanged FROM judged)"""

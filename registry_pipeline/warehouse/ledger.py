@@ -226,7 +226,7 @@ def check_key(connection: duckdb.DuckDBPyConnection, key: Key) -> None:
     Raises:
         KeyFileError: it is another key: the pseudonyms would not meet.
     """
-    stored = scalar(connection, "SELECT check_value FROM meta.key")
+    stored = key_check_value(connection)
     if stored is None:
         connection.execute(
             "INSERT INTO meta.key BY NAME SELECT ? AS key_id, ? AS check_value",
@@ -255,9 +255,10 @@ def _mark_complete(connection: duckdb.DuckDBPyConnection, protocol: str, deliver
     )
 
 
-def has_key(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the database was filled under a key already."""
-    return scalar(connection, "SELECT 1 FROM meta.key") is not None
+def key_check_value(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """The check value of the key the database was filled under; None before the first."""
+    stored = scalar(connection, "SELECT check_value FROM meta.key")
+    return None if stored is None else str(stored)
 
 
 def discrepancies(connection: duckdb.DuckDBPyConnection) -> list[str]:

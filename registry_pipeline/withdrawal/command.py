@@ -1,4 +1,4 @@
-"""`registry withdraw`: note, erase, derive and publish anew, prove.
+"""`registry withdraw` and `registry rotate-key`, from the first step to the last.
 
 Belongs here: the order of the steps and what is reported. Does not belong here: each step.
 """
@@ -12,12 +12,18 @@ from pathlib import Path
 
 from registry_pipeline.gate.pseudonym import KeyFileError
 from registry_pipeline.home import Home, HomeBusyError
-from registry_pipeline.intake import open_key
+from registry_pipeline.keys import open_key, rotate
 from registry_pipeline.operate import Observer, run_job
+from registry_pipeline.warehouse import erasure
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect
 from registry_pipeline.warehouse.rewrite import RewriteError
-from registry_pipeline.withdrawal.proof import proof_file
-from registry_pipeline.withdrawal.withdraw import WithdrawalError, note_requests, prove
+from registry_pipeline.withdrawal.proof import proof_file, waiting
+from registry_pipeline.withdrawal.withdraw import (
+    WithdrawalError,
+    drop_copies,
+    note_requests,
+    prove,
+)
 from schemas.protocol import ProtocolError
 
 _SAID = (
@@ -37,10 +43,12 @@ class Withdrawn:
 
     Attributes:
         proofs: the proof of each person, those written before among them.
+        n_older: people erased before the key was rotated: their proofs bear older names.
         errors: one sentence per fault.
     """
 
     proofs: list[Path] = field(default_factory=list)
+    n_older: int = 0
     errors: list[str] = field(default_factory=list)
 
 
@@ -79,5 +87,50 @@ def withdraw_people(
     except _SAID as error:
         done.errors.append(str(error))
     else:
-        done.proofs = [proof_file(home, one.tombstone) for one in wanted]
+        proofs = [proof_file(home, one.tombstone) for one in wanted]
+        done.proofs = [path for path in proofs if path.exists()]
+        done.n_older = len(proofs) - len(done.proofs)
+    return done
+
+
+@dataclass
+class Rotated:
+    """What became of a rotation.
+
+    Attributes:
+        old: id of the key before.
+        new: id of the newest key now; empty where the key was not rotated.
+        errors: one sentence per fault.
+    """
+
+    old: str = ""
+    new: str = ""
+    errors: list[str] = field(default_factory=list)
+
+
+def rotate_key(home: Home, observer: Observer | None = None) -> Rotated:
+    """Puts a new key over the old pseudonyms, removes older copies, derives and publishes anew.
+
+    Args:
+        home: the home folder.
+        observer: told of each finished step of the job.
+    """
+    done = Rotated()
+    try:
+        with home.lock():
+            home.prepare()
+            with connect(home) as connection:
+                key = open_key(connection, home)
+                asked = erasure.requests(connection).values()
+            if waiting(home) or any(one.pseudonym for one in asked):
+                raise WithdrawalError(
+                    "an erasure is not finished: let registry run finish it, then rotate the key"
+                )
+            rotated = rotate(home, key)
+            drop_copies(home)
+        done.old, done.new = key.key_id, rotated.key_id
+        outcome = run_job(home, None, observer=observer, job_name="rebuild")
+        done.errors += [*outcome.errors, *outcome.red_checks]
+    except _SAID as error:
+        done.errors.append(str(error))
     return done

@@ -27,7 +27,7 @@ from registry_pipeline.gate.identity import is_national_id
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.home import Home
-from registry_pipeline.intake import open_key
+from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse import erasure, ledger
 from registry_pipeline.warehouse.database import connect, transaction
 from registry_pipeline.withdrawal.proof import (
@@ -140,11 +140,13 @@ def carry_out(home: Home) -> bool:
     return True
 
 
-def drop_copies(home: Home, words: Sequence[str]) -> None:
-    """Removes older copies of the database that hold one of the words."""
+def drop_copies(home: Home, words: Sequence[str] = ()) -> None:
+    """Removes older copies of the database: those that hold one of the words, else all."""
     current = (home.database, home.analysis)
     for path in sorted(home.path.rglob(DATABASES)):
-        if path not in current and any(place.found for place in search_tables(home, path, words)):
+        if path not in current and (
+            not words or any(place.found for place in search_tables(home, path, words))
+        ):
             path.unlink()
 
 

@@ -22,7 +22,8 @@ import duckdb
 from registry_pipeline.build import LAYERS, build_core, build_layer
 from registry_pipeline.folders import deliveries
 from registry_pipeline.home import Home
-from registry_pipeline.intake import open_key, take_in
+from registry_pipeline.intake import take_in
+from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse import database
 from registry_pipeline.warehouse.publish import publish
 from registry_pipeline.warehouse.witness import prove_whole

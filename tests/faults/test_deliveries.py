@@ -15,7 +15,8 @@ from registry_pipeline.build import build_core
 from registry_pipeline.folders import deliveries
 from registry_pipeline.gate.pseudonym import KeyFileError
 from registry_pipeline.home import Home, HomeBusyError
-from registry_pipeline.intake import DeliveryReport, open_key, take_in
+from registry_pipeline.intake import DeliveryReport, take_in
+from registry_pipeline.keys import open_key
 from registry_pipeline.landing import write_manifest
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import connect

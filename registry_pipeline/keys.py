@@ -1,0 +1,91 @@
+"""The key of a home: opened, proved against the database, rotated.
+
+Belongs here: the steps of a rotation, and settling what a killed one left.
+Does not belong here: the key itself (`gate.pseudonym`) and the new database (`warehouse.rekey`).
+
+A rotation writes the new chain beside the key file, exchanges the database, then the key file. A
+process killed between the two exchanges leaves a database that the file beside fits: whoever opens
+the key next puts it in place.
+"""
+
+from __future__ import annotations
+
+import os
+
+import duckdb
+
+from registry_pipeline.gate.pseudonym import (
+    Key,
+    KeyFileError,
+    load_or_create_key,
+    new_secret,
+    read_key,
+    write_key,
+)
+from registry_pipeline.home import Home
+from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse.rekey import rekey
+
+
+def open_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key:
+    """The pseudonym key, made when neither key nor data are there yet.
+
+    Raises:
+        KeyFileError: missing though the database was filled under one, unsafe, or another.
+    """
+    ledger.prepare(connection)
+    stored = ledger.key_check_value(connection)
+    _settle(home, stored)
+    if stored is not None and not home.key_file.exists():
+        raise KeyFileError(
+            f"{home.key_file}: the pseudonym key is missing and this database was filled under "
+            "one; put the key file back before anything is taken in"
+        )
+    key = load_or_create_key(home.key_file)
+    ledger.check_key(connection, key)
+    return key
+
+
+def _settle(home: Home, check_value: str | None) -> None:
+    """Puts the key file of a killed rotation in place, or away, as the database says."""
+    beside = home.next_key_file
+    if not beside.exists():
+        return
+    try:
+        fits = read_key(beside).check_value == check_value
+    except KeyFileError:
+        fits = False
+    if fits:
+        _exchange(home)
+    else:
+        beside.unlink()
+
+
+def rotate(home: Home, key: Key) -> Key:
+    """Rotates the key: every pseudonym and tombstone, then the key file.
+
+    The home's lock must be held, and no connection to its databases be open in this process.
+
+    Raises:
+        KeyFileError: the new key file cannot be written.
+    """
+    rotated = key.rotated(new_secret())
+    home.next_key_file.unlink(missing_ok=True)
+    try:
+        write_key(home.next_key_file, rotated)
+    except OSError:
+        raise KeyFileError(
+            f"{home.next_key_file}: cannot be written, so the key was not rotated"
+        ) from None
+    rekey(home, rotated)
+    _exchange(home)
+    return rotated
+
+
+def _exchange(home: Home) -> None:
+    home.next_key_file.replace(home.key_file)
+    folder = os.open(home.key_file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
