@@ -28,9 +28,6 @@ from schemas.forms.provenance import PROVENANCE
 
 _GONE = "(SELECT pseudonym FROM meta.erasure WHERE pseudonym IS NOT NULL)"
 _IS_GONE = f"patient_id IN {_GONE}"
-_UNCOUNTED = ("n_added", "n_replaced", "n_late", "n_retracted")
-"""What the ledger does not count any more where rows of a file were erased."""
-
 _STAYS = f"(patient_id IS NULL OR patient_id NOT IN {_GONE})"
 
 
@@ -128,16 +125,12 @@ def _without_the_erased(
         for name, table in tables.items()
         if table.has_person
     }
-    uncounted = ", ".join(
-        f"CASE WHEN gone_rows.form IS NULL THEN {name} END AS {name}" for name in _UNCOUNTED
-    )
-    chosen["meta.delivery"] = f"""
+    chosen["meta.delivery"] = """
         SELECT delivery.* REPLACE (
             n_received - coalesce(accepted, 0) - coalesce(quarantined, 0) AS n_received,
             n_accepted - coalesce(accepted, 0) AS n_accepted,
             n_quarantined - coalesce(quarantined, 0) AS n_quarantined,
             n_unchanged - coalesce(unchanged, 0) AS n_unchanged,
-            {uncounted},
             CASE WHEN coalesce(accepted, 0) = 0 THEN n_added END AS n_added,
             CASE WHEN coalesce(accepted, 0) = 0 THEN n_replaced END AS n_replaced,
             CASE WHEN coalesce(accepted, 0) = 0 THEN n_late END AS n_late,

@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 
 from registry_pipeline.home import Home
-from registry_pipeline.warehouse.database import connect
+from registry_pipeline.warehouse.database import connect, transaction
 from registry_pipeline.warehouse.tables import quoted
 
 CATALOG = "fresh"
@@ -96,11 +96,10 @@ def _copy(
 ) -> None:
     own = connection.execute("SELECT current_database()").fetchall()[0][0]
     connection.execute(f'COPY FROM DATABASE "{own}" TO {CATALOG} (SCHEMA)')
-    connection.execute("BEGIN")
-    for name in tables:
-        query = chosen.get(name, f"SELECT * FROM {name}")
-        connection.execute(f"INSERT INTO {CATALOG}.{name} BY NAME {query}")
-    connection.execute("COMMIT")
+    with transaction(connection):
+        for name in tables:
+            query = chosen.get(name, f"SELECT * FROM {name}")
+            connection.execute(f"INSERT INTO {CATALOG}.{name} BY NAME {query}")
     connection.execute(f"CHECKPOINT {CATALOG}")
 
 

@@ -71,14 +71,12 @@ def search_tables(home: Home, path: Path, words: Sequence[str]) -> Iterator[Plac
             ).fetchall()
         )
         for table in stored_tables(connection):
-            hit = " OR ".join(
-                f'(contains("{column}", $word) AND regexp_matches("{column}", $pattern))'
-                for column in texts.get(table, ())
-            )
+            hit = " OR ".join(_holds(column) for column in texts.get(table, ()))
             query = f"SELECT count(*), count(*) FILTER ({hit or 'false'}) FROM {table}"
             found = size = 0
             for word in words:
                 given = {"word": word, "pattern": _pattern(word)} if hit else {}
+                given = {name: text for name, text in given.items() if f"${name}" in hit}
                 ((size, hits),) = connection.execute(query, given).fetchall()
                 found += hits
             yield Place(name, table, size, found)
@@ -108,6 +106,17 @@ def _count(content: bytes | mmap.mmap, needle: bytes) -> int:
         n += not any(byte.isalnum() for byte in (beside[:1], beside[1:]))
         place = content.find(needle, after)
     return n
+
+
+def _holds(column: str) -> str:
+    """SQL for whether a cell holds the word; a person's code is the word or it is not."""
+    same = f'"{column}" = $word'
+    if column == "patient_id":
+        return same
+    return (
+        f'{same} OR (strlen("{column}") > strlen($word) AND contains("{column}", $word) '
+        f'AND regexp_matches("{column}", $pattern))'
+    )
 
 
 def _pattern(word: str) -> str:
