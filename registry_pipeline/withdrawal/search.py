@@ -14,8 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from registry_pipeline.home import Home
-from registry_pipeline.warehouse.database import connect
+from registry_pipeline.warehouse.database import connect, scalar
 from registry_pipeline.warehouse.rewrite import stored_tables
 
 DATABASES = "*.duckdb"
@@ -29,7 +31,7 @@ class Place:
         file: path below the home.
         table: the table, where cells were searched; empty where bytes were.
         size: rows of a table, bytes of a file.
-        found: rows or places that hold one of the words.
+        found: texts, rows or places that hold one of the words.
     """
 
     file: str
@@ -71,15 +73,32 @@ def search_tables(home: Home, path: Path, words: Sequence[str]) -> Iterator[Plac
             ).fetchall()
         )
         for table in stored_tables(connection):
-            hit = " OR ".join(_holds(column) for column in texts.get(table, ()))
-            query = f"SELECT count(*), count(*) FILTER ({hit or 'false'}) FROM {table}"
-            found = size = 0
-            for word in words:
-                given = {"word": word, "pattern": _pattern(word)} if hit else {}
-                given = {name: text for name, text in given.items() if f"${name}" in hit}
-                ((size, hits),) = connection.execute(query, given).fetchall()
-                found += hits
+            size = int(scalar(connection, f"SELECT count(*) FROM {table}"))
+            found = sum(
+                _hits(connection, table, column, words) for column in texts.get(table, ()) if size
+            )
             yield Place(name, table, size, found)
+
+
+def _hits(
+    connection: duckdb.DuckDBPyConnection, table: str, column: str, words: Sequence[str]
+) -> int:
+    """How many different texts of a column hold a word; a person's code is the word or it is not.
+
+    Different texts, for most columns have few, however many rows.
+    """
+    if column == "patient_id":
+        query = f"SELECT count(*) FROM {table} WHERE patient_id IN (SELECT unnest($words))"
+        return int(scalar(connection, query, {"words": list(words)}))
+    given = {f"word{place}": word for place, word in enumerate(words)}
+    patterns = {f"pattern{place}": _pattern(word) for place, word in enumerate(words)}
+    hit = " OR ".join(
+        f"(contains(cell, $word{place}) AND regexp_matches(cell, $pattern{place}))"
+        for place in range(len(words))
+    )
+    cells = f'SELECT DISTINCT "{column}" AS cell FROM {table}'
+    query = f"SELECT count(*) FROM ({cells}) WHERE {hit}"
+    return int(scalar(connection, query, {**given, **patterns}))
 
 
 def _files(home: Home) -> list[Path]:
@@ -106,17 +125,6 @@ def _count(content: bytes | mmap.mmap, needle: bytes) -> int:
         n += not any(byte.isalnum() for byte in (beside[:1], beside[1:]))
         place = content.find(needle, after)
     return n
-
-
-def _holds(column: str) -> str:
-    """SQL for whether a cell holds the word; a person's code is the word or it is not."""
-    same = f'"{column}" = $word'
-    if column == "patient_id":
-        return same
-    return (
-        f'{same} OR (strlen("{column}") > strlen($word) AND contains("{column}", $word) '
-        f'AND regexp_matches("{column}", $pattern))'
-    )
 
 
 def _pattern(word: str) -> str:
