@@ -26,6 +26,7 @@ from assets.erasure import absence_check, erasure
 from assets.expectations import expectation_checks
 from assets.intake import intake, ledger_checks
 from assets.layers import core, pathways, quality, retention, trajectories
+from assets.programme_checks import totals_check
 from assets.publication import publication
 from assets.quality_checks import quality_checks
 from assets.run import RegistryRun
@@ -50,7 +51,13 @@ def build_defs(
     landing = landing or Path(os.environ.get("REGISTRY_LANDING", "data/sample"))
     return dg.Definitions(
         assets=[intake, erasure, core, retention, trajectories, pathways, quality, publication],
-        asset_checks=[ledger_checks, quality_checks, expectation_checks, absence_check],
+        asset_checks=[
+            ledger_checks,
+            quality_checks,
+            totals_check,
+            expectation_checks,
+            absence_check,
+        ],
         jobs=[registry_job, rebuild_job, intake_job, withdraw_job, owed_job],
         sensors=[new_deliveries, rebuild_when_new, failure_notice],
         schedules=[quarter_owed],

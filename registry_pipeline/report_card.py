@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import duckdb
 from rich.console import Console
 
+from registry_pipeline.headlines import estimate, headlines
 from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome
 from registry_pipeline.printing import show, tables
@@ -28,12 +29,12 @@ FROM meta.delivery GROUP BY protocol ORDER BY protocol
 """
 _ENROLLED = """
 SELECT cohort, n, denominator, share, ci_low, ci_high FROM derived.enrolment
-WHERE "group" = 'consented' AND sex = 'all' AND age_group = 'all' ORDER BY cohort
+WHERE "group" = 'consented' AND sex = 'all' AND age_group = 'all' AND n > 0 ORDER BY cohort
 """
 _RETAINED = """
 SELECT cohort, kind, month, retained, ci_low, ci_high, n, n_at_risk
 FROM derived.retention_at
-WHERE origin = 'baseline' AND stratum_by = 'all' AND retained IS NOT NULL
+WHERE origin = 'baseline' AND stratum_by = 'all' AND retained IS NOT NULL AND day > 0
   AND (month = 12 OR day = (SELECT max(day) FROM derived.retention_at last
        WHERE last.cohort = retention_at.cohort AND last.kind = retention_at.kind
          AND last.retained IS NOT NULL))
@@ -107,6 +108,8 @@ def print_report_card(console: Console, home: Home) -> None:
         if {"derived.enrolment", "derived.retention_at"} <= present:
             columns = ("cohort", "what", "estimate", "of")
             show(console, "Results", columns, _results(connection))
+        if lines := headlines(connection, present):
+            show(console, "Systems", ("system", "cohort", "what", "estimate", "of"), lines)
     if home.analysis.exists():
         console.print(f"{len(present)} tables. To query: duckdb -readonly {home.analysis}")
         console.print(f"To look: registry ui --home {home.path}")
@@ -136,14 +139,14 @@ def faults(home: Home, outcome: Outcome) -> list[tuple[str, str]]:
 
 def _results(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
     rows = [
-        (cohort, "consented", _estimate(share, low, high), f"{n} of {of}")
+        (cohort, "consented", estimate(share, low, high), f"{n} of {of}")
         for cohort, n, of, share, low, high in connection.execute(_ENROLLED).fetchall()
     ]
     rows += [
         (
             cohort,
             f"{_KINDS[kind]} at {month} months",
-            _estimate(retained, low, high),
+            estimate(retained, low, high),
             f"{n} people, {at_risk} at risk then",
         )
         for cohort, kind, month, retained, low, high, n, at_risk in connection.execute(
@@ -151,11 +154,3 @@ def _results(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str,
         ).fetchall()
     ]
     return rows
-
-
-def _estimate(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return "not computable"
-    if low is None or high is None:
-        return f"{100 * value:.1f} %"
-    return f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"

@@ -23,7 +23,7 @@ from registry_pipeline.derivations.quality_stays import (
     steps,
 )
 from registry_pipeline.indicators.definition import Core
-from registry_pipeline.transform.engine import Frame, with_epoch_days
+from registry_pipeline.transform.engine import Frame, counts, with_epoch_days
 from registry_pipeline.transform.shape import shaped
 from schemas.core.worklist import Worklist
 from schemas.fields import describe
@@ -47,6 +47,8 @@ STEP_DAY, STEP_DATE = nw.col("step_day"), nw.col("step_date")
 def worklist(core: Core, stays: Frame, protocol: Protocol) -> Frame:
     """core.worklist: one row per person and rule that holds.
 
+    A tool that the cohort has never used has no rule: nobody is overdue for it.
+
     Args:
         core: core.appointment, core.process_event, core.interview.
         stays: `quality_stays.stay_rows`.
@@ -55,14 +57,17 @@ def worklist(core: Core, stays: Frame, protocol: Protocol) -> Frame:
     rule = protocol.programmes
     begun = stays.filter(nw.col("is_begun"), nw.col("is_treatment"), END.is_null())
     now = begun.unique(["patient_id"], keep="last", order_by=["start_date_epoch", STAY])
+    used = set(counts(core["core.process_event"], ["kind"])["kind"])
     parts = {
         "missed_appointments": _missed(core, now, rule),
-        "high_risk": _high_risk(core, now, rule),
-        "not_assessed": _not_assessed(core, now, rule),
-        "milestone_overdue": _overdue(core, now, rule),
         "dropped_out": _dropped_out(core, stays, rule),
         **_feedback(core, now, rule),
     }
+    if "dropout_checklist" in used:
+        parts["high_risk"] = _high_risk(core, now, rule)
+        parts["not_assessed"] = _not_assessed(core, now, rule)
+    if "milestone_meeting" in used:
+        parts["milestone_overdue"] = _overdue(core, now, rule)
     rows = nw.concat(
         [
             part.select(

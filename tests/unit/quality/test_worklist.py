@@ -41,6 +41,13 @@ def session(days: int, ors: float | None, srs: float | None = None) -> dict[str,
     return {"patient_id": "a", "interview_date": ago(days), "ors_total": ors, "srs_total": srs}
 
 
+IN_USE = [
+    {**step(kind, 300, 1.0), "patient_id": "b"}
+    for kind in ("dropout_checklist", "milestone_meeting")
+]
+"""Somebody else's: the tools are in use."""
+
+
 @pytest.fixture
 def reasons(store, protocol):
     """Rule to (since, number) for person a; a stay with a fresh checklist unless given."""
@@ -55,7 +62,7 @@ def reasons(store, protocol):
             {
                 "core.patient": [{"patient_id": "a", "birth_year": 1990, "cutoff_date": LAST}],
                 "core.episode": [stay(80)] if stays is None else stays,
-                "core.process_event": checked if steps is None else steps,
+                "core.process_event": IN_USE + (checked if steps is None else steps),
                 **{f"core.{name}": rows for name, rows in more.items()},
             }
         )
@@ -122,3 +129,13 @@ def test_dropped_out_lately_and_neither_back_nor_sought_out(reasons):
     assert reasons([stay(80, 20, "planned_mutual")]) == {}
     assert reasons([left], [step("peer_outreach", 15)]) == {}
     assert reasons([left, stay(5)], []) == {}
+
+
+def test_nobody_is_overdue_for_a_tool_that_is_not_in_use(store, protocol):
+    core = store(
+        {
+            "core.patient": [{"patient_id": "a", "birth_year": 1990, "cutoff_date": LAST}],
+            "core.episode": [stay(200)],
+        }
+    )
+    assert worklist(core, stay_rows(core), protocol).collect("polars").to_native().is_empty()
