@@ -42,6 +42,7 @@ types: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m registry_pipeline.codebook --check
+	$(BIN)/python -m registry_pipeline.reference --check
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

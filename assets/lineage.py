@@ -93,6 +93,7 @@ _QUALITY: Final[dict[str, tuple[str, ...]]] = {
     "quality.indicator_person": _MARKED,
     "quality.public_result": ("quality.indicator",),
     "quality.disclosure_log": ("quality.indicator",),
+    "quality.guideline_coverage": ("quality.indicator",),
     "quality.data_quality": ("meta.delivery", "intake.interviews", *_CORE),
     "quality.no_show": (*_PROGRAMME, "core.appointment", "core.episode"),
     "quality.bridging_funnel": (*_PROGRAMME, "core.outreach_contact"),

@@ -211,6 +211,14 @@ HIDDEN_REASON: Final = CodeList(
         ),
     },
 )
+GUIDELINE_STATUS: Final = CodeList(
+    "guideline_status",
+    {
+        "measured": ("målt", "measured"),
+        "not_applicable": ("ikke levert av kohorten", "not delivered by the cohort"),
+        "not_measured": ("måles ikke i registeret", "not measurable in this registry"),
+    },
+)
 HIDDEN_CELL: Final = CodeList(
     "hidden_cell",
     {

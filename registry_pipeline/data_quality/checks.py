@@ -84,6 +84,14 @@ HELD_BACK: Final = Check(
     note="No rule across forms holds an accepted row back.",
 )
 
+UNIT_DELIVERED: Final = Check(
+    rule_id="unit_delivered",
+    dimension="coverage",
+    kahn_category="completeness",
+    threshold=0.0,
+    note="A unit of the protocol has delivered at least one person.",
+)
+
 # Timeliness
 
 DELIVERED_IN_TIME: Final = Check(
@@ -257,6 +265,35 @@ ENDS_BY_DEATH: Final = Check(
     threshold=0.0,
     note="A stay of a person who died has ended by the day of death.",
 )
+OUTCOME_HAS_START: Final = Check(
+    rule_id="outcome_has_start",
+    dimension="correctness",
+    kahn_category="conformance",
+    threshold=0.0,
+    note="A stay that ended in some way has begun, unless the person was never met.",
+)
+REFERRED_BEFORE_START: Final = Check(
+    rule_id="referred_before_start",
+    dimension="correctness",
+    kahn_category="plausibility",
+    threshold=0.0,
+    note="A stay does not begin before the person was referred to it.",
+)
+PARTS_ADD_UP: Final = Check(
+    rule_id="parts_add_up",
+    dimension="correctness",
+    kahn_category="conformance",
+    threshold=0.0,
+    note="The parts of a total add up to it; what fails is the difference.",
+    severity="error",
+)
+USED_BY_SOMEONE: Final = Check(
+    rule_id="used_by_someone",
+    dimension="relevance",
+    kahn_category="plausibility",
+    threshold=0.5,
+    note="A substance that is asked about is used by someone.",
+)
 CONTACT_AFTER_IDENTIFIED: Final = Check(
     rule_id="contact_after_identified",
     dimension="correctness",
@@ -264,3 +301,6 @@ CONTACT_AFTER_IDENTIFIED: Final = Check(
     threshold=0.0,
     note="Contact with the centre does not come before the person was identified.",
 )
+
+ALL_CHECKS: Final = tuple(value for value in globals().values() if isinstance(value, Check))
+"""Every check type, as they stand above."""

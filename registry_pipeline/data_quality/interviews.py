@@ -163,7 +163,27 @@ def _rules_beside(protocol: Protocol) -> Sequence[Rule]:
     ]
 
 
+def _substances(core: Core, _: Protocol) -> Frame:
+    """The most days anyone used each substance: one row per substance that was answered."""
+    use = core["core.substance_use"].filter(~nw.col("is_group"), ~nw.col("days").is_null())
+    return use.group_by("substance").agg(most=nw.col("days").max())
+
+
+def _substance_rules(_: Protocol) -> Sequence[Rule]:
+    most = nw.col("most")
+    return [
+        of_rows(
+            checks.USED_BY_SOMEONE,
+            "core.substance_use",
+            "substance",
+            ~most.is_null(),
+            most == 0,
+        )
+    ]
+
+
 INTERVIEWS: Final = (
     Pass(lambda core, _: core[TABLE], _rules),
     Pass(_beside, _rules_beside),
+    Pass(_substances, _substance_rules),
 )

@@ -94,6 +94,47 @@ def _coverage(protocol: Protocol) -> Sequence[Rule]:
     ]
 
 
+def _units(core: Core, _: Protocol) -> Frame:
+    """How many people each unit of the protocol has delivered: one row per unit."""
+    people = core[PATIENT].group_by("unit_id").agg(n=nw.len().cast(nw.Int64))
+    return core["core.unit"].select("unit_id").join(people, on="unit_id", how="left")
+
+
+def _unit_rules(_: Protocol) -> Sequence[Rule]:
+    unit = nw.col("unit_id")
+    delivered = nw.col("n")
+    return [
+        of_rows(
+            checks.UNIT_DELIVERED,
+            "core.unit",
+            "unit_id",
+            ~unit.is_null(),
+            delivered.is_null() | (delivered == 0),
+        )
+    ]
+
+
+def _ends(_: Protocol) -> Sequence[Rule]:
+    exit_type, start = nw.col("exit_type"), nw.col("start_date")
+    referred = nw.col("referred_date")
+    return [
+        of_rows(
+            checks.OUTCOME_HAS_START,
+            EPISODE,
+            "start_date",
+            ~exit_type.is_null() & (exit_type != "never_met"),
+            start.is_null(),
+        ),
+        of_rows(
+            checks.REFERRED_BEFORE_START,
+            EPISODE,
+            "referred_date",
+            ~referred.is_null() & ~start.is_null(),
+            start < referred,
+        ),
+    ]
+
+
 def _visits(_: Protocol) -> Sequence[Rule]:
     status = nw.col("status")
     expected = ~status.is_in(NOT_EXPECTED)
@@ -166,4 +207,6 @@ PEOPLE: Final = (
     Pass(eligible, _coverage),
     Pass(lambda core, _: core[VISIT], _visits),
     Pass(_stays, _episodes),
+    Pass(lambda core, _: core[EPISODE], _ends),
+    Pass(_units, _unit_rules),
 )

@@ -20,6 +20,7 @@ from schemas.protocol import Protocol
 
 TOXICOLOGY: Final = "core.toxicology"
 OUTREACH: Final = "core.outreach_contact"
+GOAL: Final = "core.goal_count"
 OF_UNITS: Final = (
     "core.event",
     "core.appointment",
@@ -74,6 +75,39 @@ def _outreach(protocol: Protocol) -> Sequence[Rule]:
     ]
 
 
+def _totals(core: Core, protocol: Protocol) -> Frame:
+    """Each total of the protocol beside the sum of its parts: one row per total and period.
+
+    `has_whole` and `has_parts` are 1 where the total, and any of its parts, was counted.
+    """
+    period = ["goal_id", "unit_id", "period_start", "period_end"]
+    counts = core[GOAL]
+    goal, step, n = nw.col("goal_id"), nw.col("step"), nw.col("n")
+    rows = [
+        counts.filter(goal == total.goal)
+        .group_by(period)
+        .agg(
+            sums
+            for name, of in (("whole", step == total.whole), ("parts", step.is_in(total.parts)))
+            for sums in (
+                nw.when(of).then(n).otherwise(0).sum().cast(nw.Int64).alias(f"n_{name}"),
+                nw.when(of).then(1).otherwise(0).max().alias(f"has_{name}"),
+            )
+        )
+        for total in protocol.programmes.totals
+    ]
+    if rows:
+        return nw.concat(rows)
+    names = ("n_whole", "has_whole", "n_parts", "has_parts")
+    return counts.select(nw.lit(0).alias(name) for name in names).head(0)
+
+
+def _total_rules(_: Protocol) -> Sequence[Rule]:
+    both = nw.col("has_whole") * nw.col("has_parts")
+    whole, parts = nw.col("n_whole"), nw.col("n_parts")
+    return [Rule(checks.PARTS_ADD_UP, GOAL, "n", both * whole, both * (whole - parts).abs())]
+
+
 def _of_unit(table: str) -> Pass:
     return Pass(lambda core, _: core[table], lambda protocol: [unit_known(table, protocol)])
 
@@ -82,5 +116,6 @@ SERVICES: Final = (
     Pass(lambda core, _: core[TOXICOLOGY], _substances),
     Pass(_tests_beside_answers, _agreement),
     Pass(lambda core, _: core[OUTREACH], _outreach),
+    Pass(_totals, _total_rules),
     *(_of_unit(table) for table in OF_UNITS),
 )

@@ -28,6 +28,7 @@ from registry_pipeline.derivations.worklist import worklist
 from registry_pipeline.disclosure.release import public_tables
 from registry_pipeline.indicators import INDICATORS
 from registry_pipeline.indicators.engine import indicator_tables
+from registry_pipeline.indicators.guideline import guideline_coverage
 from registry_pipeline.transform.engine import Frame
 from schemas.protocol import Protocol
 
@@ -54,6 +55,7 @@ def quality_tables(
     return {
         **indicators.by_name,
         **public_tables(indicators.results, protocol.disclosure),
+        "quality.guideline_coverage": guideline_coverage(INDICATORS, indicators.results, protocol),
         "quality.data_quality": data_quality(core, protocol),
         "quality.no_show": no_shows,
         "quality.bridging_funnel": bridging_funnel(core, where),

@@ -10,6 +10,7 @@ from typing import Final
 
 from schemas.fields import RegistryModel
 from schemas.quality.care import CoOccurring, Dropout, ProgrammeChart
+from schemas.quality.guideline import GuidelineCoverage
 from schemas.quality.indicators import (
     DataQuality,
     Indicator,
@@ -34,6 +35,7 @@ QUALITY: Final[tuple[type[RegistryModel], ...]] = (
     IndicatorPerson,
     PublicResult,
     DisclosureLog,
+    GuidelineCoverage,
     DataQuality,
     NoShow,
     BridgingFunnel,

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from registry_pipeline import codebook
+from registry_pipeline import codebook, reference
 from registry_pipeline.warehouse.publish import published_tables
 from schemas import result_codes
 from schemas.catalog import TABLES, codebook_rows
@@ -107,6 +107,7 @@ CONTRACT = {
 """The contract's tables with the columns it fixes; a table may have more."""
 
 NULL_IN_KEY = {
+    "quality.guideline_coverage": {"indicator_id"},
     "meta.delivery": {"file_sha256"},
     "meta.quarantine": {"column_name"},
     "derived.substance_transition": {"from_wave", "to_wave"},
@@ -238,6 +239,17 @@ def test_a_changed_page_and_a_page_without_a_schema_are_named(tmp_path: Path) ->
     codebook.main(["--folder", str(tmp_path)])
     codebook.main(["--check", "--folder", str(tmp_path)])
     assert not (tmp_path / "gone.md").exists()
+
+
+def test_the_reference_pages_are_current() -> None:
+    assert reference.stale(ROOT / reference.FOLDER) == []
+
+
+def test_a_stale_reference_page_is_named_and_written(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"not current: data_quality\.md, indicators\.md"):
+        reference.main(["--check", "--folder", str(tmp_path)])
+    reference.main(["--folder", str(tmp_path)])
+    assert reference.stale(tmp_path) == []
 
 
 def test_the_methods_say_of_every_derived_table_what_it_estimates_and_how() -> None:

@@ -123,6 +123,13 @@ def test_a_neighbouring_quarter_does_not_give_a_hidden_one_back() -> None:
     assert sum(hidden) >= 2
 
 
+def test_the_example_of_the_page() -> None:
+    """docs/disclosure.md: 6 of 12, 3 of 30, 9 of 18, 2 of 4 and 20 of 64 in all."""
+    fulfilled, denominator = np.array([6, 3, 9, 2, 20]), np.array([12, 30, 18, 4, 64])
+    one = Family(fulfilled, denominator - fulfilled, (Relation(4, (0, 1, 2, 3), "units"),))
+    assert shown(one) == ["?/?", "?/30", "9/18", "?/?", "20/64"]
+
+
 def test_primary_suppression_alone_is_worked_out() -> None:
     one = made({"north": [(3, 12)], "south": [(7, 20)], "east": [(9, 18)]}, 1)
     exposure = np.where(one.fulfilled < 5, int(Exposure.DENOMINATOR), int(Exposure.SHOWN))

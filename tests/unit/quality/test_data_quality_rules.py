@@ -13,6 +13,7 @@ import pytest
 from registry_pipeline.data_quality import checks
 from registry_pipeline.data_quality.engine import PASSES, data_quality
 from registry_pipeline.data_quality.rule import Pass, Rule
+from schemas.protocol_programmes import Programmes, Total
 
 INTERVIEW, PATIENT, EPISODE = "core.interview", "core.patient", "core.episode"
 VISIT, USE, LEDGER = "core.visit", "core.substance_use", "meta.delivery"
@@ -46,6 +47,70 @@ HOUSING = of(
     ("missed", None),
 )
 CASES = [
+    Case(
+        "unit_delivered",
+        "core.unit:unit_id",
+        {
+            "core.unit": rows("unit_id", ("north",), ("south",)),
+            PATIENT: rows("patient_id unit_id", ("a", "north"), ("b", None)),
+        },
+        (2, 1),
+    ),
+    Case(
+        "outcome_has_start",
+        "core.episode:start_date",
+        of(
+            EPISODE,
+            "start_date exit_type",
+            (DAY, "moved"),
+            (None, "planned_mutual"),
+            (None, "never_met"),
+            (DAY, None),
+        ),
+        (4 - 2, 1),
+    ),
+    Case(
+        "referred_before_start",
+        "core.episode:referred_date",
+        of(
+            EPISODE,
+            "referred_date start_date",
+            (DAY, DAY),
+            (date(2014, 5, 2), DAY),
+            (DAY, None),
+            (None, DAY),
+        ),
+        (4 - 2, 1),
+    ),
+    Case(
+        "used_by_someone",
+        "core.substance_use:substance",
+        of(
+            USE,
+            "substance is_group days",
+            ("heroin", False, 0),
+            ("heroin", False, 3),
+            ("doping", False, 0),
+            ("tea", False, None),
+            ("any", True, 3),
+        ),
+        (2, 1),
+    ),
+    Case(
+        "parts_add_up",
+        "core.goal_count:n",
+        of(
+            "core.goal_count",
+            "goal_id step n period_start period_end",
+            ("bridging", "identified", 275, DAY, DAY),
+            ("bridging", "conversation", 228, DAY, DAY),
+            ("bridging", "declined", 40, DAY, DAY),
+            ("bridging", "unable", 6, DAY, DAY),
+            ("bridging", "identified", 10, date(2014, 6, 1), DAY),
+            ("bridging", "contact", 86, DAY, DAY),
+        ),
+        (275, 275 - 228 - 40 - 6),
+    ),
     Case(
         "coverage",
         "core.patient:enrolled",
@@ -371,6 +436,14 @@ CASES = [
         (3 - 1, 1),
     ),
 ]
+
+
+@pytest.fixture
+def protocol(protocol):
+    """The protocol with a total: conversation, declined and unable are the identified."""
+    parts = ("conversation", "declined", "unable")
+    total = Total(goal="bridging", whole="identified", parts=parts)
+    return protocol.model_copy(update={"programmes": Programmes(totals=(total,))})
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.rule_id}-{case.where}" for case in CASES])
