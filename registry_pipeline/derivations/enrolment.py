@@ -56,8 +56,13 @@ def _enrolment(patients: Frame, eligible: int | None) -> pl.DataFrame:
     answers = _with_margins(cells)
     groups = pl.DataFrame({"group": sorted({*ANSWERS, *cells["consent"]})})
     n = answers.group_by(*keys, group="consent").agg(N.sum())
+    answered = answers.group_by(keys).agg(
+        n_answered=N.filter(pl.col("consent") != "no_answer").sum()
+    )
     rows = (
         _denominators(answers, eligible)
+        .join(answered, on=keys)
+        .with_columns(n_missing=pl.col("denominator") - pl.col("n_answered"))
         .join(groups, how="cross")
         .join(n, on=[*keys, "group"], how="left")
         .with_columns(
@@ -127,4 +132,5 @@ def _response(patients: Frame, visits: Frame) -> pl.DataFrame:
     )
     shares = with_wilson(summed, "n_completed", "n_expected", estimate="response")
     nobody = pl.when(pl.col("n_expected") == 0).then(pl.lit(reasons.NOT_COMPUTABLE))
-    return shares.with_columns(reason=nobody)
+    missing = pl.col("n_expected") - pl.col("n_completed")
+    return shares.with_columns(n_missing=missing, reason=nobody)

@@ -64,7 +64,9 @@ def trajectory_tables(
         "derived.trajectory": row_table(courses, Trajectory, "rule classes"),
         "derived.trajectory_profile": trajectory_profile(classes, protocol),
         "derived.trajectory_latent": trajectory_latent(courses, protocol),
-        "derived.time_to_event": time_to_event(courses, classes.select(GROUP).unique(), protocol),
+        "derived.time_to_event": time_to_event(
+            courses, classes.group_by(GROUP).agg(n_people=pl.col("n").sum()), protocol
+        ),
         "derived.sequence_measure": sequence_measure(cells, protocol),
     }
 

@@ -76,7 +76,10 @@ def _complexity() -> pl.Expr:
 
 def trajectory_profile(classes: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     """derived.trajectory_profile: the share of each class among everyone of the group."""
-    table = classes.with_columns(denominator=pl.col("n").sum().over(GROUP))
+    few = pl.col("n").filter(pl.col("trajectory_class") == "insufficient_data")
+    table = classes.with_columns(
+        denominator=pl.col("n").sum().over(GROUP), n_missing=few.sum().over(GROUP)
+    )
     shares = with_wilson(table, "n", "denominator", estimate="share").with_columns(
         reason=pl.when(pl.col("mean_complexity").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
     )
@@ -92,7 +95,7 @@ def time_to_event(courses: Frame, groups: pl.DataFrame, protocol: Protocol) -> p
 
     Args:
         courses: rows of `words` with the columns of `STRATA`.
-        groups: `GROUP`, the groups that get rows, also where nobody was ever at risk.
+        groups: `GROUP` and n_people, the groups that get rows, also where nobody was at risk.
         protocol: the cohort's protocol.
 
     Returns:
@@ -148,6 +151,7 @@ def _as_events(table: pl.DataFrame) -> pl.DataFrame:
     at_bound = {reasons.AT_ONE: reasons.AT_ZERO, reasons.AT_ZERO: reasons.AT_ONE}
     return table.with_columns(
         pl.col("n", "n_at_risk", "n_event_cum").fill_null(0),
+        n_left_out=pl.col("n_people") - pl.col("n").fill_null(0),
         share=1 - pl.col("retained"),
         ci_low=1 - pl.col("ci_high"),
         ci_high=1 - pl.col("ci_low"),

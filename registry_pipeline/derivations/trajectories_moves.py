@@ -120,6 +120,7 @@ def _terms(made: nw.Expr, begun: nw.Expr) -> dict[str, nw.Expr]:
 
 def _columns(shares: pl.DataFrame, from_wave: pl.Expr, to_wave: pl.Expr) -> pl.DataFrame:
     """The columns both kinds of rows have, in one order."""
+    lost = pl.col("n").filter(pl.col("to_state") == "missing").sum().over([*GROUP, "from_state"])
     return shares.select(
         *GROUP,
         from_wave.cast(pl.Int32).alias("from_wave"),
@@ -127,6 +128,7 @@ def _columns(shares: pl.DataFrame, from_wave: pl.Expr, to_wave: pl.Expr) -> pl.D
         "from_state",
         "to_state",
         pl.col("n", "denominator").cast(pl.Int64),
+        lost.cast(pl.Int64).alias("n_missing"),
         "probability",
         "ci_low",
         "ci_high",

@@ -154,6 +154,7 @@ def sequence_measure(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     waves = rolled.group_by(BY, maintain_order=True).agg(
         N.sum(),
         n_observed=N.filter(state.is_in(USED_STATES)).sum(),
+        n_missing=N.filter(~state.is_in([*USED_STATES, *NOT_EXPECTED])).sum(),
         **{name: N.filter(state == name).sum() / N.sum() for name in USE_STATE.codes},
     )
     observed = entropy(rolled.filter(state.is_in(USED_STATES)), BY)

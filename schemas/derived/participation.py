@@ -42,6 +42,9 @@ class Enrolment(Result):
     denominator: pl.Int64 = shared.count(
         "Eligible", "Aktuelle", "Eligible people of the same sex and age group."
     )
+    n_missing: pl.Int64 = shared.count(
+        "Without an answer", "Uten svar", "Of denominator, those whose answer is not known."
+    )
     share: pl.Float64 = shared.share("Share", "Andel", "n of denominator.")
     ci_low: pl.Float64 = shared.share_low()
     ci_high: pl.Float64 = shared.share_high()
@@ -74,6 +77,9 @@ class ResponseByWave(Stratified):
     )
     n_completed: pl.Int64 = shared.count(
         "Interviewed", "Intervjuet", "Completed or partial interviews, in any visit window."
+    )
+    n_missing: pl.Int64 = shared.count(
+        "Missing", "Manglende", "n_expected less n_completed: missed, refused or out of treatment."
     )
     n_partial: pl.Int64 = shared.count("Partial", "Delvis", "Of n_completed, the partial ones.")
     n_off_window: pl.Int64 = shared.count(

@@ -178,6 +178,9 @@ class SubstanceTransition(SubstanceTable):
     denominator: pl.Int64 = shared.count(
         "In from state", "I utgangstilstanden", "People in from_state at the earlier wave."
     )
+    n_missing: pl.Int64 = shared.count(
+        "Missing later", "Mangler senere", "Of denominator, those missing at the later wave."
+    )
     probability: pl.Float64 = shared.share("Probability", "Sannsynlighet", "n of denominator.")
     ci_low: pl.Float64 = shared.share_low("the probability")
     ci_high: pl.Float64 = shared.share_high("the probability")

@@ -87,6 +87,9 @@ class TrajectoryProfile(SubstanceTable):
     denominator: pl.Int64 = shared.count(
         "All people", "Alle personer", "People of the stratum, insufficient data included."
     )
+    n_missing: pl.Int64 = shared.count(
+        "Too few answers", "For få svar", "Of denominator, those with insufficient data."
+    )
     share: pl.Float64 = shared.share("Share", "Andel", "n of denominator.")
     ci_low: pl.Float64 = shared.share_low()
     ci_high: pl.Float64 = shared.share_high()
@@ -203,6 +206,9 @@ class TimeToEvent(SubstanceTable):
     month: pl.Int32 = shared.month()
     day: pl.Int32 = shared.day("Day", "Dag", "Scheduled days since the start of the time at risk.")
     n: pl.Int64 = shared.count("People", "Personer", "People ever at risk of the event.")
+    n_left_out: pl.Int64 = shared.count(
+        "Left out", "Utelatt", "People of the stratum never seen at risk."
+    )
     n_at_risk: pl.Int64 = shared.count("At risk", "Under risiko", "At risk on the day.")
     n_event_cum: pl.Int64 = shared.count(
         "Events so far", "Hendelser til nå", "Events up to and including the day."
@@ -235,6 +241,9 @@ class SequenceMeasure(SubstanceTable):
     wave: pl.Int32 = shared.wave()
     n: pl.Int64 = shared.count("People", "Personer", "Enrolled people: the denominator.")
     n_observed: pl.Int64 = shared.count("Observed", "Observerte", "People with an observed state.")
+    n_missing: pl.Int64 = shared.count(
+        "Missing", "Manglende", "Expected and not observed: missed, refused, not asked or out."
+    )
     abstinent: pl.Float64 = shared.share("No use", "Ingen bruk", "Share of n without use.")
     episodic: pl.Float64 = shared.share(
         "Single episodes", "Enkelte ganger", "Share of n with episodic use."

@@ -84,6 +84,7 @@ def test_70_of_328_enrolled_is_21_percent(derive: Derive) -> None:
     percent = [round(100 * row[name], 1) for name in ("share", "ci_low", "ci_high")]
     assert percent == [21.3, 17.3, 26.1]
     assert row["reason"] is None
+    assert row["n_missing"] == 258
     by_sex = enrolment.filter(group="consented", age_group="all").select("sex", "n", "denominator")
     assert by_sex.rows() == [("all", 70, 328), ("female", 25, 25), ("male", 45, 45 + 258)]
 
@@ -95,6 +96,7 @@ def test_a_patients_form_without_the_others_is_held_against_the_protocol(
     [whole] = enrolment.filter(sex="all", age_group="all").to_dicts()
     assert (whole["n"], whole["denominator"]) == (1, 328)
     assert whole["reason"] == "protocol_eligible=328, delivered=1"
+    assert whole["n_missing"] == 327
     assert enrolment.filter(sex="male")["denominator"].to_list() == [1, 1]
 
 
@@ -111,6 +113,7 @@ def test_response_leaves_out_whom_no_interview_is_expected_of(
     kinds = ["missed", "refused", "out_of_treatment", "dead", "withdrawn", "moved", "not_due"]
     assert response.select(f"n_{kind}" for kind in kinds).rows() == [(0,) * 7, (1,) * 7]
     assert response["response"].to_list() == [8 / 8, 1 / 4]
+    assert response["n_missing"].to_list() == [0, 3]
 
 
 def test_a_wave_nobody_is_expected_at_has_no_response(

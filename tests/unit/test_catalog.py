@@ -169,6 +169,14 @@ def test_a_result_ends_with_how_it_was_made(table: Table) -> None:
 
 
 @pytest.mark.parametrize("table", RESULTS, ids=lambda table: table.full_name)
+def test_an_estimate_says_of_how_many_and_how_many_are_missing(table: Table) -> None:
+    """Rows of persons apart: they are what is counted."""
+    if table.schema_name == "derived" and "patient_id" not in names(table):
+        assert names(table) & {"n", "denominator", "n_expected"}
+        assert names(table) & {"n_missing", "n_left_out"}
+
+
+@pytest.mark.parametrize("table", RESULTS, ids=lambda table: table.full_name)
 def test_types_follow_names(table: Table) -> None:
     for column in table.columns:
         if column.name == "n" or (column.name.startswith("n_") and column.name[2:] != "due"):

@@ -240,3 +240,20 @@ def test_fewer_than_fifty_people_have_no_latent_classes() -> None:
     assert {(row["n"], row["share"], row["bic"], row["reason"]) for row in rows} == {
         (49, None, None, "too_few")
     }
+
+
+# Missing
+
+
+def test_every_estimate_counts_its_missing(trajectories: Callable[..., Tables]) -> None:
+    made = trajectories({"a": "AAm", "b": "mmm", "c": "A._"})
+    assert {row["n_missing"] for row in rows(made["derived.trajectory_profile"])} == {3}
+    events = {
+        (row["event"], row["n"], row["n_left_out"]) for row in rows(made["derived.time_to_event"])
+    }
+    assert events == {("relapse", 1, 2), ("sustained_abstinence", 2, 1)}
+    moves = rows(made["derived.substance_transition"], from_state="abstinent")
+    pooled = [row for row in moves if row["from_wave"] is None]
+    assert {(row["denominator"], row["n_missing"]) for row in pooled} == {(3, 2)}
+    spread = sorted(rows(made["derived.sequence_measure"]), key=lambda row: row["wave"])
+    assert [row["n_missing"] for row in spread] == [1, 2, 2]
