@@ -15,8 +15,10 @@ import duckdb
 from registry_pipeline.charts import text
 from registry_pipeline.charts.bridging import bridging_funnel, goal_result, involvement
 from registry_pipeline.charts.cohort import Cohort, cohort_column, is_stored
+from registry_pipeline.charts.comparisons import covariate_balance, outcome_comparison
 from registry_pipeline.charts.coping import coping_association
 from registry_pipeline.charts.exits import cumulative_incidence
+from registry_pipeline.charts.funnels import funnel
 from registry_pipeline.charts.hazards import retention_hazard, retention_life_table
 from registry_pipeline.charts.participation import enrolment, response_by_wave
 from registry_pipeline.charts.pathways import outcome_by_pathway
@@ -29,7 +31,7 @@ from registry_pipeline.charts.substances import substance_trend
 from registry_pipeline.charts.svg import image, svg
 from registry_pipeline.charts.text import Section
 from registry_pipeline.charts.trajectories import substance_transition, trajectory_profile
-from registry_pipeline.charts.units import control_chart, funnel
+from registry_pipeline.charts.units import control_chart
 from schemas.catalog import TABLES
 from schemas.fields import Table
 from schemas.protocol import parse_protocol
@@ -48,6 +50,8 @@ PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
     "derived.substance_transition": substance_transition,
     "derived.trajectory_profile": trajectory_profile,
     "derived.outcome_by_pathway": outcome_by_pathway,
+    "derived.outcome_comparison": outcome_comparison,
+    "derived.covariate_balance": covariate_balance,
     "derived.coping_association": coping_association,
     "derived.control_chart": control_chart,
     "derived.funnel": funnel,

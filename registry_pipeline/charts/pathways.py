@@ -44,7 +44,7 @@ OF: Final = ["outcome", "wave", "missing_rule"]
 
 def outcome_by_pathway(cohort: Cohort) -> Section:
     """Outcomes by the pathway at baseline, at about 12 and 24 months, by two missing rules."""
-    rows = _safe(cohort)
+    rows = may_be_shown(cohort)
     return Section(
         words=(
             "The share that achieved each outcome, by the pathway people were in at baseline, at "
@@ -72,7 +72,7 @@ def outcome_by_pathway(cohort: Cohort) -> Section:
     )
 
 
-def _safe(cohort: Cohort) -> pl.DataFrame:
+def may_be_shown(cohort: Cohort) -> pl.DataFrame:
     """The rows of the page with `is_mean` and `hidden`; hidden numbers are null.
 
     Of a mean only the number observed is hidden where few are missing: with the number expected,

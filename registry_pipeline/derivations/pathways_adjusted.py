@@ -103,6 +103,7 @@ def _one_outcome(part: pl.DataFrame, outcome: str, protocol: Protocol) -> list[d
         refusal = TOO_FEW_FOR_TERMS
     else:
         fitted = _fit(model, terms, protocol.comparison, is_mean=is_mean)
+        refusal = None if any(fitted.values()) or not is_mean else reasons.NO_VARIATION
     return [
         {
             "pathway": code,

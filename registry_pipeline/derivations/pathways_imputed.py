@@ -118,6 +118,7 @@ def _one_outcome(
         refusal = TOO_FEW_FOR_TERMS
     else:
         fitted = _pooled(model, covariates, terms, protocol.comparison, is_mean=is_mean)
+        refusal = None if any(fitted.values()) or not is_mean else reasons.NO_VARIATION
     copies = protocol.comparison.imputations
     return [
         {

@@ -25,6 +25,9 @@ CONVERGED: Final = 1e-10
 ROUNDING: Final = 1e-9
 """An error below this is rounding: the outcome is the same in everyone alike."""
 
+EXPLAINED: Final = 1e-12
+"""A residual below this share of the sum of squares is rounding too."""
+
 RUNAWAY: Final = 15.0
 """A coefficient (log odds) or its error beyond this has no finite estimate: the outcome does not
 vary where the term holds."""
@@ -100,8 +103,9 @@ def regress(cells: People, *, logistic: bool, clustered: bool) -> Fit:
             covariance = inverse
         else:
             df = n.sum() - len(beta)
-            total = (cells.people * cells.total) @ mean
-            covariance = inverse * max(cells.squares.sum() - total, 0.0) / df
+            squares = cells.squares.sum()
+            residual = squares - (cells.people * cells.total) @ mean
+            covariance = inverse * np.where(residual > EXPLAINED * squares, residual, 0.0) / df
         error = np.sqrt(np.diag(covariance))
         finite = np.isfinite(error) & (error > ROUNDING)
         if logistic:

@@ -185,6 +185,38 @@ def put_outcomes(store: Store, small: int) -> None:
     store.put("derived.outcome_by_pathway", rows)
 
 
+def put_comparison(store: Store, small: int) -> None:
+    """The pathways of `put_outcomes` against the reference, 14 of 24: one share is hidden."""
+    put_outcomes(store, small)
+    same = {"outcome": "crime_free", "wave": 4, "missing_rule": "observed", "adjusted": False}
+    reference = {"pathway": "gp_with_specialist_contact", "pathway_rule": "baseline", "n": 24,
+                 "n_expected": 30, "n_missing": 6, "n_success": 14, "estimate": 14 / 24,
+                 "ci_low": 0.4, "ci_high": 0.8}  # fmt: skip
+    store.put("derived.outcome_by_pathway", [same | reference])
+    shares = {"gp_alone": 15 / (15 + small), "gp_and_municipality": 12 / 22}
+    rows = [
+        {**same, "pathway": pathway, "reference": "gp_with_specialist_contact", "n": 46,
+         "measure": "risk_difference", "method": method, "estimate": share - 14 / 24,
+         "ci_low": share - 14 / 24 - 0.2, "ci_high": share - 14 / 24 + 0.2}
+        for pathway, share in shares.items()
+        for method in ("two groups; Newcombe", "g-computation, delta")
+    ]  # fmt: skip
+    store.put("derived.outcome_comparison", rows)
+
+
+def put_balance(store: Store, small: int) -> None:
+    """A pathway of `small` people, and one of 30, beside a reference of 24."""
+    same = {"reference": "gp_with_specialist_contact", "n_reference": 24, "covariate": "sex",
+            "level": "female"}  # fmt: skip
+    rows = [
+        {**same, "pathway": "gp_alone", "n": small, "difference_before": small / 7,
+         "difference_after": small / 9},
+        {**same, "pathway": "gp_and_municipality", "n": 30, "difference_before": 0.31,
+         "difference_after": -0.04},
+    ]  # fmt: skip
+    store.put("derived.covariate_balance", rows)
+
+
 def put_coping(store: Store, small: int) -> None:
     """An odds ratio from `small` events, and a difference of means with `small` missing."""
     same = {"kind": "patient", "model": "univariable", "n": 60, "n_observations": 300}
@@ -252,6 +284,8 @@ PAGES = {
     "derived.substance_transition": put_moves,
     "derived.trajectory_profile": put_courses,
     "derived.outcome_by_pathway": put_outcomes,
+    "derived.outcome_comparison": put_comparison,
+    "derived.covariate_balance": put_balance,
     "derived.coping_association": put_coping,
     "derived.control_chart": put_control_chart,
     "derived.funnel": put_funnel,
