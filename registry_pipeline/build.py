@@ -125,9 +125,7 @@ def build_core(connection: duckdb.DuckDBPyConnection) -> list[Built]:
     parts: dict[str, list[Part]] = {name: [] for name in CORE_TABLES}
     for protocol in cohorts(connection):
         intake = {form: _intake_rows(connection, form, protocol) for form in FORMS}
-        lines = nw.from_native(
-            connection.sql(f"SELECT * FROM meta.delivery WHERE protocol = '{protocol.id}'")
-        )
+        lines = _of(protocol, connection.sql("SELECT * FROM meta.delivery"), "protocol")
         for name, frame in core_tables(intake, lines, protocol).items():
             parts[name].append(Part(frame))
     return _store(connection, parts)
@@ -189,19 +187,20 @@ def stored_frames(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> 
     for name, table in TABLES.items():
         column = next((c.name for c in table.columns if c.name in COHORT), None)
         if name in stored and column:
-            frames[name] = nw.from_native(
-                connection.sql(f"SELECT * FROM {name} WHERE {column} = '{protocol.id}'")
-            )
+            frames[name] = _of(protocol, connection.sql(f"SELECT * FROM {name}"), column)
     return frames
 
 
 def _intake_rows(connection: duckdb.DuckDBPyConnection, form: str, protocol: Protocol) -> Frame:
     table = intake_table(form, protocol)
     names = ", ".join(f'"{column.name}"' for column in table.columns)
-    rows: Frame = nw.from_native(
-        connection.sql(f"SELECT {names} FROM {table.full_name} WHERE protocol = '{protocol.id}'")
-    )
-    return rows
+    return _of(protocol, connection.sql(f"SELECT {names} FROM {table.full_name}"), "protocol")
+
+
+def _of(protocol: Protocol, rows: duckdb.DuckDBPyRelation, column: str) -> Frame:
+    """The rows of one cohort; its id is a value to the engine and no part of a query's text."""
+    every: Frame = nw.from_native(rows)
+    return every.filter(nw.col(column) == protocol.id)
 
 
 def _store(connection: duckdb.DuckDBPyConnection, parts: Mapping[str, list[Part]]) -> list[Built]:

@@ -7,14 +7,19 @@ when it passes. After a run that met every line, docs/reliability.md must be wha
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
+NOTES = "REGISTRY_TEST_NETWORK_NOTES"
+"""As in `tests/network/sitecustomize.py`."""
 HAZARDS = (
     "killed during intake before commit",
     "killed after commit before the run is marked",
@@ -68,8 +73,33 @@ def sample() -> Path:
     return ROOT / "data" / "sample"
 
 
+@pytest.fixture(autouse=True)
+def network_notes() -> Iterator[Path]:
+    """Fails a test that tried to reach another machine, itself or by a child process."""
+    notes = Path(os.environ[NOTES])
+    yield notes
+    told = notes.read_text() if notes.exists() else ""
+    notes.unlink(missing_ok=True)
+    assert not told, f"tests reach no other machine: {told}"
+
+
+def _guard_network() -> None:
+    """Guards this process, and by the environment those it starts."""
+    folder = str(ROOT / "tests" / "network")
+    os.environ[NOTES] = str(Path(tempfile.gettempdir()) / f"registry-network-{os.getpid()}")
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    spec = importlib.util.spec_from_file_location("network_guard", f"{folder}/sitecustomize.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Says what the marker of a fault test takes."""
+    """Guards the network, and says what the marker of a fault test takes."""
+    _guard_network()
     config.addinivalue_line("markers", "hazard(line, outcome): stands for a line of HAZARDS")
 
 
