@@ -6,8 +6,10 @@ Does not belong here: the derivations themselves (`derivations`), DDL and proof 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import UserDict
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import duckdb
@@ -26,11 +28,19 @@ from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.proof import InvalidTableError
 from registry_pipeline.warehouse.tables import Part, replace
 from schemas.catalog import TABLES
+from schemas.fields import Table
 from schemas.forms import FORMS, intake_table
 from schemas.protocol import Protocol, parse_protocol
 
 COHORT: Final = frozenset({"cohort", "protocol"})
 """The column that says whose a row is; a table without one is the same for every cohort."""
+
+IN_MEMORY_ROWS: Final = 200_000
+"""A cohort of no more accepted rows is derived in memory by Polars, a larger one in the database.
+
+Both engines give the same tables. DuckDB's share of a step is the time to bind it, which for a few
+thousand rows is most of a run; its memory does not grow with the registry.
+"""
 
 Derived = Mapping[str, Frame | pl.DataFrame]
 Builder = Callable[[Mapping[str, Frame], Protocol], Derived]
@@ -125,7 +135,7 @@ def build_core(connection: duckdb.DuckDBPyConnection) -> list[Built]:
     parts: dict[str, list[Part]] = {name: [] for name in CORE_TABLES}
     for protocol in cohorts(connection):
         intake = {form: _intake_rows(connection, form, protocol) for form in FORMS}
-        lines = _of(protocol, connection.sql("SELECT * FROM meta.delivery"), "protocol")
+        lines = _rows(connection, "meta.delivery", protocol)
         for name, frame in core_tables(intake, lines, protocol).items():
             parts[name].append(Part(frame))
     return _store(connection, parts)
@@ -175,32 +185,64 @@ def as_of(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> str:
     )
 
 
-def stored_frames(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> dict[str, Frame]:
-    """Every stored core, derived and quality table, restricted to one cohort."""
+def stored_frames(
+    connection: duckdb.DuckDBPyConnection, protocol: Protocol
+) -> MutableMapping[str, Frame]:
+    """Every stored core, derived and quality table, restricted to one cohort, read when asked."""
     stored = {
         f"{schema}.{name}"
         for schema, name in connection.execute(
             "SELECT schema_name, table_name FROM duckdb_tables()"
         ).fetchall()
     }
-    frames = {}
-    for name, table in TABLES.items():
-        column = next((c.name for c in table.columns if c.name in COHORT), None)
-        if name in stored and column:
-            frames[name] = _of(protocol, connection.sql(f"SELECT * FROM {name}"), column)
-    return frames
+    named = {name for name in stored & TABLES.keys() if not COHORT.isdisjoint(TABLES[name].dtypes)}
+    return _Frames({name: partial(_rows, connection, name, protocol) for name in named})
+
+
+class _Frames(UserDict[str, Frame]):
+    """Frames by table, each made when it is first asked for."""
+
+    def __init__(self, make: Mapping[str, Callable[[], Frame]]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> Frame:
+        self.data[name] = self._make[name]()
+        return self.data[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.data or name in self._make
 
 
 def _intake_rows(connection: duckdb.DuckDBPyConnection, form: str, protocol: Protocol) -> Frame:
-    table = intake_table(form, protocol)
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    return _of(protocol, connection.sql(f"SELECT {names} FROM {table.full_name}"), "protocol")
+    return _rows(connection, f"intake.{form}", protocol, intake_table(form, protocol))
 
 
-def _of(protocol: Protocol, rows: duckdb.DuckDBPyRelation, column: str) -> Frame:
-    """The rows of one cohort; its id is a value to the engine and no part of a query's text."""
-    every: Frame = nw.from_native(rows)
-    return every.filter(nw.col(column) == protocol.id)
+def _rows(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    protocol: Protocol,
+    table: Table | None = None,
+) -> Frame:
+    """A cohort's rows of a table: in memory where the cohort is small, else in the database.
+
+    The cohort's id is a value to the engine and no part of a query's text.
+    """
+    columns = (table or TABLES[name]).dtypes
+    (whose,) = COHORT & columns.keys()
+    names = ", ".join(f'"{column}"' for column in columns)
+    every: Frame = nw.from_native(connection.sql(f"SELECT {names} FROM {name}"))
+    own = every.filter(nw.col(whose) == protocol.id)
+    return own.collect("polars").lazy() if _is_small(connection, protocol) else own
+
+
+def _is_small(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> bool:
+    accepted = scalar(
+        connection,
+        "SELECT sum(n_accepted) FROM meta.delivery WHERE protocol = ? AND status = 'accepted'",
+        [protocol.id],
+    )
+    return (accepted or 0) <= IN_MEMORY_ROWS
 
 
 def _store(connection: duckdb.DuckDBPyConnection, parts: Mapping[str, list[Part]]) -> list[Built]:

@@ -14,7 +14,7 @@ import duckdb
 import narwhals as nw
 import polars as pl
 
-from registry_pipeline.transform.engine import Frame
+from registry_pipeline.transform.engine import Frame, is_duckdb
 from registry_pipeline.warehouse.database import scalar, transaction
 from registry_pipeline.warehouse.proof import prove_key, validate
 from schemas.fields import Table
@@ -176,7 +176,11 @@ def _append(connection: duckdb.DuckDBPyConnection, table: Table, part: Part) -> 
     added = "".join(f', {quoted(value)} AS "{name}"' for name, value in part.constants.items())
     statement = f"INSERT INTO {table.full_name} BY NAME SELECT *{added} FROM "
     if isinstance(part.frame, pl.DataFrame):
-        with registered(connection, part.frame) as rows:
-            connection.execute(statement + rows)
-    else:
+        rows = part.frame
+    elif is_duckdb(part.frame):
         connection.execute(f"{statement}({nw.to_native(part.frame).sql_query()})")
+        return
+    else:
+        rows = part.frame.collect().to_native()
+    with registered(connection, rows) as name:
+        connection.execute(statement + name)
