@@ -33,7 +33,7 @@ from registry_pipeline.derivations.quality_programmes import (
 )
 from registry_pipeline.derivations.quality_stays import CUTOFF, END, IS_ENDED, STAY, next_stays
 from registry_pipeline.indicators.definition import Core
-from registry_pipeline.transform.engine import Frame, counts, materialise
+from registry_pipeline.transform.engine import Frame, counts, is_empty, materialise
 from registry_pipeline.transform.outcomes import STABLE_HOUSING
 from registry_pipeline.transform.people import HELD
 from schemas.codes import DISORDER_TREATED, USED_STATES
@@ -129,6 +129,9 @@ def _integrated(first: Frame, stays: Frame, where: Setting) -> list[pl.DataFrame
 def _steps(core: Core, first: Frame, where: Setting) -> list[pl.DataFrame]:
     """A step of each kind since the first stay began; kinds that nobody delivers are left out."""
     events = core["core.process_event"].filter(nw.col("kind").is_in(STEPS))
+    delivered = set(counts(events, ["kind"])["kind"])
+    if not delivered:
+        return []
     since = events.join(first.select("patient_id", "since"), on="patient_id").filter(
         nw.col("event_date") >= nw.col("since")
     )
@@ -136,13 +139,14 @@ def _steps(core: Core, first: Frame, where: Setting) -> list[pl.DataFrame]:
     rows = first.join(since.group_by("patient_id").agg(**has), on="patient_id", how="left")
     sums = {"n": ONE, **{kind: nw.col(kind) == 1 for kind in STEPS}}
     counted = _counted(tally(rows, CELL, sums), sums, where)
-    delivered = set(counts(events, ["kind"])["kind"])
     return [measure(counted, kind, pl.col(kind), N, n=N) for kind in STEPS if kind in delivered]
 
 
 def _housing(core: Core, where: Setting) -> list[pl.DataFrame]:
     home = nw.col("housing")
     asked = core["core.interview"].filter(nw.col("status").is_in(HELD), ~home.is_null())
+    if is_empty(asked):
+        return []
     last = asked.unique(["patient_id"], keep="last", order_by=["interview_date"])
     answers = last.select("patient_id", "interview_date", "housing")
     rows = answers.join(at_own_unit(core["core.patient"]), on="patient_id").with_columns(
@@ -167,6 +171,8 @@ def _relapse(core: Core, where: Setting) -> list[pl.DataFrame]:
         nw.col("substance") == (where.protocol.illicit_group or ""),
         nw.col("state").is_in(USED_STATES),
     )
+    if is_empty(use):
+        return []
     states = use.select(*PERSON_WAVE, regular=nw.col("state") == "regular")
 
     def later(frame: Frame, waves: int, name: str) -> Frame:

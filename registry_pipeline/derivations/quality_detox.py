@@ -32,7 +32,7 @@ from registry_pipeline.derivations.quality_programmes import (
 )
 from registry_pipeline.derivations.quality_stays import CUTOFF, END, START, STAY, next_stays
 from registry_pipeline.indicators.definition import Core
-from registry_pipeline.transform.engine import Frame, with_epoch_days
+from registry_pipeline.transform.engine import Frame, is_empty, with_epoch_days
 from schemas.quality.programmes import DetoxStay
 
 N: Final = pl.col("n")
@@ -55,6 +55,8 @@ def detox_stay(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     planned = stays.filter(detox, nw.col("is_planned"), nw.col("is_begun")).with_columns(
         *quarter("start_date")
     )
+    if is_empty(planned):
+        return programme(DetoxStay, [], where)
     return programme(
         DetoxStay,
         [

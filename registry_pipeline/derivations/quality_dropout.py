@@ -42,7 +42,7 @@ from registry_pipeline.derivations.quality_stays import (
 )
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics.control_charts import p_chart
-from registry_pipeline.transform.engine import Frame
+from registry_pipeline.transform.engine import Frame, is_empty
 from schemas.protocol import Protocol
 from schemas.quality.care import Dropout, ProgrammeChart
 
@@ -64,6 +64,8 @@ def dropout(stays: Frame, where: Setting) -> pl.DataFrame:
     old_enough = nw.col(AGE).is_null() | (nw.col(AGE) >= parameters.min_age)
     levels = nw.col("level").is_in(parameters.planned_levels)
     planned = stays.filter(nw.col("is_planned"), levels, old_enough)
+    if is_empty(planned):
+        return programme(Dropout, [], where)
     early = (_early(planned, day, where) for day in where.protocol.retention.early_days)
     parts = [*_ended(planned, where), *_planned(planned, where), *early]
     return programme(Dropout, [shares(part) for part in parts], where)

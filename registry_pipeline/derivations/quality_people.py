@@ -34,7 +34,7 @@ from registry_pipeline.derivations.quality_programmes import (
 )
 from registry_pipeline.derivations.quality_stays import CUTOFF, END, IS_ENDED, STAY, next_stays
 from registry_pipeline.indicators.definition import Core
-from registry_pipeline.transform.engine import Frame
+from registry_pipeline.transform.engine import Frame, is_empty
 from schemas.protocol_programmes import Programmes
 from schemas.quality.programmes import FeedbackChange, TransitionGap
 
@@ -51,7 +51,10 @@ def feedback_change(core: Core, where: Setting) -> pl.DataFrame:
     of either. Off track are those reliably worse, and those below the cut-off without reliable
     improvement after the sessions that the protocol names.
     """
-    rows = _people(core)
+    sessions = sessions_of(core)
+    if is_empty(sessions):
+        return programme(FeedbackChange, [], where)
+    rows = at_own_unit(core["core.patient"]).join(first_and_last(sessions), on="patient_id")
     rule = where.protocol.programmes
     change = nw.col("last_ors") - nw.col("first_ors")
     again = nw.col("n_ors") > 1
@@ -105,6 +108,8 @@ def transition_gap(stays: Frame, where: Setting) -> pl.DataFrame:
     """
     limit = where.protocol.programmes.transition_days
     over = stays.filter(IS_ENDED, nw.col("exit_type").is_in(HANDED_OVER))
+    if is_empty(over):
+        return programme(TransitionGap, [], where)
     elsewhere = nw.col("next_unit") != nw.col("unit_id")
     rows = over.join(next_stays(stays, elsewhere), on=STAY, how="left").with_columns(
         *quarter("end_date"), wait=nw.col("next_start") - END
@@ -130,12 +135,10 @@ def transition_gap(stays: Frame, where: Setting) -> pl.DataFrame:
     return programme(TransitionGap, [shares(share), without_interval(median, half)], where)
 
 
-def _people(core: Core) -> Frame:
-    """One row per person with a session: unit, `DISORDER` and what `first_and_last` says."""
-    sessions = core["core.interview"].filter(
-        ~nw.col("ors_total").is_null() | ~nw.col("srs_total").is_null()
-    )
-    return at_own_unit(core["core.patient"]).join(first_and_last(sessions), on="patient_id")
+def sessions_of(core: Core) -> Frame:
+    """The interviews with a total of either scale."""
+    ors, srs = nw.col("ors_total"), nw.col("srs_total")
+    return core["core.interview"].filter(~ors.is_null() | ~srs.is_null())
 
 
 def first_and_last(sessions: Frame) -> Frame:

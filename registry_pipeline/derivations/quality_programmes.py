@@ -177,7 +177,7 @@ def programme(
         known = pl.concat([known, _silent_units(known, where)], how="diagonal_relaxed")
     rule = where.protocol.disclosure
     numerator, denominator = pl.col("numerator"), pl.col("denominator")
-    of_people = pl.col("method").str.starts_with("share")
+    of_people = pl.col("method").str.contains("^(share|count)")
     hidden = (
         pl.when(pl.col("value").is_null())
         .then(None)

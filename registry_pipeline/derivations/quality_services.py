@@ -33,7 +33,7 @@ from registry_pipeline.derivations.quality_programmes import (
 )
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.statistics import reasons
-from registry_pipeline.transform.engine import Frame, counts
+from registry_pipeline.transform.engine import Frame, counts, is_empty
 from schemas.codes import APPOINTMENT_STATUS
 from schemas.quality.programmes import BridgingFunnel, GoalResult, Involvement, NoShow
 
@@ -94,6 +94,8 @@ def bridging_funnel(core: Core, where: Setting) -> pl.DataFrame:
     with a conversation that nobody followed to the centre has no share of contact: the people
     and the contacts would be of different periods. Of those who were followed there is one.
     """
+    if is_empty(core["core.outreach_contact"]):
+        return programme(BridgingFunnel, [], where)
     identified = nw.col("identified_date")
     talked = nw.col("outcome") == "conversation"
     contact = nw.col("centre_contact_date")
@@ -146,6 +148,8 @@ def involvement(core: Core, where: Setting) -> pl.DataFrame:
     The share at each level and in the two highest, and the mean; of those who answered the item.
     """
     sheets = core["core.involvement_response"]
+    if is_empty(sheets):
+        return programme(Involvement, [], where)
     long = nw.concat(
         [
             sheets.select(

@@ -12,7 +12,7 @@ from typing import Final
 
 import narwhals as nw
 
-from registry_pipeline.derivations.quality_people import first_and_last, is_off_track
+from registry_pipeline.derivations.quality_people import first_and_last, is_off_track, sessions_of
 from registry_pipeline.derivations.quality_stays import (
     CUTOFF,
     END,
@@ -23,7 +23,7 @@ from registry_pipeline.derivations.quality_stays import (
     steps,
 )
 from registry_pipeline.indicators.definition import Core
-from registry_pipeline.transform.engine import Frame, counts, with_epoch_days
+from registry_pipeline.transform.engine import Frame, counts, is_empty, with_epoch_days
 from registry_pipeline.transform.shape import shaped
 from schemas.core.worklist import Worklist
 from schemas.fields import describe
@@ -58,11 +58,12 @@ def worklist(core: Core, stays: Frame, protocol: Protocol) -> Frame:
     begun = stays.filter(nw.col("is_begun"), nw.col("is_treatment"), END.is_null())
     now = begun.unique(["patient_id"], keep="last", order_by=["start_date_epoch", STAY])
     used = set(counts(core["core.process_event"], ["kind"])["kind"])
-    parts = {
-        "missed_appointments": _missed(core, now, rule),
-        "dropped_out": _dropped_out(core, stays, rule),
-        **_feedback(core, now, rule),
-    }
+    parts = {"dropped_out": _dropped_out(core, stays, rule)}
+    if not is_empty(core["core.appointment"]):
+        parts["missed_appointments"] = _missed(core, now, rule)
+    sessions = sessions_of(core)
+    if not is_empty(sessions):
+        parts |= _feedback(sessions, now, rule)
     if "dropout_checklist" in used:
         parts["high_risk"] = _high_risk(core, now, rule)
         parts["not_assessed"] = _not_assessed(core, now, rule)
@@ -122,11 +123,8 @@ def _overdue(core: Core, now: Frame, rule: Programmes) -> Frame:
     )
 
 
-def _feedback(core: Core, now: Frame, rule: Programmes) -> dict[str, Frame]:
+def _feedback(sessions: Frame, now: Frame, rule: Programmes) -> dict[str, Frame]:
     """The feedback tools' course and alliance, of people in a stay."""
-    sessions = core["core.interview"].filter(
-        ~nw.col("ors_total").is_null() | ~nw.col("srs_total").is_null()
-    )
     last = sessions.group_by("patient_id").agg(since_date=nw.col("interview_date").max())
     rows = now.join(first_and_last(sessions), on="patient_id").join(last, on="patient_id")
     weak = nw.col("last_srs") < rule.alliance_srs

@@ -72,6 +72,12 @@ def materialise(frame: Frame) -> Frame:
     return kept
 
 
+def is_empty(frame: Frame) -> bool:
+    """Whether a frame has no rows: asked before much is built on it for nothing."""
+    one: pl.DataFrame = frame.select(nw.lit(1).alias("one")).head(1).collect("polars").to_native()
+    return one.is_empty()
+
+
 def counts(frame: Frame, by: Iterable[str]) -> pl.DataFrame:
     """Rows per combination of `by`, as columns `by` and `n`: small, so it leaves the engine."""
     keys = list(by)
