@@ -31,6 +31,7 @@ DERIVATION = {
     "sql": "derivation:sql",
     "pandas": "derivation_pandas:pandas",
 }
+INDICATORS = {"registry": "indicators:registry", "sql": "indicators:sql"}
 
 
 def main(
@@ -76,8 +77,18 @@ def measure_size(size: int, work: Path) -> Round:
     estimated = best_of(times, {"registry": ours})
     peer = Task("estimation:statsmodels", work / "estimated", work / "statsmodels")
     estimated["statsmodels"] = measure(peer)
+    marked, counted = work / "marked", work / "counted"
+    measure(Task("indicators:made", Path(str(size)), marked))
+    indicated = best_of(times, _tasks(INDICATORS, marked, counted))
+    measure(Task("indicators:agreement", counted / "registry", work / "indicators-agree"))
     return Round(
-        round(made["interviews"]), round(made["rows"]), on_clean, on_bad, derived, estimated
+        round(made["interviews"]),
+        round(made["rows"]),
+        on_clean,
+        on_bad,
+        derived,
+        estimated,
+        indicated,
     )
 
 

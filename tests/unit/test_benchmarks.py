@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from benchmarks import (
     derivation,
     derivation_pandas,
     estimation,
+    indicators,
     intake,
     intake_pandas,
     landing,
@@ -130,6 +132,32 @@ def test_estimates_that_differ_are_told(
         estimation.statsmodels(tmp_path / "changed", tmp_path)
 
 
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the indicators of a few hundred interviews, counted in both ways."""
+    folder = tmp_path_factory.mktemp("indicators")
+    (folder / "made").mkdir()
+    assert indicators.made(Path(str(INTERVIEWS)), folder / "made")["interviews"] == 297
+    for name, case in {"registry": indicators.registry, "sql": indicators.sql}.items():
+        (folder / name).mkdir()
+        assert case(folder / "made", folder / name)["total"] > 0
+    return folder
+
+
+def test_the_indicators_are_those_of_the_hand_written_sql(counted: Path, tmp_path: Path) -> None:
+    assert indicators.agreement(counted / "registry", tmp_path)["cells"] > 500
+    measured = {one.id for one in indicators.MEASURED}
+    assert set(pl.read_parquet(counted / "sql" / "cells.parquet")["indicator_id"]) == measured
+
+
+def test_counts_that_differ_are_told(counted: Path, tmp_path: Path) -> None:
+    shutil.copytree(counted, tmp_path / "counted")
+    cells = tmp_path / "counted" / "sql" / "cells.parquet"
+    pl.read_parquet(cells).with_columns(pl.col("numerator") + 1).write_parquet(cells)
+    with pytest.raises(AssertionError, match="cells differ"):
+        indicators.agreement(tmp_path / "counted" / "registry", tmp_path)
+
+
 def test_a_child_process_reports_seconds_and_memory(work: Path, tmp_path: Path) -> None:
     task = Task("intake:floor", work / "landing", tmp_path / "floor")
     measured = best_of(1, {"floor": task})["floor"]
@@ -180,6 +208,10 @@ def test_the_report_says_what_is_met_and_what_is_not() -> None:
                 },
                 100,
             ),
+        },
+        indicated={
+            "registry": Measured({"total": 1.2, "cpu": 1.2, "indicators": 11}, 100),
+            "sql": Measured({"total": 1, "cpu": 1}, 100),
         },
     )
     text = report([measured], cases(19)["registry"], (0.1, 0.2))
