@@ -63,21 +63,27 @@ def tally(rows: Frame, by: Sequence[str], sums: Mapping[str, nw.Expr]) -> pl.Dat
 
     Args:
         rows: what is counted.
-        by: columns of the cells.
+        by: columns of the cells; period_end is that of the quarter that begins on period_start.
         sums: column to a boolean or a whole number.
     """
     flags = {name: expression.cast(nw.Int64).fill_null(0) for name, expression in sums.items()}
-    summed = rows.select(*by, **flags).group_by(*by).agg(nw.col(*flags).sum().cast(nw.Int64))
+    keys = [name for name in by if name != "period_end"]
+    summed = rows.select(*keys, **flags).group_by(*keys).agg(nw.col(*flags).sum().cast(nw.Int64))
     cells: pl.DataFrame = summed.collect("polars").to_native()
+    if "period_end" in by:
+        cells = cells.with_columns(period_end=_quarter_end())
     return cells.sort(by, nulls_last=True)
 
 
 def in_quarter(cells: pl.DataFrame, epoch: str) -> pl.DataFrame:
     """Adds `PERIOD`, the quarter of a day number; cells without one are left out."""
     start = pl.col(epoch).cast(pl.Int32).cast(pl.Date).dt.truncate("1q")
-    end = start.dt.offset_by("1q").dt.offset_by("-1d")
-    known = cells.filter(pl.col(epoch).is_not_null())
-    return known.with_columns(period_start=start, period_end=end)
+    known = cells.filter(pl.col(epoch).is_not_null()).with_columns(period_start=start)
+    return known.with_columns(period_end=_quarter_end())
+
+
+def _quarter_end() -> pl.Expr:
+    return pl.col("period_start").dt.offset_by("1q").dt.offset_by("-1d")
 
 
 def by_group(cells: pl.DataFrame, where: Setting, *codes: str, ages: bool = True) -> pl.DataFrame:

@@ -58,8 +58,11 @@ def no_show(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
         where: the cohort.
     """
     dated = with_person(core["core.appointment"], core["core.patient"], "scheduled_date")
-    sums = {code: nw.col("status") == code for code in APPOINTMENT_STATUS.codes}
-    cells = tally(dated.with_columns(*quarter("scheduled_date")), CELL, sums)
+    by_status = tally(
+        dated.with_columns(*quarter("scheduled_date")), [*CELL, "status"], {"n": nw.lit(value=True)}
+    )
+    sums = {code: N.filter(pl.col("status") == code).sum() for code in APPOINTMENT_STATUS.codes}
+    cells = by_status.group_by(CELL, maintain_order=True).agg(**sums)
     rows = rolled(by_group(cells, where, DISORDER), GROUP, list(sums), where)
     attended, late = pl.col("attended"), pl.col("cancelled_late")
     absent = pl.col("no_show") + late

@@ -10,13 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 
+from assets.programme_checks import totals_check
+from assets.run import RegistryRun
 from registry_pipeline.headlines import headlines
 from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome, run_job
 from registry_pipeline.printing import tables
+from registry_pipeline.warehouse.database import connect
 
 ROOT = Path(__file__).parents[2]
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -241,3 +245,25 @@ def test_a_line_per_system(whole_run: tuple[Home, Outcome]) -> None:
     refused = written["Bridging", "randers", "reached the centre"]
     assert refused == ("refused: periods differ", "86 and 228 conversations, 58 unknown")
     assert written["Involvement", "randers", "item 1, high degree"][0] == "hidden: too few"
+
+
+@pytest.mark.parametrize(
+    ("declined", "sentence"),
+    [(40, None), (38, "randers, bridging: the parts differ from the total by -2.")],
+)
+def test_totals_that_do_not_add_up_fail_the_check_with_the_difference(
+    tmp_path: Path, declined: int, sentence: str | None
+) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    with connect(home) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS quality")
+        connection.execute(
+            "CREATE TABLE quality.goal_result AS SELECT 'randers' AS protocol, "
+            "'bridging' AS goal_id, 'adds_up' AS measure, (228 + ? + 7 - 275)::DOUBLE AS value",
+            [declined],
+        )
+    result = totals_check(registry=RegistryRun(home=str(home.path), landing=str(tmp_path)))
+    assert isinstance(result, dg.AssetCheckResult)
+    assert result.passed is (sentence is None)
+    assert result.description == sentence
