@@ -71,11 +71,25 @@ class Fit:
 
 @dataclass(frozen=True)
 class _Days:
-    """People per event day and combination of terms: at risk, and leaving by the event."""
+    """People per event day and combination of terms, and what follows from them alone.
+
+    Attributes:
+        terms: of each combination, less their mean.
+        squares: products of any two terms, per combination.
+        at_risk: event days x combinations.
+        leaving: event days x combinations.
+        events: per event day.
+        starts: the first event of each day, all events in a row.
+        gone: per event, the share of its day's events that went before (Efron's d risk sets).
+    """
 
     terms: FloatArray
+    squares: FloatArray
     at_risk: FloatArray
     leaving: FloatArray
+    events: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    gone: FloatArray
 
 
 def cox(stays: Stays) -> Fit | None:
@@ -84,7 +98,7 @@ def cox(stays: Stays) -> Fit | None:
     That is: no event, or terms that depend on each other among the people there.
     """
     days = _per_day(stays)
-    if not len(days.at_risk) or not independent(_centred(days)):
+    if not len(days.at_risk) or not independent(_differences(stays, days)):
         return None
     beta: FloatArray = np.zeros(stays.terms.shape[1])
     null, score, information = _likelihood(days, beta)
@@ -134,13 +148,18 @@ def _per_day(stays: Stays) -> _Days:
     np.subtract.at(change, (last, stays.which), stays.people)
     leaving = np.zeros((len(days), len(stays.terms)))
     np.add.at(leaving, (last[event] - 1, stays.which[event]), stays.people[event])
-    return _Days(stays.terms, np.cumsum(change, axis=0)[:-1], leaving)
+    events = leaving.sum(axis=1).astype(np.int64)
+    starts = np.cumsum(events) - events
+    gone = (np.arange(events.sum()) - np.repeat(starts, events)) / np.repeat(events, events)
+    terms = stays.terms - stays.terms.mean(axis=0)
+    squares = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
+    return _Days(terms, squares, np.cumsum(change, axis=0)[:-1], leaving, events, starts, gone)
 
 
-def _centred(days: _Days) -> FloatArray:
-    """The terms of those ever at risk on an event day, less their mean: no constant is fitted."""
-    there = days.terms[days.at_risk.sum(axis=0) > 0]
-    return np.asarray(there - there.mean(axis=0), dtype=np.float64)
+def _differences(stays: Stays, days: _Days) -> FloatArray:
+    """The terms of those ever at risk on an event day, less one of them: no constant is fitted."""
+    there = stays.terms[days.at_risk.sum(axis=0) > 0]
+    return np.asarray(there - there[0], dtype=np.float64)
 
 
 def _ascend(
@@ -161,25 +180,23 @@ def _likelihood(days: _Days, beta: FloatArray) -> tuple[float, FloatArray, Float
     With d events on a day, Efron's likelihood has d risk sets, from which 0/d, 1/d, ... of those
     leaving have gone; everything about them follows from five sums over the day.
     """
-    terms = days.terms - days.terms.mean(axis=0)
+    terms, events = days.terms, days.events
     weight = np.exp(terms @ beta)
     at_risk, leaving = days.at_risk * weight, days.leaving * weight
-    squares = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
-    shape = (len(at_risk), terms.shape[1], terms.shape[1])
-    events = days.leaving.sum(axis=1).astype(np.int64)
-    starts = np.cumsum(events) - events
-    gone = (np.arange(events.sum()) - np.repeat(starts, events)) / np.repeat(events, events)
-    left = np.repeat(at_risk.sum(axis=1), events) - gone * np.repeat(leaving.sum(axis=1), events)
+    whole, part = at_risk.sum(axis=1), leaving.sum(axis=1)
+    left = np.repeat(whole, events) - days.gone * np.repeat(part, events)
+    one, share = 1 / left, days.gone / left
     sums = [
-        np.add.reduceat(part, starts)
-        for part in (1 / left, gone / left, 1 / left**2, gone / left**2, (gone / left) ** 2)
+        np.add.reduceat(each, days.starts)
+        for each in (one, share, one * one, one * share, share * share)
     ]
     once, once_gone, twice, twice_gone, twice_both = (part[:, None] for part in sums)
     first, first_gone = at_risk @ terms, leaving @ terms
     score = days.leaving @ terms - first * once + first_gone * once_gone
     crossed = first[:, :, None] * first_gone[:, None, :]
+    shape = (len(events), len(beta), len(beta))
     information = (
-        ((at_risk @ squares) * once - (leaving @ squares) * once_gone).reshape(shape)
+        ((at_risk @ days.squares) * once - (leaving @ days.squares) * once_gone).reshape(shape)
         - first[:, :, None] * first[:, None, :] * twice[:, :, None]
         + (crossed + crossed.transpose(0, 2, 1)) * twice_gone[:, :, None]
         - first_gone[:, :, None] * first_gone[:, None, :] * twice_both[:, :, None]

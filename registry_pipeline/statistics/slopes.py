@@ -121,7 +121,7 @@ def mixed(courses: Courses) -> Line | None:
         lambda theta: _deviance(courses, design, theta)[0],
         np.array([1.0, 0.0, 0.5]),
         method="Nelder-Mead",
-        options={"xatol": 1e-7, "fatol": 1e-10, "maxiter": 2000},
+        options={"xatol": 1e-5, "fatol": 1e-8, "maxiter": 2000},
     )
     if not found.success or not np.isfinite(found.fun):
         return None
