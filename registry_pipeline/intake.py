@@ -15,7 +15,7 @@ import duckdb
 import polars as pl
 
 from registry_pipeline.folders import form_files, partition_key
-from registry_pipeline.gate.errors import DeliveryError, RefusedFileError
+from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, RepeatedKeysError
 from registry_pipeline.gate.gate import read_form
 from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
 from registry_pipeline.gate.persons import Persons
@@ -151,15 +151,10 @@ class _Taking:
                 ledger.refuse_other_bytes(name)
             if path is not None:
                 staged, sha = stage(self.home, path, name, self.manifest)
-            with transaction(self.connection):
-                report = self._store(form, path, staged)
-                ledger.record(self.connection, self._entry(report, sha))
-                mend(
-                    self.connection,
-                    self.protocol.id,
-                    intake_table(form, self.protocol),
-                    form_table(form, self.protocol),
-                )
+            try:
+                report = self._taken(form, path, staged, sha, at_one_look=True)
+            except RepeatedKeysError:
+                report = self._taken(form, path, staged, sha, at_one_look=False)
             remember(self.connection, self.home)
         except RefusedFileError as error:
             rows = error.n_rows
@@ -173,6 +168,27 @@ class _Taking:
                 staged.unlink(missing_ok=True)
         return report
 
+    def _taken(
+        self,
+        form: str,
+        path: Path | None,
+        staged: Path | None,
+        sha: str | None,
+        *,
+        at_one_look: bool,
+    ) -> FileReport:
+        """The form's rows, its quarantine and its line in the ledger: all of it, or nothing."""
+        with transaction(self.connection):
+            report = self._store(form, path, staged, at_one_look=at_one_look)
+            ledger.record(self.connection, self._entry(report, sha))
+            mend(
+                self.connection,
+                self.protocol.id,
+                intake_table(form, self.protocol),
+                form_table(form, self.protocol),
+            )
+        return report
+
     def _the_right_bytes(self, form: str) -> None:
         """What was accepted stands in the folder: an earlier refusal of other bytes is over."""
         with transaction(self.connection):
@@ -183,7 +199,9 @@ class _Taking:
         name = path.name if path else f"{MANIFEST} [retract.{form}]"
         return f"{partition_key(self.folder)}/{name}"
 
-    def _store(self, form: str, path: Path | None, staged: Path | None) -> FileReport:
+    def _store(
+        self, form: str, path: Path | None, staged: Path | None, *, at_one_look: bool
+    ) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
         accepted = quarantined = warnings = erased = taken_back = 0
@@ -196,6 +214,7 @@ class _Taking:
                 self.manifest,
                 self.persons,
                 name=self._name(form, path),
+                at_one_look=at_one_look,
             ):
                 rows.add(self._of_intake(batch.accepted, is_retraction=False))
                 insert(self.connection, kept.full_name, self._stamped(batch.quarantined))

@@ -1,6 +1,7 @@
 """What the gate says when it says no.
 
-Belongs here: the two refusals, of a delivery and of a file, and how their sentence is built.
+Belongs here: the two refusals, of a delivery and of a file, and how their sentence is built; the
+call for a second look.
 Does not belong here: the quarantine of single rows, which is data and not an error.
 """
 
@@ -53,3 +54,7 @@ class RefusedFileError(Exception):
         if column is not None:
             place.append(f"column {column}")
         super().__init__(f"{', '.join(place)}: {what} ({rule_id})")
+
+
+class RepeatedKeysError(Exception):
+    """A key stands more than once in a file that was read at one look."""

@@ -3,7 +3,10 @@
 Belongs here: the walk over a file, the accounting of its rows, the refusals that need the whole
 file. Does not belong here: each single judgement (the other modules of this package).
 
-A file is walked twice: once to prove its structure and learn its keys, once to judge its rows.
+A file is walked twice: once to prove its structure and learn its keys, once to judge its rows. At
+one look both are done in one walk, on the word of the manifest that counts the rows and in the
+hope that no key stands twice; where one does, the caller starts anew.
+
 Blocks are parsed with declared types as long as that goes well; from the first block on where a
 value does not fit its type they are read as text, where the cell can be named. The text of a bad
 row is read for the quarantine either way.
@@ -21,14 +24,14 @@ import polars as pl
 
 from registry_pipeline.gate.ahead import ahead
 from registry_pipeline.gate.convert import FileStyle
-from registry_pipeline.gate.errors import RefusedFileError, counted
+from registry_pipeline.gate.errors import RefusedFileError, RepeatedKeysError, counted
 from registry_pipeline.gate.header import Plan, plan_columns, source_of
-from registry_pipeline.gate.judge import FormJudge
+from registry_pipeline.gate.judge import FormJudge, Judged
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.quarantine import PROBLEMS, QUARANTINED, quarantine
 from registry_pipeline.gate.read import Block, Source, open_source
-from registry_pipeline.gate.repeated import repeated_rows
+from registry_pipeline.gate.repeated import NO_ROWS, hashed_keys, repeated_rows
 from registry_pipeline.gate.rules import canary
 from registry_pipeline.gate.structure import BLOCK_BYTES
 from schemas.fields import Table
@@ -70,6 +73,7 @@ def read_form(
     *,
     name: str | None = None,
     block_bytes: int = BLOCK_BYTES,
+    at_one_look: bool = False,
 ) -> Iterator[Batch]:
     """Reads the rows of one form from one file.
 
@@ -87,11 +91,14 @@ def read_form(
         name: the delivered file as messages name it; its last part says kind and form. The
             path's own name by default.
         block_bytes: bytes of a CSV file held at a time.
+        at_one_look: judges the rows at the first look at the file, if the manifest counts them.
 
     Yields:
         Batches in the order of the file.
 
     Raises:
+        RepeatedKeysError: at one look, at the end: a key stands more than once. Nothing may be
+            stored; a second call, not at one look, quarantines those rows.
         RefusedFileError: the file as a whole cannot be taken in; nothing of it may be stored.
         ValidationOffError: Pandera's validation is switched off in this process.
     """
@@ -99,7 +106,9 @@ def read_form(
     file = name or path.name
     source = open_source(path, file, manifest, block_bytes)
     try:
-        walk = _Walk(source, file, form, protocol, manifest, persons=persons)
+        walk = _Walk(
+            source, file, form, protocol, manifest, persons=persons, at_one_look=at_one_look
+        )
         yield from ahead(walk.batches())
     except RefusedFileError as error:
         error.n_rows = _countable_rows(source)
@@ -126,6 +135,7 @@ class _Walk:
         manifest: Manifest,
         *,
         persons: Persons | None,
+        at_one_look: bool,
     ) -> None:
         if has_person(form) and persons is None:
             raise RefusedFileError(file, "no_key", "the form has persons, and there is no key")
@@ -144,8 +154,14 @@ class _Walk:
             persons=persons,
         )
         self._is_typed = True
-        self._n_received, self._repeated = repeated_rows(self._keys, self._judge.key_required)
-        _check_total(source, manifest.rows.get(source_of(form, protocol)), file)
+        self._total = manifest.rows.get(source_of(form, protocol))
+        is_all_received = not self._plan.where and (persons is None or not persons.any_erased)
+        self._at_one_look = at_one_look and self._total is not None and is_all_received
+        if self._at_one_look:
+            self._n_received, self._repeated = self._total or 0, NO_ROWS
+        else:
+            self._n_received, self._repeated = repeated_rows(self._keys, self._judge.key_required)
+            _check_total(source, self._total, file)
 
     def batches(self) -> Iterator[Batch]:
         """The judged blocks, in order.
@@ -155,20 +171,28 @@ class _Walk:
         """
         n_read, n_judged, n_quarantined = 0, 0, 0
         problems: Counter[tuple[str | None, str]] = Counter()
+        keys: list[pl.Series] = []
         for block in self._source.blocks():
-            height, batch = self._batch(block, n_read + 1)
+            height, judged, batch = self._batch(block, n_read + 1)
             n_read += height
-            n_judged += batch.accepted.height + batch.quarantined.height
+            n_judged += judged.typed.height
             n_quarantined += batch.quarantined.height
             problems.update(batch.problems.select("column_name", "rule_id").iter_rows())
             if n_quarantined > self._share * self._n_received:
                 self._refuse_share(n_quarantined, problems)
+            if self._at_one_look:
+                keys.append(hashed_keys(self._judge.keyed(judged.typed)))
             yield batch
+        if self._at_one_look:
+            _check_total(self._source, self._total, self._file)
         if (n_read, n_judged) != (self._source.n_rows, self._n_received):
             what = "other rows than before when it was read again"
             raise RefusedFileError(self._file, "unreadable_file", what)
+        # A key with an unreadable part counts as null here: rather a second look than a double.
+        if keys and pl.concat(keys).is_duplicated().any():
+            raise RepeatedKeysError
 
-    def _batch(self, block: Block, first_row: int) -> tuple[int, Batch]:
+    def _batch(self, block: Block, first_row: int) -> tuple[int, Judged, Batch]:
         """The height of a block, and its rows of this form, judged."""
         frame = block.typed(self._judge.integers) if self._is_typed else None
         self._is_typed = frame is not None
@@ -186,7 +210,7 @@ class _Walk:
             quarantined, problems = quarantine(judged, block.text_of(places), self._judge, person)
         warnings = self._judge.row_judge.warnings(accepted)
         n_erased = rows.height - received.height
-        return frame.height, Batch(accepted, quarantined, problems, warnings, n_erased)
+        return frame.height, judged, Batch(accepted, quarantined, problems, warnings, n_erased)
 
     def _keys(self) -> Iterator[pl.DataFrame]:
         first_row = 1
@@ -198,6 +222,8 @@ class _Walk:
     def _refuse_share(
         self, n_quarantined: int, problems: Counter[tuple[str | None, str]]
     ) -> NoReturn:
+        if self._at_one_look:
+            _check_total(self._source, self._total, self._file)
         (column, rule_id), _ = problems.most_common(1)[0]
         what = (
             f"at least {n_quarantined} of {self._n_received} rows are bad, above the protocol's "

@@ -125,11 +125,18 @@ class FormJudge:
         typed, _ = convert(ours, columns, self._style, delivered[ROW])
         if self._persons is not None and "patient_id" in ours.columns:
             typed = typed.with_columns(patient_id=self._persons.normalised(ours["patient_id"]))
-        frame = self._complete(
-            delivered, typed, [self._table.column(name) for name in dict.fromkeys(self.key_parts)]
+        return self.keyed(
+            self._complete(
+                delivered,
+                typed,
+                [self._table.column(name) for name in dict.fromkeys(self.key_parts)],
+            )
         )
+
+    def keyed(self, typed: pl.DataFrame) -> pl.DataFrame:
+        """row_number and the key of typed rows."""
         fallback = self._table.key_fallback
-        return frame.select(
+        return typed.select(
             "row_number",
             *(pl.coalesce(name, fallback.get(name, name)).alias(name) for name in self._table.key),
         )

@@ -7,8 +7,11 @@ Does not belong here: what a key is made of (`schemas.forms`), what happens to t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import polars as pl
+
+NO_ROWS: Final = pl.Series("row_number", [], dtype=pl.Int64)
 
 
 def repeated_rows(
@@ -30,17 +33,18 @@ def repeated_rows(
     hashes: list[pl.Series] = []
     for frame in frames():
         n_rows += frame.height
-        hashes.append(_hashes(frame.drop_nulls(required)))
+        hashes.append(hashed_keys(frame.drop_nulls(required)))
     if not hashes:
-        return 0, pl.Series("row_number", [], dtype=pl.Int64)
+        return 0, NO_ROWS
     every = pl.concat(hashes)
     hits = every.filter(every.is_duplicated()).unique()
     if hits.is_empty():
-        return n_rows, pl.Series("row_number", [], dtype=pl.Int64)
+        return n_rows, NO_ROWS
     keyed = (frame.drop_nulls(required) for frame in frames())
-    suspects = pl.concat(frame.filter(_hashes(frame).is_in(hits.implode())) for frame in keyed)
+    suspects = pl.concat(frame.filter(hashed_keys(frame).is_in(hits.implode())) for frame in keyed)
     return n_rows, suspects.filter(suspects.drop("row_number").is_duplicated())["row_number"]
 
 
-def _hashes(frame: pl.DataFrame) -> pl.Series:
+def hashed_keys(frame: pl.DataFrame) -> pl.Series:
+    """A hash of the key of each row; `frame` has row_number and the key's columns."""
     return frame.drop("row_number").hash_rows()

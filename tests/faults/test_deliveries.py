@@ -99,6 +99,21 @@ def test_a_refused_file_leaves_the_others_in(
     assert lines == [("interviews", "refused", 1, 0, 1), ("patients", "accepted", 1, 1, 0)]
 
 
+def test_rows_that_share_a_key_are_quarantined_once(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    """The first look finds the double and stores nothing; the second quarantines both rows."""
+    header, row = INTERVIEWS.splitlines()
+    others = [row.replace("A-1", f"A-{number}", 1) for number in range(2, 8)]
+    doubled = "\n".join([header, row, *others, row, ""])
+    report = take(connection, home, deliver(landing, interviews=doubled))
+    assert [(f.n_received, f.n_accepted, f.n_quarantined) for f in report.files] == [(8, 6, 2)]
+    assert stored(connection) == 6
+    problems = connection.execute("SELECT row_number, rule_id FROM meta.quarantine ORDER BY ALL")
+    assert problems.fetchall() == [(1, "duplicate_key"), (8, "duplicate_key")]
+    assert ledger.discrepancies(connection) == []
+
+
 def test_a_mended_file_closes_the_refusal(
     connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
 ) -> None:

@@ -65,6 +65,7 @@ def gate(
         form: str | None = None,
         protocol: Protocol = lar_x,
         block_bytes: int = BLOCK_BYTES,
+        at_one_look: bool = False,
         **said: object,
     ) -> Judged:
         path = tmp_path / "staged"
@@ -78,6 +79,7 @@ def gate(
                 Persons(protocol, KEY),
                 name=name,
                 block_bytes=block_bytes,
+                at_one_look=at_one_look,
             )
         )
         joined = [
