@@ -3,6 +3,8 @@
 Belongs here: what the check says. Does not belong here: the sums (`derivations.quality_services`).
 """
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from assets.catalogue import asset_key
@@ -15,13 +17,18 @@ WHERE measure = 'adds_up' AND value IS NOT NULL ORDER BY ALL
 """
 
 
-@dg.asset_check(
-    asset=asset_key(TABLE),
-    name="totals_add_up",
-    description="The parts of each total of the protocol add up to it.",
+@dg.multi_asset_check(
+    name="programme_checks",
+    specs=[
+        dg.AssetCheckSpec(
+            "totals_add_up",
+            asset=asset_key(TABLE),
+            description="The parts of each total of the protocol add up to it.",
+        )
+    ],
     pool=POOL,
 )
-def totals_check(registry: RegistryRun) -> dg.AssetCheckResult:
+def programme_checks(registry: RegistryRun) -> Iterator[dg.AssetCheckResult]:
     """Fails with the differences; where a protocol names no totals there are none to fail."""
     with registry.connect() as connection:
         totals = connection.execute(_TOTALS).fetchall()
@@ -30,7 +37,9 @@ def totals_check(registry: RegistryRun) -> dg.AssetCheckResult:
         for protocol, goal, difference in totals
         if difference
     ]
-    return dg.AssetCheckResult(
+    yield dg.AssetCheckResult(
+        check_name="totals_add_up",
+        asset_key=asset_key(TABLE),
         passed=not wrong,
         description=" ".join(wrong) or None,
         metadata={"totals": len(totals), "differ": len(wrong)},

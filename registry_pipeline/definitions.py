@@ -26,7 +26,7 @@ from assets.erasure import absence_check, erasure
 from assets.expectations import expectation_checks
 from assets.intake import intake, ledger_checks
 from assets.layers import core, pathways, quality, retention, trajectories
-from assets.programme_checks import totals_check
+from assets.programme_checks import programme_checks
 from assets.publication import publication
 from assets.quality_checks import quality_checks
 from assets.run import RegistryRun
@@ -54,7 +54,7 @@ def build_defs(
         asset_checks=[
             ledger_checks,
             quality_checks,
-            totals_check,
+            programme_checks,
             expectation_checks,
             absence_check,
         ],

@@ -46,8 +46,8 @@ class Headline:
 
 
 PROGRAMMES: Final = (
-    Headline("Drop-out", "dropout", "dropout", "of planned stays ended, unknown ends in", "stays"),
-    Headline("Drop-out", "dropout", "dropout_known", "of those whose end is known", "stays"),
+    Headline("Drop-out", "dropout", "dropout", "planned stays, unknown in", "stays"),
+    Headline("Drop-out", "dropout", "dropout_known", "planned stays, end known", "stays"),
     Headline("Appointments", "no_show", "no_show", "not kept", "appointments"),
     Headline("Feedback tools", "feedback_change", "off_track", "courses off track", "people"),
     Headline("Transitions", "transition_gap", "kept_in_time", "kept in time", "transitions"),
@@ -55,7 +55,7 @@ PROGRAMMES: Final = (
         "Co-occurring disorders",
         "co_occurring",
         "integrated_care",
-        "both disorders treated together",
+        "both treated together",
         "people with both",
         ("co_occurring_disorder", "true"),
     ),
@@ -66,7 +66,7 @@ PROGRAMMES: Final = (
         "Bridging",
         "bridging_funnel",
         "centre_contact_followed",
-        "reached the centre, of those followed",
+        "reached, of those followed",
         "conversations",
     ),
     Headline("Detox", "detox_stay", "mean_days", "mean stay", "stays", is_days=True),
@@ -92,7 +92,7 @@ SELECT protocol, count(DISTINCT indicator_id) FILTER (value IS NOT NULL),
        count(DISTINCT indicator_id),
        count(DISTINCT guideline) FILTER (value IS NOT NULL)
 FROM quality.indicator JOIN quality.indicator_definition USING (indicator_id)
-GROUP BY protocol ORDER BY protocol
+GROUP BY protocol HAVING count(value) > 0 ORDER BY protocol
 """
 _DATA_QUALITY: Final = """
 SELECT protocol, count(*) FILTER (status = 'passed'),

@@ -18,6 +18,7 @@ import polars as pl
 from registry_pipeline.charts.cohort import Cohort
 from registry_pipeline.disclosure.small_numbers import (
     HIDDEN,
+    is_small,
     percentage_hidden,
     share_hidden,
     with_company,
@@ -93,9 +94,21 @@ def _marked(
     for count in ("numerator", "rest", "denominator"):
         parts = with_company(parts, PART, count, hidden, rule)
         hidden = pl.col(HIDDEN)
-    return pl.concat([others.with_columns(pl.col("own").alias(HIDDEN)), parts]).sort(
-        "measure", "item", "unit_id", "group_by", "group"
-    )
+    known = pl.concat([others.with_columns(pl.col("own").alias(HIDDEN)), parts])
+    return _missing_apart(known, rule).sort("measure", "item", "unit_id", "group_by", "group")
+
+
+def _missing_apart(rows: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
+    """The missing are a count of their own: a small one goes, with its company.
+
+    Of an age they are not told where anybody is missing, since the ages lie within each other.
+    """
+    small = is_small(pl.col("n_missing"), rule)
+    nested = (pl.col("group_by") == "age") & (pl.col("n_missing") > 0)
+    row_hidden = pl.col(HIDDEN).alias("row_hidden")
+    marked = with_company(rows.with_columns(row_hidden), PART, "n_missing", small, rule)
+    gone = pl.col(HIDDEN) | nested
+    return without(marked, gone, ["n_missing"]).drop(HIDDEN).rename({"row_hidden": HIDDEN})
 
 
 def _nested(rows: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:

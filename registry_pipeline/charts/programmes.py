@@ -96,7 +96,10 @@ def measures_table(rows: pl.DataFrame, measures: CodeList, cohort: Cohort) -> st
     order = {"all": 0, "age": 2}
     first = pl.col("group_by").replace_strict(order, default=3, return_dtype=pl.Int8)
     of_unit = pl.col("unit_id") != "all"
-    listed = rows.sort(place("measure", measures.codes), first, of_unit, maintain_order=True)
+    told = ~of_unit | pl.col(HIDDEN) | (pl.col("denominator") > 0)
+    listed = rows.filter(told).sort(
+        place("measure", measures.codes), first, of_unit, maintain_order=True
+    )
     return text.table(
         ["Measure", "Group", "Value (95 %)", "Counted", "Of", "Missing"],
         ([text.capital(measures.label(row["measure"])), row["who"], *_cells(row, cohort)]
@@ -152,7 +155,7 @@ def _dots(shown: pl.DataFrame) -> Spec:
             mark("circle", value, color=BLUE, size=60, opacity=1),
         ],
     }
-    own = {"scale": {"y": "independent"}}
+    own = {"scale": {"y": "independent"}, "axis": {"x": "independent"}}
     return panels(panel, "panel", in_order(shown, "panel"), columns=2, resolve=own)
 
 

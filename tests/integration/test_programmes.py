@@ -14,7 +14,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from assets.programme_checks import totals_check
+from assets.programme_checks import programme_checks
 from assets.run import RegistryRun
 from registry_pipeline.headlines import headlines
 from registry_pipeline.home import Home
@@ -263,7 +263,8 @@ def test_totals_that_do_not_add_up_fail_the_check_with_the_difference(
             "'bridging' AS goal_id, 'adds_up' AS measure, (228 + ? + 7 - 275)::DOUBLE AS value",
             [declined],
         )
-    result = totals_check(registry=RegistryRun(home=str(home.path), landing=str(tmp_path)))
+    registry = RegistryRun(home=str(home.path), landing=str(tmp_path))
+    (result,) = programme_checks(registry=registry)
     assert isinstance(result, dg.AssetCheckResult)
     assert result.passed is (sentence is None)
     assert result.description == sentence

@@ -212,3 +212,19 @@ def test_what_was_not_delivered_is_said(store: Store) -> None:
     row = {**share("dropout", 0, 1), "numerator": 0, "denominator": 0, "reason": "not_applicable"}
     store.put("quality.dropout", [{**row, "value": None, "n": 0}])
     assert "Not applicable" in store.page("quality.dropout")
+
+
+def test_few_missing_are_not_given_back_by_the_other_parts(
+    store: Store, cells: Callable[[str], list[list[str]]]
+) -> None:
+    """18 ends are unknown, 4 of them in detox: 18 less the 14 of the others."""
+    rows = [
+        {**share("dropout", 34, 98), "n_missing": 18},
+        {**share("dropout", 14, 37, "level", "detox"), "n_missing": 4},
+        {**share("dropout", 20, 61, "level", "inpatient"), "n_missing": 14},
+        {**share("dropout", 13, 46, "age", "under_30"), "n_missing": 15},
+    ]
+    store.put("quality.dropout", rows)
+    missing = {row[1]: row[5] for row in cells(store.page("quality.dropout"))}
+    assert missing["everyone"] == "18"
+    assert {missing["detox"], missing["inpatient"], missing["under 30"]} == {"skjult"}
