@@ -11,6 +11,8 @@ from assets.catalogue import asset_key, asset_spec
 from assets.layers import REBUILD
 from assets.run import POOL, RegistryRun
 from registry_pipeline.disclosure.checks import differences
+from registry_pipeline.file_scan import identity_files
+from registry_pipeline.warehouse.identity_columns import identity_columns
 from registry_pipeline.warehouse.publish import opens_in_a_new_process, publish
 from schemas.catalog import TABLES
 
@@ -35,6 +37,13 @@ _READS = [
             blocking=True,
         ),
         dg.AssetCheckSpec(
+            "no_identity_number",
+            asset=asset_key("meta.publication"),
+            description="No stored table, published page, log or record of a run holds an identity "
+            "number; nothing is published otherwise.",
+            blocking=True,
+        ),
+        dg.AssetCheckSpec(
             "differs_by_few_from_the_last",
             asset=asset_key("meta.publication"),
             description="No public result differs from that of the publication before by fewer "
@@ -46,7 +55,18 @@ _READS = [
 def publication(
     context: dg.AssetExecutionContext, registry: RegistryRun
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-    """Replaces `published/analysis.duckdb` with the live tables as they stand."""
+    """Replaces `published/analysis.duckdb` with the live tables, unless a number shows."""
+    home = registry.place
+    with registry.connect() as connection:
+        seen = [*identity_columns(connection), *identity_files(home, context.run.run_id)]
+    yield dg.AssetCheckResult(
+        check_name="no_identity_number",
+        asset_key=asset_key("meta.publication"),
+        passed=not seen,
+        description=", ".join(seen) or None,
+    )
+    if seen:
+        raise dg.Failure("Nothing was published: an identity number stands where none may be.")
     with registry.connect() as connection:
         moved = differences(connection, registry.place)
         rows = publish(connection, registry.place, context.run.run_id)

@@ -24,6 +24,9 @@ from schemas.rules import RowContext
 ROW: Final = " row"
 """The row number beside delivered columns; their names are trimmed, so none begins with a space."""
 
+LABEL_LENGTH: Final = 64
+"""Signs of the longest id or label, as of the longest local id of a person."""
+
 _REASONS: Final = {
     **REASONS,
     "missing_required": "missing, and never may be",
@@ -32,6 +35,7 @@ _REASONS: Final = {
     "identity_number": "holds a national identity number",
     "invalid_person_id": "not a valid id of a person",
     "synthetic_number": "an identity number made for tests, and this registry is in production",
+    "free_text": f"longer than {LABEL_LENGTH} signs: free text is not taken in",
     "duplicate_key": "another row of the file has the same key",
 }
 
@@ -172,7 +176,7 @@ class FormJudge:
             repeated: row numbers whose key stands more than once in the file.
         """
         typed, faults = self._typed(delivered, self._columns)
-        faults = pl.concat([faults, *self._identities(delivered)])
+        faults = pl.concat([faults, *self._identities(delivered), *self._free_texts(delivered)])
         frame = self._complete(delivered, typed, list(self._table.columns))
         known = ["index", "column_name"]
         by_column = self._column_judge.faults(frame.drop("row_number"))
@@ -228,6 +232,19 @@ class FormJudge:
         scanned = {**open_columns, **{name: name for name in self._plan.dropped}}
         masks = {ours: find_identity(delivered[theirs]) for theirs, ours in scanned.items()}
         return [_marked(mask, name, "identity_number") for name, mask in masks.items()]
+
+    def _free_texts(self, delivered: pl.DataFrame) -> list[pl.DataFrame]:
+        """Faults of the cells that hold more than an id or a label does."""
+        cells = {
+            column.name: delivered[self._plan.columns[column.name]]
+            for column in self._columns
+            if column.open_text and column.name != "patient_id"
+        }
+        return [
+            _marked((cell.str.len_chars() > LABEL_LENGTH).fill_null(value=False), name, "free_text")
+            for name, cell in cells.items()
+            if (cell.str.len_bytes() > LABEL_LENGTH).any()
+        ]
 
     def _complete(
         self, delivered: pl.DataFrame, typed: pl.DataFrame, columns: Sequence[Column]

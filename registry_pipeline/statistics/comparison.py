@@ -107,7 +107,8 @@ def chi_square_test(
         return None, None, None, reasons.ONE_GROUP
     if np.linalg.matrix_rank(covariance, hermitian=True) < df:
         return None, None, None, reasons.NOT_COMPUTABLE
-    statistic = float(score @ np.linalg.solve(covariance, score))
+    # Never below zero but by rounding, where nothing differs; its tail would then be no number.
+    statistic = max(float(score @ np.linalg.solve(covariance, score)), 0.0)
     return statistic, df, float(special.chdtrc(df, statistic)), None
 
 

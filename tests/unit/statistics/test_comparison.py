@@ -13,6 +13,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from registry_pipeline.statistics.comparison import (
+    chi_square_test,
     log_rank,
     standardised_difference,
     two_means,
@@ -179,3 +180,7 @@ def test_standardised_difference_of_shares_and_of_constants():
     p1, p0 = pl.col("p1"), pl.col("p0")
     got = frame.select(standardised_difference(p1, p1 * (1 - p1), p0, p0 * (1 - p0)))
     assert got.to_series().to_list() == [pytest.approx(0.2 / math.sqrt((0.25 + 0.21) / 2)), None]
+
+
+def test_a_statistic_below_zero_by_rounding_is_no_difference() -> None:
+    assert chi_square_test(np.array([1e-9]), np.array([[-1e-9]])) == (0.0, 1, 1.0, None)
