@@ -105,6 +105,7 @@ def test_the_retention_page_shows_its_chart(browser: webdriver.Chrome, page_addr
     text = browser.find_element(By.TAG_NAME, "body").text
     assert "Retention curve / Retensjonskurve" in text
     assert "pilotkohort, lav dekning" in text
+    assert "Join the Dagster community" not in text
 
 
 def test_the_ui_is_read_only(page_address: str) -> None:
