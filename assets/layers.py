@@ -5,6 +5,7 @@ Does not belong here: how a table is made (`registry_pipeline.build`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import dagster as dg
 import duckdb
@@ -22,6 +23,22 @@ REBUILD = (
 )
 """Rebuild when something upstream is new, and never past a red blocking check."""
 
+PROGRAMME: Final = {
+    "quality.dropout": "dropout",
+    "quality.no_show": "dropout",
+    "quality.checklist_use": "dropout",
+    "quality.feedback_change": "dropout",
+    "quality.transition_gap": "dropout",
+    "quality.programme_chart": "dropout",
+    "core.worklist": "dropout",
+    "quality.co_occurring": "co_occurring",
+    "quality.bridging_funnel": "bridging",
+    "quality.detox_stay": "bridging",
+    "quality.involvement": "bridging",
+    "quality.goal_result": "bridging",
+}
+"""The programmes' tables have a group each in the catalogue, though one op makes them all."""
+
 Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
 
 
@@ -35,7 +52,10 @@ def _layer(
     @dg.multi_asset(
         name=name,
         specs=[
-            asset_spec(TABLES[table], name, upstream(table), automation=REBUILD) for table in tables
+            asset_spec(
+                TABLES[table], PROGRAMME.get(table, name), upstream(table), automation=REBUILD
+            )
+            for table in tables
         ],
         check_specs=[
             dg.AssetCheckSpec(

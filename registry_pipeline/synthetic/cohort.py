@@ -88,13 +88,15 @@ def write_cohort(
 
     Raises:
         ValueError: fewer than one person or one delivery is asked for, or the protocol has no
-            substances or no treatment pathways to draw from.
+            substances, no treatment pathways or no follow-up to draw from.
         FileExistsError: a delivery folder is there already; nothing is overwritten.
     """
     if patients < 1 or (deliveries is not None and deliveries < 1):
         raise ValueError("a cohort has at least one consented person and one delivery")
     if not protocol.substances or not start_pathways(protocol):
         raise ValueError(f"{protocol.id}: a cohort needs substances and a treatment pathway")
+    if len(protocol.waves.nominal_days) < 2:
+        raise ValueError(f"{protocol.id}: a cohort needs a wave after the baseline")
     quarters = periods(protocol, deliveries)
     folders = {period.quarter: out / protocol.id / period.quarter for period in quarters}
     for folder in folders.values():

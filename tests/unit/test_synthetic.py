@@ -283,3 +283,8 @@ def test_a_protocol_without_substances_or_pathways_is_refused(tmp_path: Path, pa
     bare = LAR_X.model_copy(update={part: ()})
     with pytest.raises(ValueError, match="lar_x: a cohort needs"):
         write_cohort(tmp_path, bare, patients=7, seed=1)
+
+
+def test_a_protocol_without_a_follow_up_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="randers: a cohort needs a wave after the baseline"):
+        write_cohort(tmp_path, load_shipped("randers"), patients=7, seed=1)
