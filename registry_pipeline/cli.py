@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from registry_pipeline.home import Home
+from registry_pipeline.home import Home, HomeBusyError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -320,7 +320,7 @@ def _write_as_of(home: Home, quarter: str) -> str:
 
     try:
         return f"As of {quarter}: {write_as_of(home, quarter)}"
-    except AsOfError as error:
+    except (AsOfError, HomeBusyError) as error:
         _fail(str(error))
 
 

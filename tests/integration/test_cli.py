@@ -50,6 +50,10 @@ def test_status_tells_deliveries_quarantine_waves_and_the_last_run(built: Home) 
             ["run", "--landing", "nowhere", "--home", "x"],
             "there is no such landing folder",
         ),
+        (
+            ["run", "--landing", ".", "--home", "x", "--as-of", "2015-2"],
+            "--as-of takes a quarter, as in 2015-Q2",
+        ),
         (["status", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
         (["synth", "--out", "x", "--patients", "5", "--protocol", "no"], "no: unknown protocol"),
         (["import-ctn0027", "--from", ".", "--out", "x"], "neither everybody.csv nor"),
