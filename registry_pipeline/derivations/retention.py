@@ -16,6 +16,7 @@ from registry_pipeline.derivations.retention_counts import (
     Counted,
     count_cells,
     count_people,
+    count_reentries,
     counted,
 )
 from registry_pipeline.derivations.retention_curves import curve_tables
@@ -64,7 +65,7 @@ def retention_tables(
     }
     return {
         "derived.retention_person": _person_table(persons, protocol),
-        **curve_tables(main, protocol),
+        **curve_tables(main, count_reentries(persons), protocol),
         **life_table_beside(main, protocol),
         **exit_tables(main, by_gap, protocol),
     }

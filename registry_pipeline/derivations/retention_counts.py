@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import narwhals as nw
 import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up, strata_columns
@@ -70,6 +71,14 @@ def count_cells(persons: Frame) -> pl.DataFrame:
     columns = ["kind", "origin", *DAYS]
     rows = persons.filter(in_curves()).select(*strata_columns("pathway"), *columns)
     return counts(rows, [*STRATA, *columns])
+
+
+def count_reentries(persons: Frame) -> pl.DataFrame:
+    """Episodes after the first, from rows of derived.retention_person: `CURVE`, n_reentries."""
+    later = persons.filter(nw.col("episode_no") > 1)
+    rows = later.select(*strata_columns("pathway"), "kind", "origin")
+    cells = counts(rows, [*STRATA, "kind", "origin"])
+    return roll_up(cells, ["kind", "origin"]).rename({"n": "n_reentries"})
 
 
 def count_people(patients: Frame) -> pl.DataFrame:

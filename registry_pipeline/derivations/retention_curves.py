@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from registry_pipeline.derivations.retention_counts import Counted
+from registry_pipeline.derivations.retention_counts import CURVE, Counted
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import GROUP
@@ -38,15 +38,25 @@ def or_not_computable(reason: str, of: str = "n") -> pl.Expr:
     return pl.when(pl.col(of) > 0).then(reason).otherwise(pl.lit(reasons.NOT_COMPUTABLE))
 
 
-def curve_tables(counted: Counted, protocol: Protocol) -> dict[str, pl.DataFrame]:
-    """The three tables of curves of one cohort."""
+def curve_tables(
+    counted: Counted, reentries: pl.DataFrame, protocol: Protocol
+) -> dict[str, pl.DataFrame]:
+    """The three tables of curves of one cohort.
+
+    Args:
+        counted: the counts under the protocol's gap rule.
+        reentries: `retention_counts.count_reentries`.
+        protocol: the cohort's protocol.
+    """
     curve = counted.estimate(kaplan_meier)
     waves = protocol.waves
+    short = _in_short(counted, curve, waves.nominal_days[-1])
+    short = short.join(reentries, on=CURVE, how="left", maintain_order="left")
     months = dict(zip(waves.nominal_days, waves.months, strict=True))
     made = (
         (RetentionCurve, counted.labelled(curve.drop_nulls("day")), KAPLAN_MEIER),
         (RetentionAt, on_days(counted, months), KAPLAN_MEIER),
-        (RetentionSummary, _in_short(counted, curve, waves.nominal_days[-1]), IN_SHORT),
+        (RetentionSummary, short.with_columns(pl.col("n_reentries").fill_null(0)), IN_SHORT),
     )
     return {
         describe(model).full_name: as_table(frame, model, cohort=protocol.id, method=method(text))

@@ -17,7 +17,7 @@ from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import with_mean, with_wilson
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.poly_use import ANSWERS, poly_use_rows
-from schemas.derived.trajectories import PolyUse
+from schemas.derived.poly_use import PolyUse
 from schemas.protocol import Protocol
 
 NUMBER: Final = "number"

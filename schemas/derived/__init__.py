@@ -18,6 +18,7 @@ from schemas.derived.exits import (
 from schemas.derived.hazards import RetentionHazard, RetentionLifeTable
 from schemas.derived.participation import Enrolment, ResponseByWave
 from schemas.derived.pathways import CopingAssociation, OutcomeByPathway
+from schemas.derived.poly_use import PolyUse
 from schemas.derived.retention import (
     RetentionAt,
     RetentionCurve,
@@ -31,7 +32,6 @@ from schemas.derived.substances import (
     SubstanceTrend,
 )
 from schemas.derived.trajectories import (
-    PolyUse,
     SequenceMeasure,
     TimeToEvent,
     Trajectory,

@@ -208,6 +208,9 @@ class RetentionSummary(RetentionTable):
         "Unknown exits", "Ukjent avslutning", "Exits of unknown type, always shown beside drop-out."
     )
     n_censored: pl.Int64 = shared.count("Censored", "Sensurerte", "Episodes without an exit.")
+    n_reentries: pl.Int64 = shared.count(
+        "Re-entries", "Tilbake igjen", "Later episodes of the stratum, beyond the gap; not in n."
+    )
     from_day: pl.Int32 = shared.day(
         "Conditional on",
         "Betinget av dag",

@@ -192,6 +192,16 @@ def test_everyone_is_in_a_curve_or_left_out_of_it(cohort: Rows, tables: Tables) 
     assert parts.group_by("kind", "origin").agg(pl.col("n").n_unique())["n"].to_list() == [1] * 5
 
 
+def test_reentries_are_counted_beside_the_first_episodes(tables: Tables) -> None:
+    later = tables["derived.retention_person"].filter(pl.col("episode_no") > 1)
+    counted = tables["derived.retention_summary"].filter(kind="treatment", origin="baseline")
+    n_later = later.filter(kind="treatment", origin="baseline").height
+    assert counted.filter(stratum_by="all")["n_reentries"].to_list() == [n_later]
+    assert counted.filter(stratum_by="sex")["n_reentries"].sum() == n_later > 20
+    study = tables["derived.retention_summary"].filter(kind="study")
+    assert set(study["n_reentries"]) == {0}
+
+
 def test_incidences_and_the_curve_add_up(tables: Tables) -> None:
     last = tables["derived.retention_curve"].group_by(CURVE).agg(pl.col("retained").last())
     by_type = tables["derived.cumulative_incidence"].group_by(*CURVE, "exit_type")

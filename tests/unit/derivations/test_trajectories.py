@@ -10,6 +10,7 @@ import pytest
 from registry_pipeline.derivations.version import RULE_VERSION
 from registry_pipeline.statistics.intervals import with_wilson
 from schemas.codes import TRAJECTORY_CLASS, USED_STATES
+from schemas.derived.poly_use import PolyUse
 from schemas.derived.substances import (
     SubstanceChange,
     SubstanceSlope,
@@ -17,7 +18,6 @@ from schemas.derived.substances import (
     SubstanceTrend,
 )
 from schemas.derived.trajectories import (
-    PolyUse,
     SequenceMeasure,
     TimeToEvent,
     Trajectory,

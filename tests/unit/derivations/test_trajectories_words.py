@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codes import STATE_LETTER, TRAJECTORY_CLASS, USED_STATES
+from schemas.derived.poly_use import PolyUse
 from schemas.derived.substances import (
     SubstanceChange,
     SubstanceSlope,
@@ -17,7 +18,6 @@ from schemas.derived.substances import (
     SubstanceTrend,
 )
 from schemas.derived.trajectories import (
-    PolyUse,
     SequenceMeasure,
     TimeToEvent,
     Trajectory,
