@@ -238,7 +238,7 @@ class FormJudge:
         cells = {
             column.name: delivered[self._plan.columns[column.name]]
             for column in self._columns
-            if column.open_text and column.name != "patient_id"
+            if column.open_text and column.dtype == pl.String and column.name != "patient_id"
         }
         return [
             _marked((cell.str.len_chars() > LABEL_LENGTH).fill_null(value=False), name, "free_text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -96,3 +97,10 @@ def test_the_canary_dies_where_validation_is_off(off: dict[str, Any]) -> None:
     canary()
     with config_context(**off), pytest.raises(ValidationOffError, match="switched off"):
         canary()
+
+
+def test_free_text_in_the_place_of_a_label_is_quarantined(gate: Callable[..., Any]) -> None:
+    header = "patient_id,unit_id,scheduled_date,status,appointment_type"
+    rows = [f"P1,u,2014-05-01,attended,{'ø' * 64}", f"P2,u,2014-05-01,attended,{'ø' * 65}"]
+    judged = gate("appointments.csv", "\n".join([header, *rows]) + "\n")
+    assert judged.rules == [(2, "appointment_type", "free_text")]
