@@ -6,3 +6,5 @@ except that peers must give the same tables for a comparison of times to mean an
 
 Every case runs in a process of its own, on the same generated landing folder.
 """
+
+import registry_pipeline  # noqa: F401 - before numpy: it sets how many threads multiply matrices

@@ -74,8 +74,8 @@ def pathway_model(people: pl.DataFrame, covariates: Sequence[str], reference: st
 
 def levels_of(frame: pl.DataFrame, factor: str, n: str = "n") -> dict[str, int]:
     """Level to people, by name, of the rows in which the factor is known."""
-    people = frame.group_by(factor).agg(pl.col(n).sum()).drop_nulls(factor).sort(factor)
-    return {level: count for level, count in people.iter_rows() if count > 0}
+    people = frame.group_by(factor).agg(pl.col(n).sum()).rows()
+    return dict(sorted((level, n) for level, n in people if level is not None and n > 0))
 
 
 def against(factor: str, levels: dict[str, int], preferred: Sequence[str | None]) -> list[Term]:

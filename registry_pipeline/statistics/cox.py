@@ -139,15 +139,20 @@ def proportional_hazards_test(fit: Fit, terms: list[int]) -> tuple[float, int, f
 
 def _per_day(stays: Stays) -> _Days:
     event = stays.is_event & (stays.people > 0)
-    days = np.unique(stays.exit_day[event])
-    late = np.searchsorted(days, stays.entry_day, side="right")
-    first = np.where(stays.entry_day > 0, late, 0)
-    last = np.searchsorted(days, stays.exit_day, side="right")
-    change = np.zeros((len(days) + 1, len(stays.terms)))
-    np.add.at(change, (first, stays.which), stays.people)
-    np.subtract.at(change, (last, stays.which), stays.people)
-    leaving = np.zeros((len(days), len(stays.terms)))
-    np.add.at(leaving, (last[event] - 1, stays.which[event]), stays.people[event])
+    span = int(max(stays.exit_day.max(initial=0), stays.entry_day.max(initial=0))) + 1
+    exits = np.bincount(stays.exit_day[event], minlength=span)
+    passed: NDArray[np.int64] = np.cumsum(exits > 0, dtype=np.int64)
+    n_days, size = int(passed[-1]), len(stays.terms)
+    first = np.where(stays.entry_day > 0, passed[stays.entry_day], 0)
+    last = passed[stays.exit_day]
+
+    def counted(day: NDArray[np.int64], these: NDArray[np.bool_] | slice) -> FloatArray:
+        place = day[these] * size + stays.which[these]
+        people = np.bincount(place, stays.people[these], minlength=(n_days + 1) * size)
+        return np.asarray(people.reshape(n_days + 1, size), dtype=np.float64)
+
+    change = counted(first, slice(None)) - counted(last, slice(None))
+    leaving = counted(last, event)[1:]
     events = leaving.sum(axis=1).astype(np.int64)
     starts = np.cumsum(events) - events
     gone = (np.arange(events.sum()) - np.repeat(starts, events)) / np.repeat(events, events)
