@@ -100,7 +100,7 @@ def landing_of(folder: Path, sample: Path, *names: str) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Undisturbed:
-    """One quarter stands; a late one and a correction come in, and retention is built."""
+    """One quarter stands; a late one and a correction come in; core and publication follow."""
     folder = tmp_path_factory.mktemp("undisturbed")
     before, home = Home(folder / "before"), Home(folder / "home")
     first = landing_of(folder / "first", sample, "2015-Q1")
@@ -108,9 +108,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Undis
     assert done.returncode == 0, done.stderr
     landing = landing_of(folder / "landing", sample, "2014-Q2", "2015-Q1", "2015-Q1-2")
     shutil.copytree(before.path, home.path)
-    done = run(home, landing, "retention")
+    done = run(home, landing, "")
     assert done.returncode == 0, done.stderr
     calls = int(done.stdout)
-    return Undisturbed(
-        before, landing, "retention", calls, dump(home.database), dump(home.analysis)
-    )
+    return Undisturbed(before, landing, "", calls, dump(home.database), dump(home.analysis))

@@ -3,8 +3,10 @@
     python one_run.py HOME LANDING LAYERS [CALL [MILLISECONDS]]
 
 LAYERS are names with commas, or `all`. It dies by SIGKILL so many milliseconds after it began its
-CALL-th call of those that touch the disk: statements, files opened, renamed and removed. Without
-CALL it ends by itself and prints how many such calls there were.
+CALL-th call of those that touch the disk: statements, files opened, renamed and removed. CALL may
+also be the beginning of a statement, with `@` and the number of such a statement. Without CALL it
+ends by itself and prints how many such calls there were. A fault of the store is its last line on
+standard error, after the fault's class.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from registry_pipeline.home import Home
 from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse import database
+from registry_pipeline.warehouse.faults import StoreError
 from registry_pipeline.warehouse.publish import publish
 from registry_pipeline.warehouse.witness import prove_whole
 
@@ -35,24 +38,29 @@ FILES = ("open", "rename", "replace", "unlink", "link", "fsync")
 class Death:
     """Counts the calls that touch the disk, and kills the process after one of them began."""
 
-    def __init__(self, call: int, milliseconds: float) -> None:
+    def __init__(self, call: str, milliseconds: float) -> None:
         self.n = 0
-        self._call = call
+        self._text, _, number = call.rpartition("@")
+        self._left = int(number or 0)
         self._seconds = milliseconds / 1000
+        self._is_dying = self._left == 0
 
     def watched(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, counted."""
 
         def call(*values: Any, **named: Any) -> Any:
-            self._touch()
+            self._touch(str(values[0]) if values else "")
             return function(*values, **named)
 
         return call
 
-    def _touch(self) -> None:
+    def _touch(self, given: str) -> None:
         self.n += 1
-        if self.n != self._call:
+        if given.startswith(self._text):
+            self._left -= 1
+        if self._left != 0 or self._is_dying:
             return
+        self._is_dying = True
         if self._seconds == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         killer = threading.Timer(self._seconds, os.kill, (os.getpid(), signal.SIGKILL))
@@ -104,11 +112,17 @@ def whole_run(home: Home, landing: Path, layers: Iterable[str]) -> None:
             publish(connection, home, "a run")
 
 
-def main(home: str, landing: str, layers: str, call: str = "0", milliseconds: str = "0") -> None:
+def main(home: str, landing: str, layers: str, call: str = "", milliseconds: str = "0") -> None:
     """Runs, and dies or prints the number of calls."""
-    death = Death(int(call), float(milliseconds))
+    death = Death(call, float(milliseconds))
     watch(death)
-    whole_run(Home(Path(home)), Path(landing), LAYERS if layers == "all" else layers.split(","))
+    names = LAYERS if layers == "all" else filter(None, layers.split(","))
+    try:
+        whole_run(Home(Path(home)), Path(landing), names)
+    except StoreError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)
     print(death.n)  # noqa: T201 - what it is asked for
 
 

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from registry_pipeline.home import Home
+from registry_pipeline.warehouse.database import connect, scalar
 from registry_pipeline.warehouse.witness import prove_whole
 
 MOMENTS = (0, 0, 1, 5, 20)
@@ -64,3 +65,48 @@ def test_ten_kills_at_seeded_moments(undisturbed: Any, tmp_path: Path, seed: int
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_a_hundred_kills_at_seeded_moments(undisturbed: Any, tmp_path: Path, seed: int) -> None:
     kill_often(undisturbed, undisturbed.home(tmp_path / "home"), seed, 5)
+
+
+def test_killed_before_the_commit_of_a_file(undisturbed: Any, tmp_path: Path) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    stood = ledger_lines(home)
+    assert undisturbed.run(home, "INSERT INTO meta.delivery@1").returncode == -9
+    assert ledger_lines(home) == stood
+    prove_whole(home)
+
+
+@pytest.mark.hazard(
+    "killed between delete and insert", "the old rows stay; every table as undisturbed afterwards"
+)
+def test_killed_between_the_old_rows_and_the_new(undisturbed: Any, tmp_path: Path) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    stood = rows(home, "core.interview")
+    assert undisturbed.run(home, "INSERT INTO core.interview@1").returncode == -9
+    assert rows(home, "core.interview") == stood > 0
+    finish(undisturbed, home)
+
+
+@pytest.mark.hazard(
+    "killed during publication",
+    "the old file stays as it was, byte for byte; the leftover goes at the next start",
+)
+def test_killed_during_publication(undisturbed: Any, tmp_path: Path) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    stood = home.analysis.read_bytes()
+    assert undisturbed.run(home, "CHECKPOINT out@1", 1).returncode == -9
+    assert home.analysis.read_bytes() == stood
+    assert list(home.published.glob("*.tmp*"))
+    finish(undisturbed, home)
+
+
+def rows(home: Home, table: str) -> int:
+    """How many rows a table of the live database holds."""
+    with connect(home, read_only=True) as connection:
+        return int(scalar(connection, f"SELECT count(*) FROM {table}"))
+
+
+def ledger_lines(home: Home) -> list[Any]:
+    """What the ledger knows, without the clock."""
+    with connect(home, read_only=True) as connection:
+        sql = "SELECT * EXCLUDE received_at FROM meta.delivery ORDER BY ALL"
+        return connection.execute(sql).fetchall()

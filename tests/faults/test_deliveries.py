@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,14 +14,17 @@ import duckdb
 import pytest
 
 from registry_pipeline.build import build_core
-from registry_pipeline.folders import deliveries
+from registry_pipeline.folders import deliveries, misnamed
 from registry_pipeline.gate.pseudonym import KeyFileError
 from registry_pipeline.home import Home, HomeBusyError
 from registry_pipeline.intake import DeliveryReport, take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.landing import write_manifest
+from registry_pipeline.settled import is_proved, settled
 from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse.changes import Changes
 from registry_pipeline.warehouse.database import connect
+from schemas.protocol import shipped_text
 
 PATIENTS = "patient_id,sex,birth_year,consent,consent_date\nA-1,male,1970,consented,2014-05-02\n"
 INTERVIEWS = "patient_id,interview_date,status,heroin_days\nA-1,2014-05-10,completed,0\n"
@@ -177,6 +182,7 @@ def test_a_link_is_not_followed(
     assert "is not a regular file" in take(connection, home, folder).messages[0]
 
 
+@pytest.mark.hazard("same bytes under another name", "nothing changes")
 def test_the_same_bytes_again_change_nothing(
     connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
 ) -> None:
@@ -199,16 +205,177 @@ def test_the_same_file_in_a_later_quarter_is_unchanged_rows(
     assert (file.status, file.n_accepted, file.changes.unchanged) == ("accepted", 1, 1)
 
 
+@pytest.mark.hazard(
+    "same name with other bytes", "refused and told; the right bytes in its place end the refusal"
+)
 def test_other_bytes_under_a_taken_name_are_refused(
     connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
 ) -> None:
     folder = deliver(landing, interviews=INTERVIEWS)
     take(connection, home, folder)
+    assert completeness(connection) == {"2014-Q2": True}
     shutil.rmtree(folder)
     deliver(landing, interviews=INTERVIEWS.replace("2014-05-10", "2014-05-11"))
-    (message,) = take(connection, home, folder).messages
-    assert "taken in before with other bytes" in message
+    for _ in range(2):
+        (message,) = take(connection, home, folder).messages
+        assert "taken in before with other bytes" in message
+        assert [reason for *_, reason in ledger.open_refusals(connection)] == [message]
+        assert completeness(connection) == {"2014-Q2": False}
     assert stored(connection) == 1
+    shutil.rmtree(folder)
+    deliver(landing, interviews=INTERVIEWS)
+    assert take(connection, home, folder).messages == []
+    assert ledger.open_refusals(connection) == []
+    assert completeness(connection) == {"2014-Q2": True}
+
+
+def completeness(connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
+    """Delivery to whether it is complete; every line of it says the same."""
+    sql = "SELECT DISTINCT delivery, is_complete FROM meta.delivery"
+    rows = connection.execute(sql).fetchall()
+    assert len(dict(rows)) == len(rows)
+    return dict(rows)
+
+
+def test_a_delivery_with_a_refused_file_is_incomplete_until_it_is_mended(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS, rows={"interviews": 2})
+    take(connection, home, folder)
+    assert completeness(connection) == {"2014-Q2": False}
+    shutil.rmtree(folder)
+    deliver(landing, patients=PATIENTS, interviews=INTERVIEWS)
+    take(connection, home, folder)
+    assert completeness(connection) == {"2014-Q2": True}
+
+
+@pytest.mark.hazard("row-boundary truncation", "refused by the manifest's total, and by its hash")
+@pytest.mark.parametrize("rule", ["control_total", "sha256_mismatch"])
+def test_a_file_cut_between_two_rows(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, rule: str
+) -> None:
+    two = INTERVIEWS + "A-1,2014-06-10,completed,3\n"
+    rows = {"interviews": 2} if rule == "control_total" else {}
+    folder = deliver(landing, interviews=two, rows=rows)
+    (folder / "interviews.csv").write_text(INTERVIEWS)
+    manifest = folder / "delivery.toml"
+    if rule == "control_total":
+        manifest.write_text(manifest.read_text().split("[sha256]")[0])
+    (message,) = take(connection, home, folder).messages
+    assert f"({rule})" in message
+    assert stored(connection) == 0
+
+
+HEADER = "patient_id,interview_date,status,heroin_days\n"
+
+
+def interviews(*rows: str) -> str:
+    return HEADER + "".join(f"A-1,{row}\n" for row in rows)
+
+
+def test_a_delivery_says_what_it_changed(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    """| row | first quarter | third quarter | correction of the first, last to arrive |."""
+    first = interviews("2014-05-10,completed,0", "2014-06-10,completed,1", "2014-06-20,missed,")
+    third = interviews("2014-05-10,completed,0", "2014-06-10,completed,2", "2014-11-10,completed,4")
+    late = interviews(
+        "2014-05-10,completed,0",
+        "2014-06-10,completed,9",
+        "2014-06-20,refused,",
+        "2014-06-25,missed,",
+    )
+    counted = []
+    for delivery, text in (("2014-Q2", first), ("2014-Q4", third), ("2014-Q2-2", late)):
+        folder = deliver(landing, delivery, interviews=text, extracted_on=date(2015, 1, 1))
+        (file,) = take(connection, home, folder).files
+        counted.append(file.changes)
+    assert counted == [
+        Changes(added=3),
+        Changes(added=1, replaced=1, unchanged=1),
+        Changes(added=1, replaced=1, unchanged=1, late=1),
+    ]
+    sums = "n_added + n_replaced + n_unchanged + n_late"
+    assert connection.execute(
+        f"SELECT count(*) FROM meta.delivery WHERE {sums} <> n_accepted"
+    ).fetchall() == [(0,)]
+
+
+def test_a_row_that_undoes_a_correction_is_not_unchanged(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    said = {"2014-Q2": "0", "2014-Q3": "5", "2014-Q4": "0"}
+    counted = []
+    for delivery, days in said.items():
+        text = interviews(f"2014-05-10,completed,{days}")
+        folder = deliver(landing, delivery, interviews=text, extracted_on=date(2015, 1, 1))
+        counted.append(take(connection, home, folder).files[0].changes)
+    assert counted == [Changes(added=1), Changes(replaced=1), Changes(replaced=1)]
+
+
+BAD = interviews("2014-05-10,completed,0", "2014-06-10,completed,many", "2014-06-50,completed,1")
+MENDED = interviews("2014-06-10,completed,3", "2014-06-15,completed,1")
+
+
+def waiting(connection: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
+    return connection.execute(
+        "SELECT row_number, mended_by, original = '{}' FROM intake.quarantined_interviews "
+        "ORDER BY ALL"
+    ).fetchall()
+
+
+@pytest.mark.parametrize("arrival", [("2014-Q2", "2014-Q2-2"), ("2014-Q2-2", "2014-Q2")])
+def test_a_corrected_delivery_empties_the_quarantine(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, arrival: tuple[str, ...]
+) -> None:
+    lenient = "max_quarantine_share = 1.0\n" + shipped_text("lar_x")
+    texts = {"2014-Q2": BAD, "2014-Q2-2": MENDED}
+    for delivery in arrival:
+        folder = deliver(landing, delivery, interviews=texts[delivery])
+        take_in(connection, home, folder, open_key(connection, home), lenient)
+    assert waiting(connection) == [(2, "2014-Q2-2", True), (3, "2014-Q2-2", True)]
+    told = connection.execute("SELECT DISTINCT mended_by FROM meta.quarantine").fetchall()
+    assert told == [("2014-Q2-2",)]
+    assert ledger.discrepancies(connection) == []
+
+
+def test_a_correction_that_is_bad_itself_leaves_a_row_without_a_key_waiting(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    lenient = "max_quarantine_share = 1.0\n" + shipped_text("lar_x")
+    still_bad = interviews("2014-06-10,completed,3", "2014-06-15,completed,few")
+    for delivery, text in (("2014-Q2", BAD), ("2014-Q2-2", still_bad)):
+        folder = deliver(landing, delivery, interviews=text)
+        take_in(connection, home, folder, open_key(connection, home), lenient)
+    assert waiting(connection) == [
+        (2, "2014-Q2-2", True),
+        (2, None, False),
+        (3, None, False),
+    ]
+
+
+@pytest.mark.parametrize("name", ["it's", "a*b", "[x]", "a\nb", "15076500565", "..x;DROP"])
+def test_odd_names_of_files_and_folders_are_not_shown(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, name: str
+) -> None:
+    folder = deliver(landing, interviews=INTERVIEWS)
+    (folder / f"{name}.csv").write_text(INTERVIEWS)
+    message = take(connection, home, folder).message
+    assert "(a name that is not shown): no form of protocol lar_x has this name" in message
+    odd = landing / "lar_x" / name
+    shutil.copytree(folder, odd)
+    assert deliveries(landing) == [folder]
+    assert "the names of 1 delivery folder hold other signs" in misnamed(landing)
+    assert name not in misnamed(landing)
+
+
+def test_a_pipe_is_no_file(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, rows={})
+    os.mkfifo(folder / "interviews.csv")
+    assert not is_proved(folder)
+    assert "is not a regular file" in take(connection, home, folder).messages[0]
 
 
 def test_a_retraction_takes_a_row_back(
@@ -254,6 +421,23 @@ def test_missing_patients_are_said_and_the_rows_wait(
     assert connection.execute("SELECT count(*) FROM core.interview").fetchall() == [(1,)]
 
 
+@pytest.mark.hazard(
+    "file still being written", "waits; taken in once its hashes or a state at rest say it is whole"
+)
+def test_a_folder_that_is_still_being_written_waits(landing: Path) -> None:
+    folder = deliver(landing, interviews=INTERVIEWS)
+    assert settled([folder], 60) == [folder]  # its hashes prove it: nobody waits
+    file = folder / "interviews.csv"
+    file.write_text(INTERVIEWS[:60])
+    writer = threading.Timer(0.1, file.write_text, [INTERVIEWS])
+    writer.start()
+    assert settled([folder], 0.5) == []
+    writer.join()
+    assert settled([folder], 60) == [folder]
+    file.write_text(INTERVIEWS[:60])
+    assert settled([folder], 0.05) == [folder]  # at rest, and refused by the hash it lacks
+
+
 def test_a_folder_without_a_manifest_waits(landing: Path) -> None:
     deliver(landing, interviews=INTERVIEWS)
     (landing / "lar_x" / "2014-Q3").mkdir()
@@ -271,6 +455,7 @@ def test_deliveries_apply_in_the_order_of_quarter_and_number(landing: Path) -> N
     ]
 
 
+@pytest.mark.hazard("key missing, wrong, world-readable, changed", "the run is refused")
 def test_another_key_is_refused(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     open_key(connection, home)
     home.key_file.write_text("ab" * 32)

@@ -1,0 +1,170 @@
+"""What the disk does to the store: full, damaged, lost, held. Each gets one clear sentence.
+
+Nothing acknowledged is lost, and nothing is deleted to make a damaged file open again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from registry_pipeline.home import Home, HomeBusyError
+from registry_pipeline.warehouse.faults import DamagedStoreError
+from registry_pipeline.warehouse.witness import prove_whole
+
+FULL = "the disk is full; what was taken in is intact: make room and run again"
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[bool]:
+    """A disk of so many bytes on a folder, where mounting is permitted; says whether it is."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def limit_files(size: int) -> None:
+    """In the child: no file grows beyond so many bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def size_of(home: Home) -> int:
+    return sum(path.stat().st_size for path in home.path.rglob("*") if path.is_file())
+
+
+@pytest.mark.hazard(
+    "disk full at each of them",
+    "one sentence; with room again the next run gives every table as undisturbed",
+)
+@pytest.mark.parametrize("room_kib", [64, 700, 2500, 5000])
+def test_a_full_disk(undisturbed: Any, tmp_path: Path, room_kib: int) -> None:
+    """From no room for the first file to hardly enough for the publication."""
+    size = size_of(undisturbed.before) + (room_kib << 10)
+    with small_disk(tmp_path / "disk", size) as mounted:
+        home = undisturbed.home(tmp_path / "disk" / "home")
+        if mounted:
+            done = undisturbed.run(home)
+        else:
+            largest = undisturbed.before.database.stat().st_size + (room_kib << 10) // 4
+            done = undisturbed.run(home, preexec_fn=lambda: limit_files(largest))
+        assert done.returncode == 1, done.stderr
+        assert done.stderr.strip().splitlines()[-1] == f"DiskFullError: {home.path}: {FULL}"
+        moved = Home(tmp_path / "home")
+        shutil.copytree(home.path, moved.path)
+    prove_whole(moved)
+    assert undisturbed.run(moved).returncode == 0
+    undisturbed.assert_like(moved)
+
+
+def test_a_file_size_limit_is_told_as_a_full_disk(undisturbed: Any, tmp_path: Path) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    largest = undisturbed.before.database.stat().st_size // 2
+    done = undisturbed.run(home, preexec_fn=lambda: limit_files(largest))
+    assert done.stderr.strip().splitlines()[-1] == f"DiskFullError: {home.path}: {FULL}"
+
+
+@pytest.fixture
+def with_log(undisturbed: Any, tmp_path: Path) -> Home:
+    """A home whose last commits stand in the write-ahead log alone."""
+    home = undisturbed.home(tmp_path / "home")
+    assert undisturbed.run(home, "INSERT INTO meta.delivery@5").returncode == -9
+    assert log_of(home).stat().st_size > 0
+    prove_whole(home)
+    return home
+
+
+def log_of(home: Home) -> Path:
+    return home.database.with_name("registry.duckdb.wal")
+
+
+def content(home: Home) -> dict[str, str]:
+    """The bytes of the store, as hashes."""
+    files = [home.database, home.witness, *([log_of(home)] if log_of(home).exists() else [])]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def refuses(undisturbed: Any, home: Home) -> str:
+    """What a run says of a damaged store, which it leaves as it is."""
+    before = content(home)
+    done = undisturbed.run(home)
+    assert done.returncode == 1, done.stderr
+    assert content(home) == before
+    kind, sentence = done.stderr.strip().splitlines()[-1].split(": ", 1)
+    assert kind == "DamagedStoreError"
+    return str(sentence)
+
+
+@pytest.mark.hazard(
+    "corrupt or missing WAL or block", "refused, the file named; not a byte of the store changed"
+)
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped early", "flipped late"])
+def test_a_damaged_write_ahead_log(undisturbed: Any, with_log: Home, damage: str) -> None:
+    log = log_of(with_log)
+    whole = bytearray(log.read_bytes())
+    if damage == "missing":
+        log.unlink()
+    elif damage == "cut":
+        log.write_bytes(whole[: len(whole) // 2])
+    else:
+        place = len(whole) // 10 if damage == "flipped early" else 6 * len(whole) // 10
+        whole[place] ^= 0xFF
+        log.write_bytes(whole)
+    assert "registry.duckdb" in refuses(undisturbed, with_log)
+
+
+@pytest.mark.hazard(
+    "corrupt or missing WAL or block", "refused, the file named; not a byte of the store changed"
+)
+def test_a_damaged_block(undisturbed: Any, tmp_path: Path) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    whole = bytearray(home.database.read_bytes())
+    for place in range(12_288 + 4096, len(whole), 262_144):
+        whole[place] ^= 0xFF
+    home.database.write_bytes(whole)
+    assert "registry.duckdb: damaged; nothing was changed" in refuses(undisturbed, home)
+
+
+def test_a_lost_database(undisturbed: Any, tmp_path: Path) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    home.database.unlink()
+    with pytest.raises(DamagedStoreError, match="files were taken in and the ledger holds 0"):
+        prove_whole(home)
+    assert not home.database.exists()
+
+
+def test_rows_the_ledger_does_not_know(undisturbed: Any, tmp_path: Path) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    with duckdb.connect(home.database) as connection:
+        connection.execute("DELETE FROM intake.interviews WHERE row_number = 1")
+    with pytest.raises(DamagedStoreError, match=r"the ledger and the tables differ.*interviews"):
+        prove_whole(home)
+
+
+@pytest.mark.hazard("writer lock held", "waits so long as it is told, then names the holder")
+def test_a_held_home(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    said = r"another run holds this home: the night shift, process \d+; waited 0\.2 seconds"
+    with home.lock(holder="the night shift"):
+        assert home.holder.startswith("the night shift, process")
+        with pytest.raises(HomeBusyError, match=said), Home(home.path).lock(0.2):
+            pass
+    assert home.holder == ""
+    with Home(home.path).lock():
+        pass
