@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HOME_DIR ?= var
 
-.PHONY: setup run test ui check lint types docs bench lock clean
+.PHONY: setup run test test-long reliability ui check lint types docs bench lock clean
 
 setup: $(READY)
 
@@ -25,6 +25,13 @@ run: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+test-long: $(READY)
+	$(BIN)/pytest -m long
+
+# The page of what the fault tests saw; every run of the whole suite compares it.
+reliability: $(READY)
+	WRITE_RELIABILITY=1 $(BIN)/pytest -m "hazard and not long" --numprocesses 2 --dist loadfile
 
 ui: $(READY)
 	@$(BIN)/registry ui --home $(HOME_DIR)

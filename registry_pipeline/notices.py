@@ -34,6 +34,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from registry_pipeline.gate.errors import counted
 from registry_pipeline.home import Home
 
 LOGGER = logging.getLogger("registry.notices")
@@ -161,5 +162,6 @@ def of_run(home: Home, faults: list[tuple[str, str]]) -> Notice:
     """
     told = tuple(sentence for kind, sentence in faults if kind != "error")
     n_errors = sum(kind == "error" for kind, _ in faults)
-    errors = (f"{n_errors} errors: see registry status and the run's log.",) if n_errors else ()
+    said = f"{counted(n_errors, 'error')}: see registry status and the run's log."
+    errors = (said,) if n_errors else ()
     return Notice(f"registry run on {home.path}: failed", (*told, *errors))

@@ -123,10 +123,16 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             _seen[line, test, outcome if report.passed else report.outcome] += 1
 
 
+def _tested() -> set[str]:
+    """The lines that some test stands for."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    return {line for line in HAZARDS if any(f'"{line}"' in text for text in texts)}
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Compares the page with what was seen, or writes it, where every line was met."""
     is_worker = hasattr(session.config, "workerinput")
-    if is_worker or session.exitstatus or {line for line, _, _ in _seen} != set(HAZARDS):
+    if is_worker or session.exitstatus or {line for line, _, _ in _seen} < _tested():
         return
     text = HEADER + "".join(
         f"| {line} | `{test}`{f', {n} cases' if n > 1 else ''} | {outcome} |\n"

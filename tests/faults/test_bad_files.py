@@ -200,12 +200,20 @@ REFUSED_CSV: dict[str, tuple[bytes | str, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED_CSV)
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "refused with one sentence: file, row, column, rule, no value",
+)
 def test_a_refused_csv_file_gets_one_clear_sentence(intake: Intake, case: str) -> None:
     content, sentence = REFUSED_CSV[case]
     assert str(intake.refusal("patients.csv", content)) == sentence
 
 
 @pytest.mark.parametrize("case", REFUSED_CSV)
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "refused with one sentence: file, row, column, rule, no value",
+)
 def test_a_refused_file_is_refused_in_small_blocks_too(intake: Intake, case: str) -> None:
     content, sentence = REFUSED_CSV[case]
     path = intake.folder / "staged"
@@ -225,6 +233,10 @@ def test_a_refused_file_is_refused_in_small_blocks_too(intake: Intake, case: str
     assert refused.value.rule_id == sentence.rsplit("(", 1)[1].rstrip(")")
 
 
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "refused with one sentence: file, row, column, rule, no value",
+)
 def test_declared_format_that_the_file_does_not_have(intake: Intake) -> None:
     refusal = intake.refusal("patients.csv", csv(GOOD), format={"delimiter": ";"})
     assert refusal.rule_id == "wrong_delimiter"
@@ -235,6 +247,10 @@ def test_declared_format_that_the_file_does_not_have(intake: Intake) -> None:
     assert str(refusal) == ("patients.csv, row 1: a byte that is not Windows-1252 (encoding)")
 
 
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "refused with one sentence: file, row, column, rule, no value",
+)
 def test_decimal_signs(intake: Intake) -> None:
     split = csv("P1,2014-05-01,evaluation,3,5", header=SCORES)
     assert str(intake.refusal("process_events.csv", split)) == (
@@ -255,6 +271,10 @@ def test_decimal_signs(intake: Intake) -> None:
     )
 
 
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "refused with one sentence: file, row, column, rule, no value",
+)
 def test_control_total(intake: Intake) -> None:
     refusal = intake.refusal("patients.csv", csv(GOOD), rows={"patients": 2})
     assert str(refusal) == ("patients.csv: 1 row where the manifest counts 2 (control_total)")
@@ -263,6 +283,7 @@ def test_control_total(intake: Intake) -> None:
     assert intake.refusal("patients.csv", csv(), rows={"patients": 1}).rule_id == "no_rows"
 
 
+@pytest.mark.hazard("too many bad rows", "nothing of the file is loaded")
 def test_too_many_bad_rows(tmp_path: Path) -> None:
     strict = Intake(tmp_path, load_shipped("lar_x"))
     rows = [GOOD, *(f"P{n},men,1980,consented,2014-05-01" for n in range(2, 4))]
@@ -336,6 +357,10 @@ BAD_ROWS: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_ROWS)
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "the row is quarantined by rule and column, the rest is taken in",
+)
 def test_a_bad_row_is_quarantined_and_the_rest_is_not(intake: Intake, case: str) -> None:
     row, column, rule_id = BAD_ROWS[case]
     judged = intake.rows("patients.csv", csv(GOOD, row, GOOD.replace("P1", "P3")))
@@ -423,6 +448,10 @@ def test_xlsx_dates_as_serial_numbers(intake: Intake) -> None:
     ]
 
 
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "refused with one sentence: file, row, column, rule, no value",
+)
 def test_xlsx_files_that_are_refused(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
     header: list[object] = [*HEADER.split(",")]
     row: list[object] = ["P1", "male", 1980, "consented", ""]
@@ -457,6 +486,10 @@ def test_xlsx_files_that_are_refused(intake: Intake, monkeypatch: pytest.MonkeyP
     assert intake.refusal("patients.xlsx", whole).rule_id == "too_large"
 
 
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "the parser is stopped, the file refused, the next one goes on",
+)
 def test_a_workbook_that_would_fill_the_memory_is_refused_and_the_next_file_goes_on(
     intake: Intake,
 ) -> None:
@@ -478,6 +511,10 @@ def test_a_workbook_that_takes_too_long_is_refused(
     assert intake.refusal("patients.xlsx", whole).rule_id == "unreadable_file"
 
 
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "refused with one sentence: file, row, column, rule, no value",
+)
 def test_a_zip_bomb_is_refused_by_its_size_table(intake: Intake) -> None:
     stream = io.BytesIO()
     with (
@@ -497,6 +534,10 @@ def parquet(frame: pl.DataFrame) -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "refused with one sentence: file, row, column, rule, no value",
+)
 def test_parquet_files(intake: Intake) -> None:
     frame = pl.DataFrame({"patient_id": ["P1"], "birth_year": [1980], "consent": ["consented"]})
     typed = frame.cast({"birth_year": pl.Int32})

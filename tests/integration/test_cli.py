@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
 from pathlib import Path
@@ -90,6 +91,40 @@ def test_a_second_run_on_a_held_home_says_so(tmp_path: Path, sample: Path) -> No
     assert "waited 0 seconds" in result.output
 
 
+def one_delivery(tmp_path: Path, sample: Path) -> Path:
+    """A landing folder with the first delivery of the sample."""
+    landing = tmp_path / "landing"
+    shutil.copytree(sample / "lar_x" / "2014-Q3", landing / "lar_x" / "2014-Q3")
+    return landing
+
+
+def test_a_dry_run_judges_and_stores_nothing(tmp_path: Path, sample: Path) -> None:
+    landing, home = one_delivery(tmp_path, sample), tmp_path / "home"
+    arguments = ["run", "--landing", str(landing), "--home", str(home), "--dry-run"]
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "lar_x/2014-Q3/interviews.csv" in result.output
+    assert "column housing: 1 row: not among the codes of this column (unknown_code)" in (
+        result.output
+    )
+    assert not home.exists()
+    interviews = landing / "lar_x" / "2014-Q3" / "interviews.csv"
+    interviews.write_bytes(interviews.read_bytes()[:-10])
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "(sha256_mismatch)" in result.output
+
+
+def test_a_dry_run_knows_what_was_taken_in(built: Home, sample: Path) -> None:
+    before = built.database.read_bytes()
+    arguments = ["run", "--landing", str(sample), "--home", str(built.path), "--dry-run"]
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "unchanged" in result.output
+    assert "accepted   " not in result.output.split("retracted", 1)[1]
+    assert built.database.read_bytes() == before
+
+
 def test_synth_writes_a_landing_folder_that_runs(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     arguments = ["synth", "--out", str(landing), "--patients", "20", "--deliveries", "1"]
@@ -98,6 +133,11 @@ def test_synth_writes_a_landing_folder_that_runs(tmp_path: Path) -> None:
     assert "1 deliveries; patients" in result.output
     again = runner.invoke(app, arguments)
     assert again.exit_code == 1
-    run = runner.invoke(app, ["run", "--landing", str(landing), "--home", str(tmp_path / "home")])
+    home = str(tmp_path / "home")
+    run = runner.invoke(app, ["run", "--landing", str(landing), "--home", home, "--log", "json"])
     assert run.exit_code == 0, run.output
-    assert "consented" in run.output
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [line["event"] for line in lines].count("step") >= 9
+    (delivery,) = [line for line in lines if line["event"] == "delivery"]
+    assert delivery["added"] == delivery["received"] > 0
+    assert (lines[-1]["event"], lines[-1]["success"]) == ("end", True)

@@ -119,6 +119,11 @@ def test_the_same_deliveries_again_change_nothing(
     outcome = run_job(again, sample)
     assert outcome.success
     assert_same(before, dump(again))
+    (snapshot,) = again.snapshots.iterdir()
+    assert snapshot.name == "analysis-000001.duckdb"
+    assert query(again, "SELECT version FROM meta.publication") == [(2,)]
+    with duckdb.connect(snapshot, read_only=True) as connection:
+        assert connection.execute("SELECT version FROM meta.publication").fetchall() == [(1,)]
 
 
 def test_two_homes_agree_but_for_the_pseudonyms(
@@ -156,6 +161,13 @@ def test_an_analyst_reads_while_the_next_run_goes_on(
         assert rest == "328\n"
 
 
+@pytest.mark.hazard(
+    "the Dagster process killed",
+    "marked failed, its slot freed; every published table as undisturbed",
+)
+@pytest.mark.hazard(
+    "killed after commit before the run is marked", "the next run takes nothing in twice"
+)
 def test_a_run_killed_between_any_two_steps_is_repeated(
     built: Home, sample: Path, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def test_the_key_is_known_by_letters_that_do_not_give_it_away() -> None:
         ("", 0o600, "does not hold 64 hex digits"),
     ],
 )
+@pytest.mark.hazard("key missing, wrong, world-readable, changed", "the run is refused")
 def test_a_key_file_that_cannot_be_trusted(
     tmp_path: Path, content: str, mode: int, sentence: str
 ) -> None:

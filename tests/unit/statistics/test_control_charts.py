@@ -101,6 +101,7 @@ def units(*pairs):
     )
 
 
+@pytest.mark.hazard("empty denominators", "no number, and the reason")
 def test_small_units_carry_no_signal_and_empty_ones_no_number():
     got = funnel_limits(units((0, 9), (0, 40), (60, 80), (0, 0)), BY)
     assert got["signal"].to_list() == [None, "below_998", "above_998", None]
@@ -139,3 +140,11 @@ def test_over_dispersion_by_hand():
 def test_one_unit_cannot_be_over_dispersed():
     got = over_dispersion(funnel_limits(units((10, 40)), BY), BY).row(0, named=True)
     assert (got["phi"], got["p_value"], got["reason"]) == (None, None, "not_computable")
+
+
+@pytest.mark.hazard("empty denominators", "no number, and the reason")
+def test_units_without_anybody_have_no_centre():
+    units = pl.DataFrame({"measure": ["x", "x"], "numerator": [0, 0], "denominator": [0, 0]})
+    funnel = funnel_limits(units, ["measure"])
+    assert funnel["centre"].to_list() == [None, None]
+    assert funnel["reason"].to_list() == ["not_computable", "not_computable"]

@@ -42,6 +42,7 @@ def test_bounds_are_exact_at_nobody_and_everybody(add):
 
 @pytest.mark.parametrize("add", [with_wilson, with_exact, with_poisson_rate])
 @pytest.mark.parametrize("pair", [(0, 0), (3, None), (None, 3)])
+@pytest.mark.hazard("empty denominators", "no number, and the reason")
 def test_no_denominator_no_number(add, pair):
     assert estimates(add(shares(pair), "x", "n")) == (None, None, None)
 
