@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from registry_pipeline.build import CORE_TABLES, build_core
 from registry_pipeline.home import Home
-from registry_pipeline.intake import open_key, take_in
+from registry_pipeline.intake import take_in
+from registry_pipeline.keys import open_key
 from registry_pipeline.landing import write_manifest
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import connect
