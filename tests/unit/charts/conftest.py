@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from registry_pipeline.charts import pages
 from registry_pipeline.charts.pages import page
 from registry_pipeline.warehouse.tables import create_sql, insert
 from schemas.catalog import TABLES
@@ -86,6 +87,34 @@ def new_store() -> Iterator[Callable[[], Store]]:
 def store(new_store: Callable[[], Store]) -> Store:
     """A store that knows the protocol of LAR X."""
     return new_store()
+
+
+@pytest.fixture
+def two_pages(
+    new_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[str, str]]:
+    """The page of a table filled twice: `put(store, 2)` and `put(store, 3)`.
+
+    With `shown`, thresholds of 1 hide nothing, and the drawn rows stand in the place of pictures.
+    """
+
+    def fill(table: str, put: Callable[[Store, int], None], *, shown: bool) -> tuple[str, str]:
+        if shown:
+            monkeypatch.setattr(pages, "svg", lambda spec, rows, *_: f"{spec} {rows.rows()}")
+
+        def one(small: int) -> str:
+            store = new_store()
+            if shown:
+                store.connection.execute(
+                    "UPDATE meta.protocol SET content = content || "
+                    "'\n[disclosure]\nmin_count = 1\nmin_percentage_denominator = 1\n'"
+                )
+            put(store, small)
+            return store.page(table)
+
+        return one(2), one(3)
+
+    return fill
 
 
 @pytest.fixture

@@ -110,32 +110,19 @@ PAGES = {
 
 @pytest.mark.parametrize("table", PAGES)
 def test_the_page_does_not_depend_on_what_it_hides(
-    table: str, new_store: Callable[[], Store]
+    table: str, two_pages: Callable[..., tuple[str, str]]
 ) -> None:
-    texts = []
-    for small in (2, 3):
-        store = new_store()
-        PAGES[table](store, small)
-        texts.append(store.page(table))
-    assert texts[0] == texts[1]
-    assert "skjult" in texts[0].split("| --- |")[1]
+    one, other = two_pages(table, PAGES[table], shown=False)
+    assert one == other
+    assert "skjult" in one.split("| --- |")[1]
 
 
 @pytest.mark.parametrize("table", PAGES)
 def test_without_thresholds_the_same_numbers_would_tell(
-    table: str, new_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+    table: str, two_pages: Callable[..., tuple[str, str]]
 ) -> None:
-    monkeypatch.setattr(pages, "svg", lambda spec, rows, *_: f"{spec} {rows.rows()}")
-    texts = []
-    for small in (2, 3):
-        store = new_store()
-        store.connection.execute(
-            "UPDATE meta.protocol SET content = content || "
-            "'\n[disclosure]\nmin_count = 1\nmin_percentage_denominator = 1\n'"
-        )
-        PAGES[table](store, small)
-        texts.append(store.page(table))
-    assert texts[0] != texts[1]
+    one, other = two_pages(table, PAGES[table], shown=True)
+    assert one != other
 
 
 @pytest.mark.parametrize("table", PAGES)
