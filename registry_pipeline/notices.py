@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import logging
 import smtplib
+import socket
 import ssl
 import tomllib
 from collections.abc import Callable
@@ -77,7 +78,10 @@ class Email(_Part):
         message["From"], message["To"] = self.sender, ", ".join(self.to)
         message["Subject"] = notice.subject
         message.set_content("\n".join(notice.sentences) + "\n")
-        with smtplib.SMTP(self.host, self.port, timeout=_SMTP_SECONDS) as server:
+        own = socket.gethostname()  # said here, or the library asks a name server for it
+        with smtplib.SMTP(
+            self.host, self.port, local_hostname=own, timeout=_SMTP_SECONDS
+        ) as server:
             if self.starttls:
                 server.starttls(context=ssl.create_default_context())
             if self.user and self.password_file:
