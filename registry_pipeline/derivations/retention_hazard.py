@@ -10,7 +10,8 @@ who people are and how soon they leave, never an effect.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +36,7 @@ from schemas.protocol import Protocol
 Levels = dict[str, dict[str, int]]
 """Factor to its levels to people."""
 
+N: Final = pl.col("n")
 ANY, DROPOUT = "any", "dropout"
 MODELS: Final = ("univariable", "adjusted")
 SCHEMA: Final = {
@@ -61,6 +63,33 @@ SCHEMA: Final = {
 }
 
 
+@dataclass(frozen=True)
+class Compared:
+    """People compared in the models of some factors, whichever exit is the event.
+
+    Attributes:
+        cells: those with every factor known: the factors, `DAYS`, n.
+        levels: factor to its levels to people.
+        left: factor to level and exit type to people.
+        everyone: people, those with a factor unknown among them.
+    """
+
+    cells: pl.DataFrame
+    levels: Levels
+    left: dict[str, dict[tuple[str, str], int]]
+    everyone: int
+
+    def left_by(self, event: Sequence[str]) -> Levels:
+        """Factor to its levels to people who left in one of the ways of `event`."""
+        return {
+            name: {
+                level: sum(self.left[name].get((level, how), 0) for how in event)
+                for level in levels
+            }
+            for name, levels in self.levels.items()
+        }
+
+
 def hazards(counted: Counted, protocol: Protocol) -> pl.DataFrame:
     """Hazard ratios of each factor of `STRATA`, alone and all in one model.
 
@@ -79,13 +108,13 @@ def hazards(counted: Counted, protocol: Protocol) -> pl.DataFrame:
         cells = counted.cells.filter(kind=kind, origin=origin).with_columns(
             pl.col(*STRATA).replace("unknown", None)
         )
+        types = sorted(cells["exit_type"].drop_nulls().unique())
+        events = {ANY: types, DROPOUT: sorted(DROP_OUT), **{name: [name] for name in types}}
         for factors in _asked(cells):
-            people = cells.group_by(*factors, *DAYS).agg(pl.col("n").sum())
-            for exit_type, event in _exits(people).items():
-                is_event = pl.col("exit_type").is_in(event).fill_null(value=False)
+            people = _compared(factors, cells)
+            for exit_type, event in events.items():
                 who = {"kind": kind, "origin": origin, "exit_type": exit_type}
-                model = _model(factors, people.with_columns(is_event=is_event), protocol)
-                rows += [who | row for row in model]
+                rows += [who | row for row in _model(people, event, protocol)]
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
@@ -95,30 +124,41 @@ def _asked(cells: pl.DataFrame) -> list[list[str]]:
     return [*([name] for name in factors), *([factors] if len(factors) > 1 else [])]
 
 
-def _exits(people: pl.DataFrame) -> dict[str, list[str]]:
-    """What is modelled to the exit types it counts as event."""
-    types = sorted(people["exit_type"].drop_nulls().unique())
-    return {ANY: types, DROPOUT: sorted(DROP_OUT), **{name: [name] for name in types}}
+def _compared(factors: list[str], cells: pl.DataFrame) -> Compared:
+    people = cells.group_by(*factors, *DAYS).agg(N.sum())
+    complete = people.drop_nulls(factors)
+    gone = complete.drop_nulls("exit_type")
+    left = {
+        name: {(level, how): n for level, how, n in counted.iter_rows()}
+        for name in factors
+        for counted in [gone.group_by(name, "exit_type").agg(N.sum())]
+    }
+    levels = {name: levels_of(complete, name) for name in factors}
+    return Compared(complete, levels, left, _people(people))
 
 
-def _model(
-    factors: Sequence[str], people: pl.DataFrame, protocol: Protocol
-) -> list[dict[str, Any]]:
+def _model(people: Compared, event: Sequence[str], protocol: Protocol) -> list[dict[str, Any]]:
     """One model's rows: estimated where the exits carry the level, else refused with a reason."""
-    complete = people.drop_nulls(list(factors))
-    there, left = (_levels(frame, factors) for frame in (complete, complete.filter("is_event")))
-    asked = [term for name in factors for term in _terms(name, there[name], protocol)]
-    model, carried = _carried(complete, left)
-    terms = [term for term in asked if {term.level, term.reference} <= carried[term.factor]]
-    most = _people(model.filter("is_event")) // EVENTS_PER_TERM
-    too_many = len(factors) > 1 and not 0 < len(terms) <= most
-    fit = cox(stays_of(model, terms)) if terms and not too_many else None
-    counted = model if fit else complete
+    left = people.left_by(event)
+    asked = [term for name, of in people.levels.items() for term in _terms(name, of, protocol)]
+    cells, carried = people.cells, _dense(left)
+    if _between(asked, carried):
+        is_event = pl.col("exit_type").is_in(event).fill_null(value=False)
+        there = {name: set(levels) for name, levels in people.levels.items()}
+        cells, carried = _carried(cells.with_columns(is_event=is_event), carried, there)
+    terms = _between(asked, carried)
+    is_adjusted = len(people.levels) > 1
+    n, n_events = _people(people.cells), sum(next(iter(left.values())).values())
+    model_events = _people(cells.filter("is_event")) if cells is not people.cells else n_events
+    too_many = is_adjusted and not 0 < len(terms) * EVENTS_PER_TERM <= model_events
+    fit = cox(stays_of(cells, terms)) if terms and not too_many else None
+    if fit:
+        n, n_events = _people(cells), model_events
     shared = {
-        "model": MODELS[len(factors) > 1],
-        "n": _people(counted),
-        "n_events": _people(counted.filter("is_event")),
-        "n_missing": _people(people) - _people(counted),
+        "model": MODELS[is_adjusted],
+        "n": n,
+        "n_events": n_events,
+        "n_missing": people.everyone - n,
     }
     rows = []
     for term in asked:
@@ -134,36 +174,42 @@ def _model(
             "factor": term.factor,
             "level": term.level,
             "reference": term.reference,
-            "n_level": there[term.factor][term.level],
-            "n_level_events": left[term.factor].get(term.level, 0),
+            "n_level": people.levels[term.factor][term.level],
+            "n_level_events": left[term.factor][term.level],
         }
         rows.append(shared | of_level | found)
     return rows
-
-
-def _levels(people: pl.DataFrame, factors: Iterable[str]) -> Levels:
-    return {name: levels_of(people, name) for name in factors}
 
 
 def _terms(name: str, levels: dict[str, int], protocol: Protocol) -> list[Term]:
     return against(name, levels, [protocol.reference_pathway] if name == "pathway" else [])
 
 
-def _carried(people: pl.DataFrame, left: Levels) -> tuple[pl.DataFrame, dict[str, set[str]]]:
-    """The people in levels with enough exits, the others taken out, and these levels.
-
-    Args:
-        people: the cells.
-        left: exits per level.
-    """
-    dense = {
-        name: {level for level, n in levels.items() if n >= MIN_EXPECTED}
-        for name, levels in left.items()
+def _dense(left: Levels) -> dict[str, set[str]]:
+    """The levels with enough exits."""
+    return {
+        name: {of for of, n in levels.items() if n >= MIN_EXPECTED} for name, levels in left.items()
     }
-    kept = people.filter(pl.all_horizontal(pl.col(f).is_in(d) for f, d in dense.items()))
-    if kept.height == people.height:
-        return people, dense
-    return _carried(kept, _levels(kept.filter("is_event"), left))
+
+
+def _between(asked: Sequence[Term], levels: dict[str, set[str]]) -> list[Term]:
+    """The terms of which both level and reference are there."""
+    return [term for term in asked if {term.level, term.reference} <= levels[term.factor]]
+
+
+def _carried(
+    cells: pl.DataFrame, dense: dict[str, set[str]], there: dict[str, set[str]]
+) -> tuple[pl.DataFrame, dict[str, set[str]]]:
+    """The cells of levels with enough exits, the others taken out, and these levels.
+
+    Whom one factor takes out may leave too few exits in a level of another, so it goes on until
+    every level there is carries its exits.
+    """
+    if dense == there:
+        return cells, dense
+    kept = cells.filter(pl.all_horizontal(pl.col(f).is_in(of) for f, of in dense.items()))
+    left = {name: levels_of(kept.filter("is_event"), name) for name in dense}
+    return _carried(kept, _dense(left), dense)
 
 
 def stays_of(people: pl.DataFrame, terms: Sequence[Term]) -> Stays:
