@@ -24,6 +24,7 @@ from registry_pipeline.charts.participation import enrolment, response_by_wave
 from registry_pipeline.charts.pathways import outcome_by_pathway
 from registry_pipeline.charts.programme_charts import programme_chart
 from registry_pipeline.charts.programmes import PROGRAMMES, section_of
+from registry_pipeline.charts.public import data_quality, guideline_coverage, public_result
 from registry_pipeline.charts.quality import indicator
 from registry_pipeline.charts.retention import retention_at, retention_curve
 from registry_pipeline.charts.several import poly_use, substance_slope
@@ -56,6 +57,9 @@ PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
     "derived.control_chart": control_chart,
     "derived.funnel": funnel,
     "quality.indicator": indicator,
+    "quality.public_result": public_result,
+    "quality.guideline_coverage": guideline_coverage,
+    "quality.data_quality": data_quality,
     "quality.bridging_funnel": bridging_funnel,
     "quality.involvement": involvement,
     "quality.goal_result": goal_result,

@@ -1,7 +1,7 @@
 """The page on quality indicators: each one's latest value against its targets.
 
-Belongs here: quality.indicator drawn and put in words, for all units together.
-Does not belong here: units side by side (see `units`), the programmes' own tables.
+Belongs here: the public results drawn and put in words, for all units together.
+Does not belong here: units side by side and the trend (see `public`), the programmes' own tables.
 """
 
 from __future__ import annotations
@@ -23,17 +23,12 @@ from registry_pipeline.charts.svg import (
     percent,
 )
 from registry_pipeline.charts.text import Section
-from registry_pipeline.disclosure.small_numbers import (
-    HIDDEN,
-    percentage_hidden,
-    share_hidden,
-    without,
-)
 from schemas.catalog import TABLES
 from schemas.result_codes import HIDDEN_REASON, INDICATOR_LEVEL
 
 BANDS: Final = {"L low": "#F6C6A5", "M moderate": "#FBEBB5", "H high": "#BBD9EE"}
 VALUE: Final = ["value", "ci_low", "ci_high"]
+TARGETS: Final = ["target_green", "target_yellow"]
 PERIODS: Final = 4
 FULFILLED: Final = "Share fulfilled"
 
@@ -63,29 +58,24 @@ def indicator(cohort: Cohort) -> Section:
 
 
 def _safe(cohort: Cohort) -> pl.DataFrame:
-    """The rows with their definitions and `hidden`, newest first; hidden numbers are null."""
-    rule = cohort.rule
-    rows = cohort.rows("quality.indicator", unit_id=["all"], period_type=["year", "whole"]).join(
-        _definitions(cohort), on="indicator_id", how="left"
-    )
-    is_share = pl.col("indicator_type").fill_null("fraction") == "fraction"
-    numerator, denominator = pl.col("numerator"), pl.col("denominator")
-    few = percentage_hidden(denominator, rule) | (
-        is_share & share_hidden(numerator, denominator, rule)
-    )
-    marked = rows.with_columns(
-        is_share=is_share,
-        hidden=few | pl.col("hidden_reason").is_not_null(),
-        label=pl.coalesce(pl.concat_str("title", "title_nb", separator="|"), "indicator_id"),
-    )
-    return without(marked, pl.col("hidden"), [*VALUE, "numerator", "level"]).sort(
-        "indicator_id", "period_end", "period_start", descending=[False, True, False]
+    """The public results with targets and definitions, newest first; hidden numbers are null."""
+    among = {"unit_id": ["all"], "period_type": ["year", "whole"]}
+    key = list(TABLES["quality.public_result"].key)
+    targets = cohort.rows("quality.indicator", **among).select(*key, *TARGETS)
+    return (
+        cohort.rows("quality.public_result", **among)
+        .join(targets, on=key, how="left")
+        .join(_definitions(cohort), on="indicator_id", how="left")
+        .with_columns(
+            label=pl.coalesce(pl.concat_str("title", "title_nb", separator="|"), "indicator_id")
+        )
+        .sort("indicator_id", "period_end", "period_start", descending=[False, True, False])
     )
 
 
 def _definitions(cohort: Cohort) -> pl.DataFrame:
-    """What each indicator is called, what it is and which way is better."""
-    names = ["indicator_id", "title", "title_nb", "indicator_type", "direction"]
+    """What each indicator is called and which way is better."""
+    names = ["indicator_id", "title", "title_nb", "direction"]
     model = TABLES["quality.indicator_definition"]
     if not is_stored(cohort.connection, model):
         return pl.DataFrame(schema={name: model.dtypes[name] for name in names})
@@ -94,7 +84,7 @@ def _definitions(cohort: Cohort) -> pl.DataFrame:
 
 def _drawn(latest: pl.DataFrame) -> pl.DataFrame:
     """The values to draw and the bands behind them, as rows of one frame."""
-    values = latest.filter(pl.col("is_share") & pl.col("value").is_not_null())
+    values = latest.filter(pl.col("value").is_not_null())
     green, yellow = pl.col("target_green"), pl.coalesce("target_yellow", "target_green")
     lower_is_better = pl.col("direction") == "lower"
     ends = [pl.lit(0.0), yellow, green, pl.lit(1.0)]
@@ -148,7 +138,8 @@ def _table(rows: pl.DataFrame, cohort: Cohort) -> str:
             [
                 row["label"].split("|")[0],
                 f"{row['period_start']} to {row['period_end']}",
-                *(_share_cells(row) if row["is_share"] else _mean_cells(row)),
+                text.share(row["value"], row["ci_low"], row["ci_high"], _absent(row)),
+                text.count(row["numerator"], cohort.rule),
                 text.count(row["denominator"], cohort.rule),
                 text.count(row["n_missing"], cohort.rule),
                 *_target_cells(row),
@@ -160,29 +151,14 @@ def _table(rows: pl.DataFrame, cohort: Cohort) -> str:
 
 def _absent(row: dict[str, Any]) -> str:
     """Why a row has no value: nothing to compute it of, or hidden, and for which reason."""
-    if row["denominator"] and row["hidden_reason"]:
+    if row["hidden_reason"]:
         return f"{text.HIDDEN}: {HIDDEN_REASON.label(row['hidden_reason'])}"
-    return text.absent(row["denominator"])
-
-
-def _share_cells(row: dict[str, Any]) -> list[str]:
-    """Share with its interval, and the number fulfilled."""
-    value, low, high = (row[name] for name in VALUE)
-    absent = text.absent(row["denominator"])
-    fulfilled = absent if row["numerator"] is None else str(row["numerator"])
-    return [text.share(value, low, high, _absent(row)), fulfilled]
-
-
-def _mean_cells(row: dict[str, Any]) -> list[str]:
-    """Mean or median; nothing is fulfilled."""
-    return [text.number(row["value"], _absent(row)), ""]
+    return text.NOT_COMPUTABLE
 
 
 def _target_cells(row: dict[str, Any]) -> list[str]:
     """Target and level; the level tells the value, so it is hidden with it."""
-    green = row["target_green"]
-    target = (
-        text.percent(green, text.MISSING) if row["is_share"] else text.number(green, text.MISSING)
-    )
-    level = INDICATOR_LEVEL.label(row["level"]) if row["level"] else text.MISSING
-    return [target, text.absent(row["denominator"]) if row[HIDDEN] else level]
+    target = text.percent(row["target_green"], text.MISSING)
+    if row["level"]:
+        return [target, INDICATOR_LEVEL.label(row["level"])]
+    return [target, text.HIDDEN if row["hidden_reason"] else text.MISSING]

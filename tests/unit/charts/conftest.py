@@ -13,10 +13,11 @@ import pytest
 
 from registry_pipeline.charts import pages
 from registry_pipeline.charts.pages import page
+from registry_pipeline.disclosure.release import public_tables
 from registry_pipeline.warehouse.tables import create_sql, insert
 from schemas.catalog import TABLES
 from schemas.fields import Table
-from schemas.protocol import shipped_protocols
+from schemas.protocol import parse_protocol, shipped_protocols
 
 Rows = list[dict[str, Any]]
 SCHEMAS = ("core", "derived", "quality", "meta")
@@ -50,6 +51,18 @@ class Store:
         usual = {**USUAL, "cohort": cohort, "protocol": cohort}
         whole = [_whole({**usual, **same, **row}, table) for row in rows]
         insert(self.connection, name, pl.DataFrame(whole, schema=table.dtypes))
+
+    def indicators(self, rows: Rows, cohort: str = "lar_x") -> None:
+        """Rows of quality.indicator, and what may be shown of them by the cohort's thresholds."""
+        self.put("quality.indicator", rows, cohort)
+        ((content,),) = self.connection.execute(
+            "SELECT content FROM meta.protocol WHERE protocol = ?", [cohort]
+        ).fetchall()
+        given = "SELECT * FROM quality.indicator WHERE protocol = ?"
+        indicator = pl.DataFrame(self.connection.sql(given, params=[cohort]))
+        rule = parse_protocol(content, cohort).disclosure
+        for name, frame in public_tables(indicator, rule).items():
+            self.put(name, frame.to_dicts(), cohort)
 
     def page(self, name: str) -> str:
         """The Markdown of a table's page."""

@@ -265,7 +265,7 @@ def put_indicators(store: Store, small: int) -> None:
          "value": (30 + small) / 60, "hidden_reason": "low_coverage"},
         {**same, "indicator_id": "shown", "numerator": 45, "value": 0.75, "level": "M"},
     ]  # fmt: skip
-    store.put("quality.indicator", rows)
+    store.indicators(rows)
 
 
 PAGES = {

@@ -48,7 +48,7 @@ def test_a_page_does_without_the_tables_beside_its_own(store: Store) -> None:
         store.connection.execute(f"DROP TABLE {table}")
     quarter = {"period_start": date(2015, 1, 1), "period_end": date(2015, 3, 31)}
     row = {"indicator_id": "plan", "unit_id": "all", "numerator": 30, "denominator": 60}
-    store.put("quality.indicator", [{**row, **quarter, "value": 0.5}])
+    store.indicators([{**row, **quarter, "value": 0.5}])
     assert "low coverage" not in store.page("derived.substance_trend")
     assert "| plan | 2015-01-01 to 2015-03-31 | 50 % |" in store.page("quality.indicator")
 

@@ -1,0 +1,97 @@
+"""The pages on public results, the guideline and data quality: cells and drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from tests.unit.charts.conftest import Store
+
+Cells = Callable[[str], list[list[str]]]
+Drawings = Callable[[str], list[str]]
+YEAR = {"period_start": date(2015, 1, 1), "period_end": date(2015, 12, 31), "period_type": "year"}
+QUARTER = {
+    "period_start": date(2015, 1, 1), "period_end": date(2015, 3, 31), "period_type": "quarter",
+}  # fmt: skip
+
+
+def result(
+    indicator_id: str, unit: str, numerator: int, denominator: int, **more: Any
+) -> dict[str, Any]:
+    value = numerator / denominator if denominator else None
+    return {
+        "indicator_id": indicator_id, "unit_id": unit, "numerator": numerator,
+        "denominator": denominator, "value": value, "ci_low": 0.1, "ci_high": 0.9, **YEAR, **more,
+    }  # fmt: skip
+
+
+def test_units_by_level_and_all_units_by_quarter(
+    store: Store, cells: Cells, drawings: Drawings
+) -> None:
+    store.indicators(
+        [
+            result("plan", "lar_bergen", 45, 60, level="M"),
+            result("plan", "all", 45, 60, level="M"),
+            result("plan", "lar_bergen", 12, 20, level="M", **QUARTER),
+            result("plan", "all", 12, 20, level="M", **QUARTER),
+            result("few", "lar_bergen", 2, 60, **QUARTER),
+            result("few", "all", 2, 60, **QUARTER),
+        ]
+    )
+    page = store.page("quality.public_result")
+    assert cells(page) == [["Indicator", "2015-Q1"], ["plan", "60 % M"]]
+    assert "Of 6 results 2 are hidden." in page
+    (drawing,) = drawings(page)
+    assert "75 %" in drawing
+    assert "few" not in drawing
+
+
+def test_every_recommendation_has_a_row_with_what_may_be_shown(store: Store, cells: Cells) -> None:
+    store.indicators([result("plan", "all", 45, 60, level="M"), result("few", "all", 2, 60)])
+    rows = [
+        {"recommendation": "2.4", "indicator_id": "plan", "status": "measured", "grade": "bør",
+         "text": "An early plan.", "value": 0.75, "level": "M", **YEAR},
+        {"recommendation": "10.2", "indicator_id": "few", "status": "measured", "value": 2 / 60,
+         **YEAR},
+        {"recommendation": "2.10", "indicator_id": "waves", "status": "not_applicable"},
+        {"recommendation": "4.1", "status": "not_measured"},
+    ]  # fmt: skip
+    store.put("quality.guideline_coverage", [{"chapter": 2, **row} for row in rows])
+    page = store.page("quality.guideline_coverage")
+    found = {row[0]: row[2:] for row in cells(page)[1:]}
+    assert list(found) == ["2.4", "2.10", "4.1", "10.2"]
+    assert found == {
+        "2.4": ["bør", "plan", "75 % (10–90)", "moderate"],
+        "2.10": ["–", "waves", "not delivered by the cohort", "–"],
+        "4.1": ["–", "–", "not measurable in this registry", "–"],
+        "10.2": ["–", "few", "skjult", "–"],
+    }
+    assert "Of 4 recommendations 2 are measured here, 1 could be" in page
+
+
+def test_rules_that_failed_with_small_numbers_hidden(
+    store: Store, cells: Cells, drawings: Drawings
+) -> None:
+    same = {"dimension": "completeness", "kahn_category": "completeness", "severity": "warn",
+            "table_name": "core.interview", "threshold": 0.2, "note": "Stated."}  # fmt: skip
+    rules = [
+        ("many", "failed", 60, 30),
+        ("few", "failed", 60, 2),
+        ("nearly_all", "failed", 60, 58),
+        ("fine", "passed", 60, 0),
+    ]
+    store.put(
+        "quality.data_quality",
+        [
+            {**same, "rule_id": rule, "status": status, "n_checked": n, "n_failed": failed}
+            for rule, status, n, failed in rules
+        ],
+    )
+    page = store.page("quality.data_quality")
+    assert {row[0]: row[2:5] for row in cells(page)[1:]} == {
+        "many": ["60", "30", "20 %"],
+        "few": ["60", "<5", "20 %"],
+        "nearly_all": ["60", "skjult", "20 %"],
+    }
+    assert "failed" in drawings(page)[0]
