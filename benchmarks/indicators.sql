@@ -67,8 +67,12 @@ WHERE p.enrolled AND v.status NOT IN ('dead', 'withdrawn', 'moved', 'not_due')
 GROUP BY ALL;
 
 CREATE OR REPLACE TABLE sql_appointment AS
-WITH ends AS (
-  SELECT patient_id, least(cutoff_date, origin_date + death_day, origin_date + moved_day, origin_date + withdrawn_day) AS until
+WITH registering AS (
+  SELECT DISTINCT coalesce(p.unit_id, 'unknown') AS unit_key
+  FROM core.process_event JOIN core.patient p USING (patient_id) WHERE p.enrolled
+), ends AS (
+  SELECT patient_id, coalesce(unit_id, 'unknown') IN (SELECT unit_key FROM registering) AS registers,
+    least(cutoff_date, origin_date + death_day, origin_date + moved_day, origin_date + withdrawn_day) AS until
   FROM core.patient WHERE enrolled
 ), steps AS (
   SELECT patient_id, event_date FROM core.process_event WHERE kind IN ('peer_outreach', 'frame_changed')
@@ -82,8 +86,8 @@ SELECT
   date_trunc('quarter', a.scheduled_date) AS quarter,
   count(*) AS "no_show quarter denominator",
   count(*) FILTER (a.status IN ('no_show', 'cancelled_late')) AS "no_show quarter numerator",
-  count(*) FILTER (a.status = 'no_show' AND e.until - a.scheduled_date >= 14) AS "no_show_followed_up quarter denominator",
-  count(*) FILTER (a.status = 'no_show' AND e.until - a.scheduled_date >= 14 AND is_followed) AS "no_show_followed_up quarter numerator"
+  count(*) FILTER (registers AND a.status = 'no_show' AND e.until - a.scheduled_date >= 14) AS "no_show_followed_up quarter denominator",
+  count(*) FILTER (registers AND a.status = 'no_show' AND e.until - a.scheduled_date >= 14 AND is_followed) AS "no_show_followed_up quarter numerator"
 FROM core.appointment a
 JOIN ends e USING (patient_id)
 LEFT JOIN followed USING (patient_id, scheduled_date)

@@ -76,8 +76,8 @@ def guideline_coverage(cohort: Cohort) -> Section:
         words=(
             "The recommendations of the national guideline, each with its indicators' latest "
             f"closed year. Of {sum(told.values())} recommendations {told.get('measured', 0)} are "
-            f"measured here, {told.get('not_applicable', 0)} could be if the cohort delivered what they "
-            f"need, and {told.get('not_measured', 0)} cannot be measured in this registry."
+            f"measured here, {told.get('not_applicable', 0)} could be if the cohort delivered what "
+            f"they need, and {told.get('not_measured', 0)} cannot be measured in this registry."
         ),
         norwegian="Anbefalingene i nasjonal retningslinje, med siste avsluttede år for hver.",
         table=text.table(

@@ -22,6 +22,7 @@ from registry_pipeline.indicators.definition import (
 from registry_pipeline.indicators.entries import (
     DEFAULTS,
     OWN,
+    at_registering_units,
     people,
     process_indicator,
     with_home_unit,
@@ -57,7 +58,12 @@ def appointments(core: Core, protocol: Protocol) -> Frame:
         .unique(DAY)
         .with_columns(is_followed=nw.lit(1))
     )
-    ends = people(core).select("patient_id", "until_epoch")
+    registered = at_registering_units(core).with_columns(is_registered=nw.lit(1))
+    ends = (
+        people(core)
+        .select("patient_id", "until_epoch")
+        .join(registered, on="patient_id", how="left")
+    )
     rows = with_epoch_days(
         scheduled.select(*DAY, "unit_id", "status", "appointment_type"), ["scheduled_date"]
     )
@@ -129,7 +135,7 @@ def no_show(_: Protocol) -> Mark:
 def no_show_followed_up(protocol: Protocol) -> Mark:
     """Outreach or a changed frame within the deadline of a no-show."""
     followed = nw.col("observed_days") >= protocol.deadlines.after_no_show
-    missed = nw.col("status") == "no_show"
+    missed = (nw.col("status") == "no_show") & (nw.col("is_registered") == 1)
     return Mark(missed & followed, nw.col("is_followed") == 1, looked_at=missed)
 
 
@@ -198,7 +204,8 @@ AT_SERVICES: Final = (
             title="No-show followed up",
             title_nb="Uteblivelse fulgt opp",
             numerator="Outreach or a changed frame within the deadline of the no-show.",
-            denominator="Appointments not attended without notice, whose deadline has passed.",
+            denominator="Appointments not attended without notice, whose deadline has passed, of "
+            "people at units that register steps of the process.",
             period_rule="Day of the appointment.",
             guideline="5.1",
             due_days=DEFAULTS.after_no_show,

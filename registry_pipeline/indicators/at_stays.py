@@ -21,6 +21,7 @@ from registry_pipeline.indicators.definition import (
 from registry_pipeline.indicators.entries import (
     DEFAULTS,
     PATHWAY,
+    at_registering_units,
     people,
     process_indicator,
     with_home_unit,
@@ -60,8 +61,13 @@ def referrals(core: Core, _: Protocol) -> Frame:
 
 def assessments(core: Core, _: Protocol) -> Frame:
     """Inpatient and outpatient stays begun, with the days to the first assessment after it."""
-    stays = _stays(core).filter(
-        nw.col("level").is_in(list(LEVELS)), ~nw.col("start_date").is_null()
+    stays = (
+        _stays(core)
+        .filter(
+            nw.col("level").is_in(list(LEVELS)),
+            ~nw.col("start_date").is_null(),
+        )
+        .join(at_registering_units(core), on="patient_id")
     )
     done = with_epoch_days(
         core["core.process_event"].filter(nw.col("kind") == "assessment_done"), ["event_date"]
@@ -171,7 +177,8 @@ AT_STAYS: Final = (
             title="Assessment done in time",
             title_nb="Utredning ferdig i tide",
             numerator="The assessment was done within 7 days (inpatient) or 21 (outpatient).",
-            denominator="Inpatient and outpatient stays whose deadline has passed.",
+            denominator="Inpatient and outpatient stays whose deadline has passed, of people at "
+            "units that register steps of the process.",
             period_rule="First day of the stay.",
             guideline=None,
             due_days=DEFAULTS.assessment_outpatient,

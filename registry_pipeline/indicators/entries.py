@@ -75,6 +75,18 @@ def people(core: Core) -> Frame:
     )
 
 
+def at_registering_units(core: Core) -> Frame:
+    """Enrolled people at units that register steps of the process for anyone: patient_id.
+
+    At the others a step that is not there says nothing.
+    """
+    enrolled = core["core.patient"].filter(nw.col("enrolled"))
+    of_unit = enrolled.select("patient_id", unit_key=nw.col("unit_id").fill_null("unknown"))
+    steps = core["core.process_event"].select("patient_id").unique()
+    registering = steps.join(of_unit, on="patient_id").select("unit_key").unique()
+    return of_unit.join(registering, on="unit_key").select("patient_id")
+
+
 def with_home_unit(rows: Frame) -> Frame:
     """The row's own unit, else the person's; rows carry unit_id and home_unit_id."""
     return rows.with_columns(unit_id=nw.coalesce("unit_id", "home_unit_id"))

@@ -24,7 +24,13 @@ from registry_pipeline.indicators.definition import (
     always,
     registered,
 )
-from registry_pipeline.indicators.entries import DEFAULTS, OWN, people, process_indicator
+from registry_pipeline.indicators.entries import (
+    DEFAULTS,
+    OWN,
+    at_registering_units,
+    people,
+    process_indicator,
+)
 from registry_pipeline.transform.engine import Frame, with_epoch_days
 from schemas.protocol import Protocol
 
@@ -58,17 +64,19 @@ METHODS: Final = {
 METHOD_STEPS: Final = ("method_offered", "method_received")
 YOUNG: Final = 25
 START: Final = "Day the person starts: the first interview held, else the first stay begun."
-PEOPLE: Final = "People followed until the deadline."
+PEOPLE: Final = "People at units that register steps of the process, followed until the deadline."
 
 
 def starts(core: Core, _: Protocol) -> Frame:
     """Enrolled people who started, with the days from the start to the first step of each kind.
 
-    One row per person. `days_<kind>` and `days_<method>` are null without such a step on or after
-    the start; observed_days runs until the cut-off, death, moving or withdrawal.
+    One row per person at a unit that registers steps. `days_<kind>` and `days_<method>` are null
+    without such a step on or after the start; observed_days runs until the cut-off, death, moving
+    or withdrawal.
     """
     stays = core["core.episode"].group_by("patient_id").agg(first_stay=nw.col("start_date").min())
-    who = people(core).join(stays, on="patient_id", how="left")
+    known = people(core).join(at_registering_units(core), on="patient_id")
+    who = known.join(stays, on="patient_id", how="left")
     started = with_epoch_days(
         who.with_columns(start_date=nw.coalesce("baseline_date", "first_stay")), ["start_date"]
     ).filter(~nw.col("start_date").is_null())
@@ -257,7 +265,7 @@ FROM_START: Final = (
         does="Family therapy was held",
         names=["family_therapy"],
         asks=registered("family_therapy"),
-        denominator="People under 25 in the year they start, followed until the deadline.",
+        denominator=f"{PEOPLE} Under 25 in the year they start.",
         among=(nw.col("age") < YOUNG).fill_null(value=False),
     ),
     _step(

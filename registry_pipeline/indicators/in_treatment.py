@@ -17,7 +17,12 @@ import narwhals as nw
 
 from registry_pipeline.indicators.coverage import whole_period
 from registry_pipeline.indicators.definition import Basis, Core, Indicator, Mark, registered
-from registry_pipeline.indicators.entries import DEFAULTS, people, process_indicator
+from registry_pipeline.indicators.entries import (
+    DEFAULTS,
+    at_registering_units,
+    people,
+    process_indicator,
+)
 from registry_pipeline.transform.engine import Frame, with_date, with_epoch_days
 from registry_pipeline.transform.shape import constants
 from schemas.protocol import Protocol
@@ -59,7 +64,12 @@ def panel(core: Core, protocol: Protocol) -> Frame:
     end = nw.col("end_epoch")
     stays = with_epoch_days(
         core["core.episode"].filter(nw.col("is_treatment")), ["start_date", "end_date"]
-    ).join(people(core).select("patient_id", "cutoff_epoch", "home_unit_id"), on="patient_id")
+    ).join(
+        people(core)
+        .join(at_registering_units(core), on="patient_id")
+        .select("patient_id", "cutoff_epoch", "home_unit_id"),
+        on="patient_id",
+    )
     left = nw.coalesce(nw.col("end_date_epoch") + nw.col("cover_days"), "cutoff_epoch")
     there = (
         stays.with_columns(left=left)
@@ -143,7 +153,8 @@ def _entry(
             title=titles[0],
             title_nb=titles[1],
             numerator=numerator,
-            denominator="People in a treatment stay that began at least as many days before.",
+            denominator="People in a treatment stay that began at least as many days before, at "
+            "units that register steps of the process.",
             period_rule="Last day of the quarter; for the year, its last quarter with data.",
             guideline=guideline,
             due_days=int(getattr(DEFAULTS, deadline)),

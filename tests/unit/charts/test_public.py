@@ -6,10 +6,9 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from tests.unit.charts.conftest import Store
-
 Cells = Callable[[str], list[list[str]]]
 Drawings = Callable[[str], list[str]]
+Store = Any
 YEAR = {"period_start": date(2015, 1, 1), "period_end": date(2015, 12, 31), "period_type": "year"}
 QUARTER = {
     "period_start": date(2015, 1, 1), "period_end": date(2015, 3, 31), "period_type": "quarter",

@@ -372,6 +372,20 @@ def test_who_counts_and_who_is_fulfilled(store, protocol, case):
     assert found == case.persons
 
 
+def test_a_unit_that_registers_no_steps_has_no_result_instead_of_failures(store, protocol):
+    given = {
+        PATIENT: [*people("a b"), *people("c", unit_id="south"), *people("d", unit_id=None)],
+        STEP: steps("suicide_screen", a=1),
+    }
+    only = [one for one in INDICATORS if one.id == "suicide_screen_start"]
+    made = indicator_tables(only, store(given), protocol).by_name
+    assert set(person_table(made, "suicide_screen_start")["patient_id"]) == {"a", "b"}
+    units = made["quality.indicator"].filter(period_type="year")
+    assert dict(units.select("unit_id", "denominator").iter_rows()) == {
+        "all": 2, "north": 2, "south": 0
+    }  # fmt: skip
+
+
 def test_every_process_indicator_has_a_case():
     kvarus = {one.id for one in INDICATORS if one.definition.source.startswith("KVARUS")}
     assert {one.id for one in INDICATORS} - kvarus == {case.indicator_id for case in CASES}
