@@ -208,6 +208,9 @@ class Protocol(Part):
                 raise ValueError(f"group {group.code} names a substance that is not asked")
         if any(code not in (None, *codes) for code in (self.opioid_group, self.illicit_group)):
             raise ValueError("opioid_group and illicit_group name a substance or a group")
+        units = {"all", *(unit.id for unit in self.units)}
+        if any(one.unit_id not in units for one in self.programmes.interventions):
+            raise ValueError("an intervention is at a unit that is not among the units")
         pathways = {pathway.code for pathway in self.pathways}
         if self.reference_pathway and self.reference_pathway not in pathways:
             raise ValueError("reference_pathway is not among the pathways")

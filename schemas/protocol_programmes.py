@@ -7,11 +7,15 @@ Does not belong here: schedules, states and forms (see `protocol`).
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from schemas.codes import LEVEL
 from schemas.protocol_part import Code, Part
+
+NO_INTERVENTION: Final = "none"
+"""What a chart of the whole series has in the place of an intervention's code."""
 
 
 class Intervention(Part):
@@ -86,3 +90,18 @@ class Programmes(Part):
     high_risk: float = 3
     interventions: tuple[Intervention, ...] = ()
     totals: tuple[Total, ...] = ()
+
+    @field_validator("planned_levels")
+    @classmethod
+    def _known_levels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not set(value) <= set(LEVEL.codes):
+            raise ValueError(f"levels of care are {', '.join(LEVEL.codes)}")
+        return value
+
+    @field_validator("interventions")
+    @classmethod
+    def _own_codes(cls, value: tuple[Intervention, ...]) -> tuple[Intervention, ...]:
+        codes = [one.code for one in value]
+        if len(set(codes)) != len(codes) or NO_INTERVENTION in codes:
+            raise ValueError(f"each has a code of its own, and none is called {NO_INTERVENTION}")
+        return value

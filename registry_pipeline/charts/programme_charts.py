@@ -32,6 +32,7 @@ from registry_pipeline.disclosure.small_numbers import (
     with_company,
     without,
 )
+from schemas.protocol_programmes import NO_INTERVENTION
 from schemas.result_codes import POINT_SIGNAL
 
 MEASURES: Final = {
@@ -71,9 +72,9 @@ def programme_chart(cohort: Cohort) -> Section:
 def _safe(cohort: Cohort) -> pl.DataFrame:
     """The series of all units and of the interventions, hidden numbers null."""
     rule = cohort.rule
-    of_all = (pl.col("unit_id") == "all") & (pl.col("intervention") == "none")
+    of_all = (pl.col("unit_id") == "all") & (pl.col("intervention") == NO_INTERVENTION)
     rows = cohort.rows("quality.programme_chart").filter(
-        of_all | (pl.col("intervention") != "none")
+        of_all | (pl.col("intervention") != NO_INTERVENTION)
     )
     numerator, denominator = pl.col("numerator"), pl.col("denominator")
     few = pl.col("value").is_not_null() & (
@@ -96,7 +97,7 @@ def _named(cohort: Cohort) -> pl.Expr:
     lines = [
         pl.concat_str(
             labels.struct.field(f"field_{line}"),
-            pl.col("intervention").replace_strict({"none": "", **words}, default=""),
+            pl.col("intervention").replace_strict({NO_INTERVENTION: "", **words}, default=""),
         )
         for line, words in enumerate((english, norwegian))
     ]

@@ -44,13 +44,13 @@ from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics.control_charts import p_chart
 from registry_pipeline.transform.engine import Frame, is_empty
 from schemas.protocol import Protocol
+from schemas.protocol_programmes import NO_INTERVENTION
 from schemas.quality.care import Dropout, ProgrammeChart
 
 CELL: Final = [*UNIT_QUARTER, AGE, DISORDER, "level"]
 SERIES: Final = ["measure", "unit_id", "intervention", "segment"]
 CHARTED: Final = ("no_show", "dropout")
 LIMITS: Final = ["centre", "lower", "upper", "signal", "runs_signal"]
-NO_INTERVENTION: Final = "none"
 
 
 def dropout(stays: Frame, where: Setting) -> pl.DataFrame:
