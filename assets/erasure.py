@@ -30,20 +30,31 @@ def erasure(registry: RegistryRun) -> Iterator[dg.MaterializeResult[None]]:
     yield dg.MaterializeResult(asset_key(_TABLE))
 
 
-@dg.asset_check(
-    asset=asset_key("meta.publication"),
-    name="erased_people_are_absent",
-    description="Nobody who was erased since the last run is in any table or file of the home; "
-    "the proof is written.",
-    blocking=True,
+@dg.multi_asset_check(
+    name="absence",
+    specs=[
+        dg.AssetCheckSpec(
+            "erased_people_are_absent",
+            asset=asset_key("meta.publication"),
+            description="Nobody who was erased since the last run is in any table or file of the "
+            "home; the proof is written.",
+            blocking=True,
+        )
+    ],
     pool=POOL,
 )
 def absence_check(registry: RegistryRun) -> dg.AssetCheckResult:
     """Searches the home for whoever was erased and not proved gone yet."""
     with registry.connect() as connection:
         key = open_key(connection, registry.place)
+    problem = None
     try:
         prove(registry.place, key)
     except WithdrawalError as error:
-        return dg.AssetCheckResult(passed=False, description=str(error))
-    return dg.AssetCheckResult(passed=True)
+        problem = str(error)
+    return dg.AssetCheckResult(
+        check_name="erased_people_are_absent",
+        asset_key=asset_key("meta.publication"),
+        passed=problem is None,
+        description=problem,
+    )

@@ -35,6 +35,7 @@ _RETAINED = """
 SELECT cohort, kind, month, retained, ci_low, ci_high, n, n_at_risk
 FROM derived.retention_at
 WHERE origin = 'baseline' AND stratum_by = 'all' AND retained IS NOT NULL AND day > 0
+  AND n_at_risk > 0
   AND (month = 12 OR day = (SELECT max(day) FROM derived.retention_at last
        WHERE last.cohort = retention_at.cohort AND last.kind = retention_at.kind
          AND last.retained IS NOT NULL))
