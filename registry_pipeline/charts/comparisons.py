@@ -27,8 +27,14 @@ from registry_pipeline.charts.svg import (
     number,
     panels,
 )
-from registry_pipeline.charts.text import Section
-from registry_pipeline.disclosure.small_numbers import HIDDEN, percentage_hidden, without
+from registry_pipeline.charts.text import Section, english
+from registry_pipeline.disclosure.small_numbers import (
+    HIDDEN,
+    percentage_hidden,
+    share_hidden,
+    without,
+)
+from schemas import codes
 from schemas.outcomes import OUTCOMES
 
 ESTIMATE: Final = ["estimate", "ci_low", "ci_high"]
@@ -137,20 +143,21 @@ def _block(part: pl.DataFrame, measure: str) -> Spec:
     used = part["way"].unique()
     ways = {way: hue for way, hue in COLOURS.items() if way in used}
     pathways = in_order(part, "pathway")
-    interval = {"x": number("ci_low", **across), "x2": {"field": "ci_high"}}
+    down = {
+        "y": name("pathway", pathways, axis=PLAIN),
+        "yOffset": name("way", list(ways)),
+        "color": colour("way", ways),
+    }
+    interval = {"x": number("ci_low", **across), "x2": {"field": "ci_high"}, **down}
+    estimate = {"x": number("estimate", **across), **down}
     panel = {
         "width": 250,
         "height": 15 * len(ways) * len(pathways),
         "view": {"fill": "#FAFAFA"},
-        "encoding": {
-            "y": name("pathway", pathways, axis=PLAIN),
-            "yOffset": name("way", list(ways)),
-            "color": colour("way", ways),
-        },
         "layer": [
             mark("rule", {"x": {"datum": 0}}, color=GREY, strokeDash=[3, 3]),
             mark("rule", interval, only="isValid(datum.ci_low)", strokeWidth=1.6),
-            mark("circle", {"x": number("estimate", **across)}, size=44, opacity=1),
+            mark("circle", estimate, size=44, opacity=1),
         ],
     }
     beside = {
@@ -234,18 +241,28 @@ def covariate_balance(cohort: Cohort) -> Section:
             when=pl.col("when").str.strip_prefix("difference_") + " weighting",
         ),
         notes=(
-            "Differences are hidden where a pathway has too few people to give a percentage of.",
+            "A covariate is hidden where a pathway or the reference has few people at one of its "
+            "levels, or too few to give a percentage of.",
         ),
     )
 
 
 def _safe_balance(cohort: Cohort) -> pl.DataFrame:
-    """The rows of pathways somebody took with `row`, the covariate and level in words."""
+    """The rows of pathways somebody took with `row`, the covariate and level in words.
+
+    A difference tells the share at a level, and the other levels tell the last: where one is
+    small, the covariate is hidden for that pathway.
+    """
     rows = cohort.rows("derived.covariate_balance").filter((pl.col("n") > 0).any().over("pathway"))
-    few = percentage_hidden(pl.col("n"), cohort.rule)
-    few = few | percentage_hidden(pl.col("n_reference"), cohort.rule)
+    few = pl.lit(value=False)
+    for n, whole in (("n_level", "n"), ("n_level_reference", "n_reference")):
+        few = few | percentage_hidden(pl.col(whole), cohort.rule)
+        few = few | share_hidden(pl.col(n), pl.col(whole), cohort.rule)
+    few = few.any().over("pathway", "covariate")
     covariate = pl.col("covariate").str.replace_all("_", " ")
-    level = pl.col("level").str.replace_all("_", " ")
+    lists = (codes.SEX, codes.AGE_GROUP, codes.USE_STATE)
+    words = {code: word for each in lists for code, word in english(each).items()}
+    level = pl.col("level").replace(words).str.replace_all("_", " ")
     worded = rows.with_columns(few.alias(HIDDEN), row=pl.concat_str(covariate, pl.lit(": "), level))
     return without(worded, pl.col(HIDDEN), ["difference_before", "difference_after"])
 

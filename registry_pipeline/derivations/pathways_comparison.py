@@ -153,6 +153,8 @@ def _level_shares(people: pl.DataFrame, covariate: str, protocol: Protocol) -> p
             "level",
             "n",
             "n_reference",
+            n_level=pl.col("x"),
+            n_level_reference=pl.col("x_reference"),
             covariate=pl.lit(covariate),
             n_missing=pl.col("n") + pl.col("n_reference")
             - pl.col("known") - pl.col("known_reference"),

@@ -131,6 +131,10 @@ class CovariateBalance(Result):
     n_reference: pl.Int64 = shared.count(
         "In reference", "I referansen", "People of the reference pathway."
     )
+    n_level: pl.Int64 = shared.count("At the level", "På nivået", "Of n, people at the level.")
+    n_level_reference: pl.Int64 = shared.count(
+        "Reference at the level", "Referansen på nivået", "Of n_reference, people at the level."
+    )
     n_missing: pl.Int64 = shared.count(
         "Missing", "Manglende", "People of either pathway without the covariate."
     )

@@ -77,6 +77,7 @@ def test_every_page_on_pathways_says_association_not_effect(
     compared: Store, drawings: Callable[[str], list[str]], table: str
 ) -> None:
     same = {"reference": REFERENCE, "pathway": "gp_alone", "n": 30, "n_reference": 30}
+    same |= {"n_level": 12, "n_level_reference": 15}
     compared.put("derived.covariate_balance", [{**same, "difference_before": 0.2}])
     compared.put(
         "derived.coping_association",

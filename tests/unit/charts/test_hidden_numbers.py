@@ -203,14 +203,19 @@ def put_comparison(store: Store, small: int) -> None:
 
 
 def put_balance(store: Store, small: int) -> None:
-    """A pathway of `small` people, and one of 30, beside a reference of 24."""
-    same = {"reference": "gp_with_specialist_contact", "n_reference": 24, "covariate": "sex",
-            "level": "female"}  # fmt: skip
+    """Of 40 beside 24: sex is shown; of the age groups one has `small` people."""
+    same = {"reference": "gp_with_specialist_contact", "pathway": "gp_alone", "n": 40,
+            "n_reference": 24}  # fmt: skip
+    levels = (
+        ("sex", "female", 20, 12),
+        ("sex", "male", 20, 12),
+        ("age_group", "age_30_39", 40 - small, 12),
+        ("age_group", "age_40_49", small, 12),
+    )
     rows = [
-        {**same, "pathway": "gp_alone", "n": small, "difference_before": small / 7,
-         "difference_after": small / 9},
-        {**same, "pathway": "gp_and_municipality", "n": 30, "difference_before": 0.31,
-         "difference_after": -0.04},
+        {**same, "covariate": covariate, "level": level, "n_level": n, "n_level_reference": n0,
+         "difference_before": n / 40 - n0 / 24, "difference_after": (n / 40 - n0 / 24) / 2}
+        for covariate, level, n, n0 in levels
     ]  # fmt: skip
     store.put("derived.covariate_balance", rows)
 

@@ -307,6 +307,7 @@ def test_standardised_difference_by_hand(pathways: Make) -> None:
     (row,) = table.filter(pathway="clinic", covariate="sex", level="female").to_dicts()
     spread = math.sqrt((6 / 8 * 2 / 8 + 3 / 10 * 7 / 10) / 2)
     assert (row["n"], row["n_reference"], row["n_missing"]) == (9, 10, 1)
+    assert (row["n_level"], row["n_level_reference"]) == (6, 3)
     assert row["difference_before"] == pytest.approx((6 / 8 - 3 / 10) / spread)
     assert (row["difference_after"], row["reason"]) == (None, "too_few_for_terms")
     (untaken,) = table.filter(pathway="nobody_took", covariate="sex", level="female").to_dicts()
