@@ -19,6 +19,7 @@ from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.publish import publish, published_tables
+from registry_pipeline.withdrawal.withdraw import drop_copies
 
 QUARTER = "2015-Q2"
 WITHDRAWAL = Path(__file__).parents[2] / "data" / "sample" / "withdrawal"
@@ -91,6 +92,15 @@ def test_a_later_delivery_changes_nothing_but_an_erasure_does(home: Home, tmp_pa
         if "patient_id" in frame.columns:
             assert gone not in frame["patient_id"], name
     assert after["meta.delivery"].equals(before["meta.delivery"])
+
+
+def test_a_withdrawal_removes_the_files_that_hold_the_person(home: Home, tmp_path: Path) -> None:
+    later = Home(tmp_path / "home")
+    shutil.copytree(home.path, later.path)
+    person = as_of(later)["core.patient"].filter("enrolled")["patient_id"][0]
+    drop_copies(later, [person])
+    assert not (later.published / f"analysis-{QUARTER}.duckdb").exists()
+    assert later.database.exists()
 
 
 def test_the_live_file_is_only_read_and_nothing_is_left_behind(home: Home) -> None:
