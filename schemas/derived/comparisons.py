@@ -170,6 +170,7 @@ class ComparisonWeight(Result):
     The inverse-probability weights behind the weighted rows of derived.outcome_comparison: each
     person of either pathway counts as one over the probability of being in their own, given the
     covariates. An effective sample size far below n says that few people carry the comparison.
+    Weighted or not, it is an association, never an effect.
     Made from core.patient and the baseline of core.interview and core.substance_use.
     """
 

@@ -22,8 +22,9 @@ class OutcomeByPathway(Stratified):
 
     The dead, withdrawn and moved are left out and counted in n_excluded. With rule `observed`
     n is the answered; with the three others everyone expected. Pathway at the wave and by
-    share of time look into the future: descriptive only. Made from core.interview,
-    core.substance_use, core.visit and core.episode.
+    share of time look into the future: descriptive only. A difference between pathways is an
+    association, never an effect. Made from core.interview, core.substance_use, core.visit and
+    core.episode.
     """
 
     pathway_rule: pl.String = field(

@@ -226,6 +226,19 @@ def test_every_outcome_is_defined() -> None:
     assert means == {"coping", "life_satisfaction"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["outcome_by_pathway", "outcome_comparison", "comparison_weight", "coping_association"],
+)
+def test_tables_on_pathways_say_association_and_no_label_says_effect(name: str) -> None:
+    table = TABLES[f"derived.{name}"]
+    assert "association, never an effect" in " ".join(table.description.lower().split())
+    labels = [table.title, table.title_nb]
+    labels += [part for c in table.columns for part in (c.title, c.title_nb, c.description)]
+    for label in labels:
+        assert not re.search(r"\b(effects?|effekte?[nrt]?|causes?|impact)\b", label.lower()), label
+
+
 def test_the_codebook_fits_its_own_model() -> None:
     rows = codebook_rows()
     Codebook.validate(rows)
