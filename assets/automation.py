@@ -103,6 +103,7 @@ def failure_notice(context: dg.RunFailureSensorContext, registry: RegistryRun) -
         f"registry: job {run.job_name} failed",
         (f"Run {run.run_id}.", f"Failed steps: {', '.join(steps) or 'none: it could not begin'}."),
     )
+    context.log.error(" ".join((notice.subject, *notice.sentences)))
     for sentence in send(registry.place, notice):
         context.log.warning(sentence)
 

@@ -48,7 +48,6 @@ _SPECS = [
     partitions_def=DELIVERY,
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool=POOL,
-    retry_policy=dg.RetryPolicy(max_retries=0),
 )
 def intake(
     context: dg.AssetExecutionContext, registry: RegistryRun

@@ -39,6 +39,7 @@ from registry_pipeline.gate.errors import counted
 from registry_pipeline.home import Home
 
 LOGGER = logging.getLogger("registry.notices")
+LOGGER.addHandler(logging.NullHandler())  # who runs a command reads the same on the terminal
 _SMTP_SECONDS = 20
 
 

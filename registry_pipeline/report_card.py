@@ -7,6 +7,8 @@ the run itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,7 +20,8 @@ from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome
 from registry_pipeline.printing import show, tables
 from registry_pipeline.warehouse import ledger
-from registry_pipeline.warehouse.database import connect
+from registry_pipeline.warehouse.database import DatabaseBusyError, connect
+from registry_pipeline.warehouse.faults import StoreError
 
 _RECEIVED = """
 SELECT protocol, count(DISTINCT delivery), count(*) FILTER (status = 'refused'),
@@ -81,10 +84,8 @@ class Changed:
 
 def changes_since(home: Home, outcome: Outcome) -> list[Changed]:
     """What the deliveries that a run took in changed; empty when it took none in."""
-    if not home.database.exists():
-        return []
     began = datetime.fromtimestamp(outcome.since, UTC).replace(tzinfo=None)
-    with connect(home, read_only=True) as connection:
+    with _stored(home) as connection:
         if "meta.delivery" not in tables(connection):
             return []
         return [Changed(*row) for row in connection.execute(_CHANGED, [began]).fetchall()]
@@ -100,9 +101,7 @@ def print_changes(console: Console, changed: list[Changed]) -> None:
 
 def print_report_card(console: Console, home: Home) -> None:
     """Prints what a run built and where to look."""
-    if not home.database.exists():
-        return
-    with connect(home, read_only=True) as connection:
+    with _stored(home) as connection:
         present = tables(connection)
         if {"meta.delivery", "meta.held"} <= present:
             show(console, "Taken in", _TAKEN_IN, connection.execute(_RECEIVED).fetchall())
@@ -122,20 +121,31 @@ def faults(home: Home, outcome: Outcome) -> list[tuple[str, str]]:
     Of the deliveries the run saw every open refusal counts, also one of an earlier run.
     """
     refused = [outcome.misnamed] if outcome.misnamed else []
-    if home.database.exists():
-        with connect(home, read_only=True) as connection:
-            if "meta.delivery" in tables(connection):
-                refused += [
-                    reason
-                    for protocol, delivery, _, reason in ledger.open_refusals(connection)
-                    if f"{protocol}/{delivery}" in outcome.deliveries
-                ]
-                refused += [sentence for _, sentence in ledger.without_patients(connection)]
+    with _stored(home) as connection:
+        if "meta.delivery" in tables(connection):
+            refused += [
+                reason
+                for protocol, delivery, _, reason in ledger.open_refusals(connection)
+                if f"{protocol}/{delivery}" in outcome.deliveries
+            ]
+            refused += [sentence for _, sentence in ledger.without_patients(connection)]
     return [
         *(("refused", sentence) for sentence in refused),
         *(("error", sentence) for sentence in outcome.errors),
         *(("red_check", sentence) for sentence in outcome.red_checks),
     ]
+
+
+@contextmanager
+def _stored(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The live database; an empty one where it is not there or cannot be read, as the run told."""
+    with ExitStack() as opened:
+        try:
+            live = home.database.exists() and connect(home, read_only=True)
+            connection = opened.enter_context(live) if live else duckdb.connect()
+        except (StoreError, DatabaseBusyError):
+            connection = duckdb.connect()
+        yield connection
 
 
 def _results(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:

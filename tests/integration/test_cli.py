@@ -125,6 +125,17 @@ def test_a_dry_run_knows_what_was_taken_in(built: Home, sample: Path) -> None:
     assert built.database.read_bytes() == before
 
 
+def test_a_damaged_database_is_one_sentence(tmp_path: Path, sample: Path) -> None:
+    landing, home = one_delivery(tmp_path, sample), Home(tmp_path / "home")
+    home.prepare()
+    home.database.write_bytes(bytes(20_000))
+    result = runner.invoke(app, ["run", "--landing", str(landing), "--home", str(home.path)])
+    assert result.exit_code == 1
+    assert "registry.duckdb: damaged; nothing was changed or deleted" in result.output
+    assert "Traceback" not in result.output
+    assert home.database.read_bytes() == bytes(20_000)
+
+
 def test_synth_writes_a_landing_folder_that_runs(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     arguments = ["synth", "--out", str(landing), "--patients", "20", "--deliveries", "1"]
