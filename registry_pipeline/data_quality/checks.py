@@ -108,6 +108,14 @@ OFF_WINDOW: Final = Check(
     threshold=0.1,
     note="An interview is held within the window of its wave.",
 )
+ROWS_IN_BAND: Final = Check(
+    rule_id="rows_in_band",
+    dimension="completeness",
+    kahn_category="plausibility",
+    threshold=0.0,
+    note="Of a unit's visits of a wave that fell due since the cut-off before, as many have a row "
+    "as of those due earlier, within three standard errors.",
+)
 
 # Conformance
 

@@ -1,6 +1,7 @@
-"""Rules on deliveries: what was refused, quarantined, held back, warned of, and how late it came.
+"""Rules on deliveries: what was refused, quarantined or held back, how late it came, and how much.
 
-Belongs here: rules whose rows are lines of the ledger, held rows, and first deliveries.
+Belongs here: rules whose rows are lines of the ledger, held rows, first deliveries, and counts
+compared with the deliveries before.
 Does not belong here: what the delivered rows say.
 """
 
@@ -34,6 +35,7 @@ TABLE_OF: Final = {
 """Forms whose rows a rule across forms may hold back, and the table they are kept out of."""
 
 MAX_DAYS: Final = 122
+SIGMAS: Final = 3
 ACCEPTED: Final = nw.col("status") == "accepted"
 
 
@@ -104,8 +106,54 @@ def _in_time(_: Protocol) -> Sequence[Rule]:
     ]
 
 
+def _rows_of_units(core: Core, protocol: Protocol) -> Frame:
+    """Visits due and visits with a row, of the latest cut-off and of those before it.
+
+    One row per unit and wave: due_now, told_now, due_before, told_before. A visit is of the latest
+    cut-off when it was not due at the full delivery of interviews before; no row where there was
+    none before.
+    """
+    full = core[LEDGER].filter(ACCEPTED, nw.col("form") == "interviews", nw.col("kind") == "full")
+    days = sorted(set(full.select("extracted_on").collect("polars")["extracted_on"].to_list()))
+    since = (days[-1] - days[-2]).days if len(days) > 1 else None
+    visits = core["core.visit"].filter("is_due", nw.lit(since is not None))
+    people = core["core.patient"].select("patient_id", "unit_id", "cutoff_day")
+    due_on = nw.col("due_day") + protocol.waves.in_window_days
+    is_now = (due_on > nw.col("cutoff_day") - (since or 0)).cast(nw.Int64)
+    is_told = (~nw.col("interview_date").is_null()).cast(nw.Int64)
+    return (
+        visits.join(people, on="patient_id")
+        .select("unit_id", "wave", is_now=is_now, is_told=is_told)
+        .group_by("unit_id", "wave")
+        .agg(
+            due_now=nw.col("is_now").sum(),
+            told_now=(nw.col("is_now") * nw.col("is_told")).sum(),
+            due_before=(1 - nw.col("is_now")).sum(),
+            told_before=((1 - nw.col("is_now")) * nw.col("is_told")).sum(),
+        )
+    )
+
+
+def _bands(protocol: Protocol) -> Sequence[Rule]:
+    """Three-sigma limits of a p chart (Montgomery 2013), in whole numbers: no square root."""
+    n, x = nw.col("due_now"), nw.col("told_now")
+    before, told = nw.col("due_before"), nw.col("told_before")
+    least = protocol.disclosure.min_count
+    off = x * before - n * told
+    return [
+        of_rows(
+            checks.ROWS_IN_BAND,
+            "core.visit",
+            "interview_date",
+            (n >= least) & (before >= least),
+            off * off > SIGMAS**2 * n * told * (before - told),
+        )
+    ]
+
+
 DELIVERIES: Final = (
     Pass(lambda core, _: core[LEDGER], _ledger),
     Pass(_held, _held_rules),
     Pass(_first_deliveries, _in_time),
+    Pass(_rows_of_units, _bands),
 )

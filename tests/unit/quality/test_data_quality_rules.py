@@ -38,6 +38,26 @@ def of(table: str, columns: str, *cells: tuple[Any, ...]) -> dict[str, list[dict
     return {table: rows(columns, *cells)}
 
 
+def visits_of(unit: str, wave: int, due_day: int, told: int, untold: int) -> dict[str, Any]:
+    """People of a unit with one visit each, so many with a row and so many without."""
+    people = [f"{unit} {wave} {due_day} {number}" for number in range(told + untold)]
+    visits = [
+        (person, wave, due_day, True, DAY if number < told else None)
+        for number, person in enumerate(people)
+    ]
+    return {
+        PATIENT: rows("patient_id unit_id cutoff_day", *((one, unit, 730) for one in people)),
+        VISIT: rows("patient_id wave due_day is_due interview_date", *visits),
+    }
+
+
+def together(*parts: dict[str, Any]) -> dict[str, Any]:
+    tables = {name: [row for part in parts for row in part.get(name, [])] for name in parts[0]}
+    lines = (("2014-Q3", date(2014, 10, 1)), ("2014-Q4", date(2015, 1, 1)))
+    told = ((name, "interviews", "accepted", "full", day) for name, day in lines)
+    return tables | {LEDGER: rows("delivery form status kind extracted_on", *told)}
+
+
 HOUSING = of(
     INTERVIEW,
     "status housing",
@@ -47,6 +67,20 @@ HOUSING = of(
     ("missed", None),
 )
 CASES = [
+    Case(
+        "rows_in_band",
+        "core.visit:interview_date",
+        together(
+            visits_of("north", 1, 90, 19, 1),
+            visits_of("north", 1, 660, 9, 1),  # 9 of 10 after 19 of 20
+            visits_of("south", 1, 90, 19, 1),
+            visits_of("south", 1, 660, 2, 8),  # 2 of 10 after 19 of 20
+            visits_of("south", 2, 660, 3, 3),  # nothing before
+            visits_of("west", 1, 90, 20, 0),
+            visits_of("west", 1, 660, 0, 2),  # too few to say
+        ),
+        (2, 1),
+    ),
     Case(
         "unit_delivered",
         "core.unit:unit_id",
