@@ -9,12 +9,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.automation import new_deliveries, owed_job
+from assets.automation import failure_notice, new_deliveries, owed_job
 from assets.catalogue import asset_key
 from assets.intake import DELIVERY
 from assets.run import RegistryRun
 from registry_pipeline.definitions import build_defs
 from registry_pipeline.home import Home
+from registry_pipeline.notices import Notice
+from registry_pipeline.operate import TOLD
 from registry_pipeline.owed import owed
 from registry_pipeline.warehouse.database import connect
 
@@ -91,6 +93,57 @@ def test_a_folder_that_moves_no_more_is_whole(
     first = look(instance, registry)
     assert not first.run_requests
     assert len(look(instance, registry, first.cursor).run_requests or []) == 1
+
+
+def test_a_failed_run_is_told_of_once(
+    instance: dg.DagsterInstance,
+    registry: RegistryRun,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Notice] = []
+    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
+
+    @dg.job
+    def broken() -> None:
+        @dg.op
+        def breaks() -> None:
+            raise ValueError("15076500565")
+
+        breaks()
+
+    for tags in ({}, {TOLD: "by the command line"}):
+        result = broken.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+        with dg.build_run_status_sensor_context(
+            "failure_notice",
+            result.get_run_failure_event(),
+            instance,
+            result.dagster_run,
+            resources={"registry": registry},
+        ).for_run_failure() as context:
+            failure_notice(context)
+    (notice,) = told
+    assert notice.subject == "registry: job broken failed"
+    assert "Failed steps: breaks." in notice.sentences
+    assert "15076500565" not in str(notice)
+
+
+def test_old_quarters_are_one_backfill(
+    instance: dg.DagsterInstance, tmp_path: Path, landing: Path, sample: Path
+) -> None:
+    for name in ("2014-Q3", "2014-Q4"):
+        shutil.copytree(sample / "lar_x" / name, landing / "lar_x" / name)
+    keys = [FIRST, "lar_x/2014-Q3", "lar_x/2014-Q4"]
+    instance.add_dynamic_partitions(str(DELIVERY.name), keys)
+    home = Home(tmp_path / "home")
+    job = build_defs(home.path, landing).resolve_job_def("take_in")
+    tags = {
+        "dagster/asset_partition_range_start": keys[0],
+        "dagster/asset_partition_range_end": keys[-1],
+    }
+    assert job.execute_in_process(instance=instance, tags=tags).success
+    with connect(home, read_only=True) as connection:
+        sql = "SELECT count(DISTINCT delivery) FROM meta.delivery WHERE status = 'accepted'"
+        assert connection.execute(sql).fetchall() == [(3,)]
 
 
 def test_a_new_delivery_rebuilds_what_stands_on_it(
