@@ -25,6 +25,9 @@ row        died  withdrew  moved  cutoff  stay        status            due
 completed  50    50        50     50      -           completed         yes
 missed     -     100       -      500     until_50    missed            yes
 refused    -     -         -      100     all_along   refused           yes
+# death on the day of the interview: it was held; without one the wave is not expected
+completed  91    -         -      500     all_along   completed         yes
+-          91    -         -      500     all_along   dead              yes
 # without a row the first that holds: dead, withdrawn, moved, not due, out of treatment, missed
 -          100   100       100    100     until_50    dead              no
 -          -     100       100    100     until_50    withdrawn         no
