@@ -1,0 +1,132 @@
+"""A person leaves by a delivery or by command, and the registry is as if they had never come."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from registry_pipeline.cli import app
+from registry_pipeline.gate.persons import Persons
+from registry_pipeline.gate.pseudonym import read_key
+from registry_pipeline.home import Home
+from registry_pipeline.operate import run_job
+from registry_pipeline.warehouse.publish import published_tables
+from schemas.protocol import load_shipped
+
+BY_DELIVERY = "LX-0303"
+"""The person of data/sample/withdrawal."""
+
+runner = CliRunner()
+
+
+def pseudonym(home: Home, local_id: str) -> str:
+    persons = Persons(load_shipped("lar_x"), read_key(home.key_file))
+    return str(persons.apply(pl.Series([local_id]))["pseudonym"].item())
+
+
+def dump(home: Home) -> dict[str, pl.DataFrame]:
+    with duckdb.connect(home.analysis, read_only=True) as connection:
+        frames = {
+            name: connection.sql(f"SELECT * FROM {name}").pl()
+            for name in published_tables()
+            if name != "meta.publication"
+        }
+    return {name: frame.sort(frame.columns, nulls_last=True) for name, frame in frames.items()}
+
+
+def enrolled(home: Home) -> tuple[int, ...]:
+    with duckdb.connect(home.analysis, read_only=True) as connection:
+        return connection.execute(
+            "SELECT count(*), count(*) FILTER (enrolled) FROM core.patient WHERE cohort = 'lar_x'"
+        ).fetchall()[0]
+
+
+@pytest.fixture(scope="module")
+def home(built: Home, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The built home after the delivery that asks for an erasure."""
+    place = Home(tmp_path_factory.mktemp("withdrawal") / "home")
+    shutil.copytree(built.path, place.path)
+    assert enrolled(place) == (328, 70)
+    outcome = run_job(place, sample / "withdrawal")
+    assert outcome.errors == []
+    assert outcome.red_checks == []
+    return place
+
+
+def test_a_row_of_withdrawals_erases_in_the_run(home: Home) -> None:
+    assert enrolled(home) == (327, 69)
+    assert len(list(home.erasures.glob("*.json"))) == 1
+    assert list(home.erasures.glob("*.waiting")) == []
+    code = pseudonym(home, BY_DELIVERY).encode()
+    for path in home.path.rglob("*"):
+        assert not path.is_file() or code not in path.read_bytes(), path.name
+    with duckdb.connect(home.analysis, read_only=True) as connection:
+        wrong = connection.execute(
+            "FROM meta.delivery WHERE n_received <> n_accepted + n_quarantined"
+        ).fetchall()
+        line = connection.execute(
+            "SELECT n_received, n_erased FROM meta.delivery WHERE form = 'withdrawals'"
+        ).fetchall()
+    assert (wrong, line) == ([], [(0, 1)])
+
+
+def test_the_command_erases_and_all_tables_are_as_built_anew(home: Home, sample: Path) -> None:
+    patients = pl.read_csv(sample / "lar_x" / "2014-Q2" / "patients.csv", infer_schema=False)
+    left = patients.filter(pl.col("consent") == "consented", pl.col("patient_id") != BY_DELIVERY)
+    leaver = str(left["patient_id"][0])
+    arguments = ["withdraw", "--home", str(home.path), "--protocol", "lar_x", "--patient"]
+    result = runner.invoke(app, [*arguments, "-"], input=f"{leaver}\n")
+    assert result.exit_code == 0, result.output
+    assert leaver not in result.output
+    assert enrolled(home) == (326, 68)
+    proofs = sorted(home.erasures.glob("*.json"))
+    assert len(proofs) == 2
+    cut = dump(home)
+    assert run_job(home, None).success
+    for name, frame in dump(home).items():
+        pl.testing.assert_frame_equal(frame, cut[name], rel_tol=1e-12, abs_tol=1e-12)
+    for proof in proofs:
+        checked = runner.invoke(app, ["check-proof", "--home", str(home.path), str(proof)])
+        assert checked.exit_code == 0
+        assert "genuine" in checked.output
+    proof.write_text(proof.read_text().replace("lar_x", "lar_y").replace("command", "nobody"))
+    assert runner.invoke(app, ["check-proof", "--home", str(home.path), str(proof)]).exit_code == 1
+
+
+def test_rotation_by_command_keeps_every_count(home: Home) -> None:
+    before, people = read_key(home.key_file), enrolled(home)
+    code = pseudonym(home, "LX-0001")
+    result = runner.invoke(app, ["rotate-key", "--home", str(home.path)])
+    assert result.exit_code == 0, result.output
+    after = read_key(home.key_file)
+    assert f"The key {before.key_id} is followed by {after.key_id}" in result.output
+    assert enrolled(home) == people
+    with duckdb.connect(home.analysis, read_only=True) as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM core.patient WHERE patient_id = ?", [pseudonym(home, "LX-0001")]
+        ).fetchall() == [(1,)]
+    assert code.encode() not in home.database.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["withdraw", "--patient", "NOBODY-9", "--protocol", "lar_x"], "no row of this person"),
+        (["withdraw", "--patient", "15076500565"], "say whose local id it is, with --protocol"),
+        (["withdraw", "--patient", "X", "--protocol", "nobody"], "nobody: unknown protocol"),
+        (["check-proof", "nowhere.json"], "nowhere.json: there is no such file"),
+    ],
+)
+def test_a_request_that_cannot_be_meant_is_one_sentence(
+    home: Home, arguments: list[str], said: str
+) -> None:
+    result = runner.invoke(app, [arguments[0], "--home", str(home.path), *arguments[1:]])
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "Traceback" not in result.output
+    assert "15076500565" not in result.output
