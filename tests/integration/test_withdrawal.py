@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import polars as pl
+import polars.testing
 import pytest
 from typer.testing import CliRunner
 
@@ -18,8 +22,9 @@ from registry_pipeline.operate import run_job
 from registry_pipeline.warehouse.publish import published_tables
 from schemas.protocol import load_shipped
 
+WITHDRAWAL = Path(__file__).parents[2] / "data" / "sample" / "withdrawal"
 BY_DELIVERY = "LX-0303"
-"""The person of data/sample/withdrawal."""
+"""The person of that delivery."""
 
 runner = CliRunner()
 
@@ -29,8 +34,17 @@ def pseudonym(home: Home, local_id: str) -> str:
     return str(persons.apply(pl.Series([local_id]))["pseudonym"].item())
 
 
+@contextmanager
+def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published file as a process that starts now would see it: this one has seen others."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copy(home.analysis, folder)
+        with duckdb.connect(copy, read_only=True) as connection:
+            yield connection
+
+
 def dump(home: Home) -> dict[str, pl.DataFrame]:
-    with duckdb.connect(home.analysis, read_only=True) as connection:
+    with published(home) as connection:
         frames = {
             name: connection.sql(f"SELECT * FROM {name}").pl()
             for name in published_tables()
@@ -40,21 +54,22 @@ def dump(home: Home) -> dict[str, pl.DataFrame]:
 
 
 def enrolled(home: Home) -> tuple[int, ...]:
-    with duckdb.connect(home.analysis, read_only=True) as connection:
+    with published(home) as connection:
         return connection.execute(
             "SELECT count(*), count(*) FILTER (enrolled) FROM core.patient WHERE cohort = 'lar_x'"
         ).fetchall()[0]
 
 
 @pytest.fixture(scope="module")
-def home(built: Home, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(built: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The built home after the delivery that asks for an erasure."""
     place = Home(tmp_path_factory.mktemp("withdrawal") / "home")
     shutil.copytree(built.path, place.path)
     assert enrolled(place) == (328, 70)
-    outcome = run_job(place, sample / "withdrawal")
+    outcome = run_job(place, WITHDRAWAL)
     assert outcome.errors == []
     assert outcome.red_checks == []
+    assert outcome.deliveries == ["lar_x/2016-Q3-2"]
     return place
 
 
@@ -65,7 +80,7 @@ def test_a_row_of_withdrawals_erases_in_the_run(home: Home) -> None:
     code = pseudonym(home, BY_DELIVERY).encode()
     for path in home.path.rglob("*"):
         assert not path.is_file() or code not in path.read_bytes(), path.name
-    with duckdb.connect(home.analysis, read_only=True) as connection:
+    with published(home) as connection:
         wrong = connection.execute(
             "FROM meta.delivery WHERE n_received <> n_accepted + n_quarantined"
         ).fetchall()
@@ -106,7 +121,7 @@ def test_rotation_by_command_keeps_every_count(home: Home) -> None:
     after = read_key(home.key_file)
     assert f"The key {before.key_id} is followed by {after.key_id}" in result.output
     assert enrolled(home) == people
-    with duckdb.connect(home.analysis, read_only=True) as connection:
+    with published(home) as connection:
         assert connection.execute(
             "SELECT count(*) FROM core.patient WHERE patient_id = ?", [pseudonym(home, "LX-0001")]
         ).fetchall() == [(1,)]
