@@ -173,13 +173,16 @@ class _Walk:
         problems: Counter[tuple[str | None, str]] = Counter()
         keys: list[pl.Series] = []
         for block in self._source.blocks():
-            height, judged, batch = self._batch(block, n_read + 1)
+            first_row = n_read + 1
+            judged, height, n_erased = self._judged(block, first_row)
             n_read += height
             n_judged += judged.typed.height
-            n_quarantined += batch.quarantined.height
-            problems.update(batch.problems.select("column_name", "rule_id").iter_rows())
-            if n_quarantined > self._share * self._n_received:
+            bad = judged.is_bad
+            n_quarantined += int(bad.sum())
+            problems.update(judged.faults.unique().select("column_name", "rule_id").iter_rows())
+            if n_quarantined > self._share * self._n_received:  # before the texts are read for it
                 self._refuse_share(n_quarantined, problems)
+            batch = self._batch(block, judged, bad, first_row, n_erased)
             if self._at_one_look:
                 keys.append(hashed_keys(self._judge.keyed(judged.typed)))
             yield batch
@@ -192,25 +195,28 @@ class _Walk:
         if keys and pl.concat(keys).is_duplicated().any():
             raise RepeatedKeysError
 
-    def _batch(self, block: Block, first_row: int) -> tuple[int, Judged, Batch]:
-        """The height of a block, and its rows of this form, judged."""
+    def _judged(self, block: Block, first_row: int) -> tuple[Judged, int, int]:
+        """A block's rows of this form, judged; its height; how many rows are of erased people."""
         frame = block.typed(self._judge.integers) if self._is_typed else None
         self._is_typed = frame is not None
         if frame is None:
             frame = block.text()
         rows = self._judge.rows(frame, first_row)
-        received = self._judge.received(rows)
-        judged = self._judge.judge(received, self._repeated)
+        judged = self._judge.judge(self._judge.received(rows), self._repeated)
+        return judged, frame.height, rows.height - judged.typed.height
+
+    def _batch(
+        self, block: Block, judged: Judged, bad: pl.Series, first_row: int, n_erased: int
+    ) -> Batch:
+        """What a block's judged rows become."""
         accepted, quarantined, problems = judged.typed, _NONE_QUARANTINED, _NO_PROBLEMS
         if not judged.faults.is_empty():
-            bad = judged.is_bad
             accepted = judged.typed.filter(~bad)
             places = (judged.typed["row_number"].filter(bad) - first_row).to_list()
             person = self._plan.columns.get("patient_id")
             quarantined, problems = quarantine(judged, block.text_of(places), self._judge, person)
         warnings = self._judge.row_judge.warnings(accepted)
-        n_erased = rows.height - received.height
-        return frame.height, judged, Batch(accepted, quarantined, problems, warnings, n_erased)
+        return Batch(accepted, quarantined, problems, warnings, n_erased)
 
     def _keys(self) -> Iterator[pl.DataFrame]:
         first_row = 1
