@@ -293,6 +293,8 @@ def test_too_many_bad_rows(tmp_path: Path) -> None:
         "max_quarantine_share of 0.5; the most frequent rule is unknown_code (quarantine_share)"
     )
     assert refusal.n_rows == 3
+    every = [row.replace("P", f"Q{n}") for n, row in enumerate(rows[1:] * 20)]
+    assert strict.refusal("patients.csv", csv(*every)).rule_id == "quarantine_share"
 
 
 def test_a_file_that_is_none(intake: Intake) -> None:
@@ -526,6 +528,58 @@ def test_a_zip_bomb_is_refused_by_its_size_table(intake: Intake) -> None:
     assert str(intake.refusal("patients.xlsx", stream.getvalue())) == (
         "patients.xlsx: the workbook unpacks to more than 512 MiB (too_large)"
     )
+
+
+@pytest.mark.hazard(
+    "every way a file can be read wrongly",
+    "the row is quarantined by rule and column, the rest is taken in",
+)
+def test_what_a_workbook_hides_is_seen(intake: Intake) -> None:
+    """A late text among whole numbers, a spreadsheet's not-available as text, a hidden row."""
+    stream = io.BytesIO()
+    book = xlsxwriter.Workbook(stream)
+    sheet = book.add_worksheet("patients")
+    cells: list[list[object]] = [
+        HEADER.split(","),
+        *([f"P{number}", "male", 1980, "consented", "2014-05-01"] for number in range(1, 9)),
+        ["P9", "male", "N/A", "consented", "2014-05-01"],
+    ]
+    for at, row in enumerate(cells):
+        sheet.write_row(at, 0, row)
+    sheet.set_row(3, options={"hidden": True})
+    book.close()
+    judged = intake.rows("patients.xlsx", stream.getvalue())
+    assert judged.accepted == list(range(1, 9))
+    assert judged.problems == [(9, "birth_year", "integer_format")]
+
+
+def test_a_formula_without_a_calculated_value_is_refused(intake: Intake) -> None:
+    stream = io.BytesIO()
+    book = xlsxwriter.Workbook(stream)
+    sheet = book.add_worksheet("patients")
+    sheet.write_row(0, 0, HEADER.split(","))
+    sheet.write_row(1, 0, ["P1", "male", 1980, "consented", "2014-05-01"])
+    sheet.write_formula(2, 0, "=A2", None, "")
+    book.close()
+    assert intake.refusal("patients.xlsx", stream.getvalue()).rule_id == "hollow_cell"
+
+
+def test_an_id_keeps_its_zeros_and_a_thousand_no_sign(intake: Intake) -> None:
+    zeros = intake.batches("patients.csv", csv(GOOD.replace("P1", "007"), GOOD.replace("P1", "7")))
+    assert zeros[0].accepted["patient_id"].n_unique() == 2
+    spaced = csv("P1,2014-05-01,evaluation,1 234", "P2,2014-05-01,evaluation,1234", header=SCORES)
+    judged = intake.rows("process_events.csv", spaced)
+    assert judged.problems == [(1, "score", "number_format")]
+
+
+def test_quoted_line_ends_are_one_row(intake: Intake) -> None:
+    header = HEADER + ",notes"
+    protocol = intake.protocol.model_copy(
+        update={"forms": {"patients": FormMap(ignore=("notes",))}}
+    )
+    text = csv(GOOD + ',"two\nlines"', GOOD.replace("P1", "P2") + ",one", header=header)
+    judged = Intake(intake.folder, protocol).rows("patients.csv", text, rows={"patients": 2})
+    assert judged.accepted == [1, 2]
 
 
 def parquet(frame: pl.DataFrame) -> bytes:

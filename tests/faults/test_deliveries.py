@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 
 from registry_pipeline.build import build_core
@@ -264,6 +265,32 @@ def test_a_file_cut_between_two_rows(
     (message,) = take(connection, home, folder).messages
     assert f"({rule})" in message
     assert stored(connection) == 0
+
+
+def test_a_flipped_bit_is_refused_by_the_hash(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    """Parquet has no checksum of its pages: other data would come in without a word."""
+    folder = deliver(landing, rows={})
+    path = folder / "patients.parquet"
+    pl.DataFrame({"patient_id": ["A-1"], "consent": ["consented"]}).write_parquet(path)
+    write_manifest(
+        folder,
+        protocol="lar_x",
+        quarter="2014-Q2",
+        extracted_on=date(2014, 7, 1),
+        sender="helse-bergen",
+        rows={"patients": 1},
+    )
+    manifest = (folder / "delivery.toml").read_text().splitlines()
+    kept = [line for line in manifest if not line.startswith('"delivery.toml"')]
+    (folder / "delivery.toml").write_text("\n".join(kept) + "\n")
+    bits = bytearray(path.read_bytes())
+    bits[len(bits) // 3] ^= 1
+    path.write_bytes(bits)
+    (message,) = take(connection, home, folder).messages
+    assert "(sha256_mismatch)" in message
+    assert stored(connection, "patients") == 0
 
 
 HEADER = "patient_id,interview_date,status,heroin_days\n"
