@@ -32,6 +32,7 @@ DERIVATION = {
     "pandas": "derivation_pandas:pandas",
 }
 INDICATORS = {"registry": "indicators:registry", "sql": "indicators:sql"}
+WITHDRAWAL = {"registry": "withdrawal:registry", "floor": "withdrawal:floor"}
 
 
 def main(
@@ -81,6 +82,9 @@ def measure_size(size: int, work: Path) -> Round:
     measure(Task("indicators:made", Path(str(size)), marked))
     indicated = best_of(times, _tasks(INDICATORS, marked, counted))
     measure(Task("indicators:agreement", counted / "registry", work / "indicators-agree"))
+    whole = work / "whole"
+    measure(Task("withdrawal:made", clean, whole))
+    withdrawn = best_of(2, _tasks(WITHDRAWAL, whole, work / "withdrawn"))
     return Round(
         round(made["interviews"]),
         round(made["rows"]),
@@ -89,6 +93,7 @@ def measure_size(size: int, work: Path) -> Round:
         derived,
         estimated,
         indicated,
+        withdrawn,
     )
 
 

@@ -17,6 +17,7 @@ from benchmarks import (
     intake,
     intake_pandas,
     landing,
+    withdrawal,
 )
 from benchmarks.measure import CaseError, Measured, Task, best_of, measure
 from benchmarks.report import Round, report
@@ -158,6 +159,15 @@ def test_counts_that_differ_are_told(counted: Path, tmp_path: Path) -> None:
         indicators.agreement(tmp_path / "counted" / "registry", tmp_path)
 
 
+def test_one_person_leaves(work: Path, tmp_path: Path) -> None:
+    for name in ("made", "left", "copied"):
+        (tmp_path / name).mkdir()
+    withdrawal.made(work / "landing", tmp_path / "made")
+    assert withdrawal.registry(tmp_path / "made", tmp_path / "left")["total"] > 0
+    assert len(list((tmp_path / "left" / "home" / "erasures").glob("*.json"))) == 1
+    assert withdrawal.floor(tmp_path / "made", tmp_path / "copied")["total"] > 0
+
+
 def test_a_child_process_reports_seconds_and_memory(work: Path, tmp_path: Path) -> None:
     task = Task("intake:floor", work / "landing", tmp_path / "floor")
     measured = best_of(1, {"floor": task})["floor"]
@@ -213,6 +223,7 @@ def test_the_report_says_what_is_met_and_what_is_not() -> None:
             "registry": Measured({"total": 1.2, "cpu": 1.2, "indicators": 11}, 100),
             "sql": Measured({"total": 1, "cpu": 1}, 100),
         },
+        withdrawn=cases(42, floor=2),
     )
     text = report([measured], cases(19)["registry"], (0.1, 0.2))
     for line in (
@@ -225,6 +236,8 @@ def test_the_report_says_what_is_met_and_what_is_not() -> None:
         "| of these, pathways |  | 0.60 |",
         "| statsmodels on the rows: one estimating equation, coping with sex | 1 | 30.00 |",
         "| hand-written SQL in DuckDB | 1.00 | 1.00 | 1000.0 | 100 |",
+        "| one person leaves and is proved gone, seconds: at most 60 | 42.00, target met: yes |",
+        "from the request to the proof: 42.0 s",
     ):
         assert line in text
     assert "19.0 s, 100 MiB; target (under 20 s) met: yes" in text
