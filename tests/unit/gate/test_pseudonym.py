@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from registry_pipeline.gate.identity import normalise_national
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import (
     Key,
@@ -19,7 +20,11 @@ from registry_pipeline.gate.pseudonym import (
     Pseudonymiser,
     load_or_create_key,
     namespace,
+    read_key,
+    renew,
+    write_key,
 )
+from registry_pipeline.home import Home
 from schemas.protocol import Protocol
 
 SECRET = bytes(range(32))
@@ -127,3 +132,55 @@ def test_a_key_file_that_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(whole)
     with pytest.raises(KeyFileError, match="a link is refused"):
         load_or_create_key(tmp_path / "link")
+
+
+def test_numbers_made_for_tests_are_refused_in_production(
+    lar_x: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    national = lar_x.model_copy(update={"person_id": "national"})
+    numbers = pl.Series(["15076500565", synthetic("158765")])
+    assert Persons(national, KEY).apply(numbers)["fault"].to_list() == [None, None]
+    judged = Persons(national, KEY, is_production=True).apply(numbers)
+    assert judged["fault"].to_list() == [None, "synthetic_number"]
+    assert judged["pseudonym"].null_count() == 1
+    monkeypatch.delenv("REGISTRY_PRODUCTION", raising=False)
+    assert not Home(tmp_path).is_production
+    for value, expected in {"1": True, "0": False, "": False}.items():
+        monkeypatch.setenv("REGISTRY_PRODUCTION", value)
+        assert Home(tmp_path).is_production is expected
+
+
+def synthetic(stem: str) -> str:
+    made = (f"{stem}{number:05}" for number in range(100_000))
+    return next(number for number in made if normalise_national(number))
+
+
+def test_a_chain_of_keys_renews_the_pseudonym_and_the_tombstone(lar_x: Protocol) -> None:
+    other = bytes(range(32, 64))
+    old, new = Persons(lar_x, KEY), Persons(lar_x, KEY.rotated(other))
+    ids = pl.Series(["P1", "P2", "not an id", None])
+    for before, after in (
+        (old.apply(ids)["pseudonym"], new.apply(ids)["pseudonym"]),
+        (old.tombstones(ids), new.tombstones(ids)),
+    ):
+        assert after.to_list() == [*renew(before.drop_nulls().to_list(), other), None, None]
+    assert set(old.apply(ids)["pseudonym"]).isdisjoint(old.tombstones(ids).drop_nulls())
+
+
+def test_erased_people_are_known_by_their_tombstones(lar_x: Protocol) -> None:
+    ids = pl.Series(["P1", " P1 ", "P2", None, "not an id"])
+    tombstone = Persons(lar_x, KEY).tombstones(ids[:1]).item()
+    persons = Persons(lar_x, KEY, frozenset([tombstone]))
+    assert persons.is_erased(ids).to_list() == [True, True, False, False, False]
+    assert not Persons(lar_x, KEY).is_erased(ids).any()
+
+
+def test_a_key_file_is_a_line_per_key_and_its_id_must_fit(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    chain = KEY.rotated(bytes(32))
+    write_key(path, chain)
+    assert read_key(path) == chain
+    assert KEY.check_value != chain.check_value != Key((bytes(32),)).check_value
+    path.write_text(chain.text.replace(chain.key_id, KEY.key_id))
+    with pytest.raises(KeyFileError, match="does not hold 64 hex digits in each line"):
+        read_key(path)
