@@ -224,7 +224,7 @@ def _indicated(measured: Round, head: Sequence[str]) -> list[str]:
 
 def _estimates(measured: Round) -> list[str]:
     """What is estimated, and in how many seconds."""
-    ours, peer = measured.estimated["registry"], measured.estimated["statsmodels"]
+    ours, peer = measured.estimated["registry"], measured.estimated.get("statsmodels")
     rows = [
         [
             "registry: every table of retention, trajectories and pathways, every stratum",
@@ -242,13 +242,19 @@ def _estimates(measured: Round) -> list[str]:
                 ("models", "adjusted logistic regression per outcome and wave"),
                 ("equation", "one estimating equation, coping with sex"),
             )
+            if peer
         ),
     ]
+    beside = (
+        "statsmodels' are of fitting alone. The "
+        f"{peer['compared']:,.0f} estimates that both gave are the same to 1e-6."
+        if peer
+        else "statsmodels fits rows and is run at the smallest size alone."
+    )
     return [
         "Estimation from the stored core tables. The registry's seconds are those beyond the "
         f"group-bys that count people, {ours['total'] - ours['estimate']:.2f} s here, with at most "
-        f"{ours.peak_mib:,.0f} MiB in memory; statsmodels' are of fitting alone. The "
-        f"{peer['compared']:,.0f} estimates that both gave are the same to 1e-6.",
+        f"{ours.peak_mib:,.0f} MiB in memory; {beside}",
         "",
         *_table(["estimation", "estimates", "seconds"], rows),
     ]

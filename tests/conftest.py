@@ -14,7 +14,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("registry", deadline=None)
+hypothesis.settings.load_profile("registry")  # a busy machine is no failure
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reliability.md"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -59,8 +60,12 @@ def publish(
     try:
         rows = _copy(connection, run_id, version)
         connection.execute("CHECKPOINT out")
-    finally:
-        connection.execute("DETACH out")
+    except BaseException:
+        for left in ("ROLLBACK", "DETACH out"):
+            with suppress(duckdb.Error):  # what went wrong is told, not what it left behind
+                connection.execute(left)
+        raise
+    connection.execute("DETACH out")
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     if target == home.analysis:
