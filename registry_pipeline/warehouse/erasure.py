@@ -28,9 +28,6 @@ from schemas.forms.provenance import PROVENANCE
 
 _GONE = "(SELECT pseudonym FROM meta.erasure WHERE pseudonym IS NOT NULL)"
 _IS_GONE = f"patient_id IN {_GONE}"
-_MADE = ("derived.", "quality.")
-"""Schemas that are made anew from core right after: they stay empty until then."""
-
 _STAYS = f"(patient_id IS NULL OR patient_id NOT IN {_GONE})"
 
 
@@ -128,7 +125,6 @@ def _without_the_erased(
         for name, table in tables.items()
         if table.has_person
     }
-    chosen |= {name: f"SELECT * FROM {name} LIMIT 0" for name in tables if name.startswith(_MADE)}
     chosen["meta.delivery"] = """
         SELECT delivery.* REPLACE (
             n_received - coalesce(accepted, 0) - coalesce(quarantined, 0) AS n_received,
