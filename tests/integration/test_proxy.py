@@ -115,11 +115,6 @@ def write_configuration(folder: Path, openssl: str, port: int, behind: int) -> N
         [openssl, "passwd", "-apr1", "a long password"], check=True, capture_output=True, text=True
     ).stdout
     (folder / "users").write_text(f"engineer:{hashed}")
-    (folder / "users").chmod(0o644)
-    folder.chmod(0o755)
-    for above in folder.parents:
-        if above.name.startswith("pytest-"):
-            above.chmod(0o755)
     example = EXAMPLE.read_text()
     for ours, theirs in {
         "listen 443": f"listen 127.0.0.1:{port}",
@@ -131,7 +126,7 @@ def write_configuration(folder: Path, openssl: str, port: int, behind: int) -> N
     (folder / "example.conf").write_text(example)
     spools = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     (folder / "nginx.conf").write_text(
-        f"daemon off; worker_processes 1; pid {folder}/pid; events {{}}\n"
+        f"{'' if os.getuid() else 'user root; '}daemon off; worker_processes 1; pid {folder}/pid; events {{}}\n"
         "http { access_log off;\n"
         + "".join(f"{name}_temp_path {folder}/{name};\n" for name in spools)
         + "include example.conf; }\n"
