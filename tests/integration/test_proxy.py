@@ -124,9 +124,10 @@ def write_configuration(folder: Path, openssl: str, port: int, behind: int) -> N
         assert ours in example
         example = example.replace(ours, theirs)
     (folder / "example.conf").write_text(example)
+    worker = "" if os.getuid() else "user root; "
     spools = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     (folder / "nginx.conf").write_text(
-        f"{'' if os.getuid() else 'user root; '}daemon off; worker_processes 1; pid {folder}/pid; events {{}}\n"
+        f"{worker}daemon off; worker_processes 1; pid {folder}/pid; events {{}}\n"
         "http { access_log off;\n"
         + "".join(f"{name}_temp_path {folder}/{name};\n" for name in spools)
         + "include example.conf; }\n"
