@@ -15,8 +15,7 @@ from assets.layers import pathways, quality, retention, trajectories
 from assets.publication import publication
 from assets.run import POOL, RegistryRun
 from registry_pipeline.folders import deliveries, partition_key
-from registry_pipeline.notices import Notice, send
-from registry_pipeline.operate import TOLD
+from registry_pipeline.notices import TOLD, Notice, send
 from registry_pipeline.owed import owed
 from registry_pipeline.settled import is_proved, state
 from registry_pipeline.warehouse import ledger

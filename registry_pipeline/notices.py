@@ -40,6 +40,8 @@ from registry_pipeline.home import Home
 
 LOGGER = logging.getLogger("registry.notices")
 LOGGER.addHandler(logging.NullHandler())  # who runs a command reads the same on the terminal
+TOLD = "registry/told"
+"""The tag of a run whose failure someone else tells of."""
 _SMTP_SECONDS = 20
 
 

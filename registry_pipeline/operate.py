@@ -22,11 +22,10 @@ from dagster_shared.error import SerializableErrorInfo
 
 from registry_pipeline.folders import deliveries, misnamed, partition_key
 from registry_pipeline.home import Home
+from registry_pipeline.notices import TOLD
 from registry_pipeline.settled import SETTLE_SECONDS, settled
 
 PARTITIONS = "delivery"
-TOLD = "registry/told"
-"""The tag of a run whose failure someone else tells of."""
 WAIT_SECONDS = 60.0
 """How long a run waits for another one on the same home, where nobody says otherwise."""
 

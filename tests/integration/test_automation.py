@@ -15,8 +15,7 @@ from assets.intake import DELIVERY
 from assets.run import RegistryRun
 from registry_pipeline.definitions import build_defs
 from registry_pipeline.home import Home
-from registry_pipeline.notices import Notice
-from registry_pipeline.operate import TOLD
+from registry_pipeline.notices import TOLD, Notice
 from registry_pipeline.owed import owed
 from registry_pipeline.warehouse.database import connect
 
