@@ -48,6 +48,7 @@ class Headline:
 PROGRAMMES: Final = (
     Headline("Drop-out", "dropout", "dropout", "planned stays, unknown in", "stays"),
     Headline("Drop-out", "dropout", "dropout_known", "planned stays, end known", "stays"),
+    Headline("Drop-out tools", "checklist_use", "checklist_used", "checklist early", "stays"),
     Headline("Appointments", "no_show", "no_show", "not kept", "appointments"),
     Headline("Feedback tools", "feedback_change", "off_track", "courses off track", "people"),
     Headline("Transitions", "transition_gap", "kept_in_time", "kept in time", "transitions"),
@@ -83,22 +84,39 @@ QUALIFY row_number() OVER (PARTITION BY protocol ORDER BY period_end - period_st
 ORDER BY protocol
 """
 _GOALS: Final = """
-SELECT protocol, count(*) FILTER (numerator >= denominator), count(*)
+SELECT protocol, count(*) FILTER (numerator >= denominator)::VARCHAR, count(*) || ' counts'
 FROM quality.goal_result WHERE measure = 'reached' AND denominator > 0
 GROUP BY protocol ORDER BY protocol
 """
 _INDICATORS: Final = """
-SELECT protocol, count(DISTINCT indicator_id) FILTER (value IS NOT NULL),
-       count(DISTINCT indicator_id),
-       count(DISTINCT guideline) FILTER (value IS NOT NULL)
-FROM quality.indicator JOIN quality.indicator_definition USING (indicator_id)
-GROUP BY protocol HAVING count(value) > 0 ORDER BY protocol
+SELECT protocol, count(DISTINCT indicator_id) FILTER (value IS NOT NULL)::VARCHAR,
+       count(DISTINCT indicator_id) || ' indicators'
+FROM quality.indicator GROUP BY protocol HAVING count(value) > 0 ORDER BY protocol
+"""
+_GUIDELINE: Final = """
+SELECT protocol, count(DISTINCT recommendation) FILTER (value IS NOT NULL)::VARCHAR,
+       count(DISTINCT recommendation) || ' in the guideline'
+FROM quality.guideline_coverage GROUP BY protocol HAVING count(value) > 0 ORDER BY protocol
 """
 _DATA_QUALITY: Final = """
-SELECT protocol, count(*) FILTER (status = 'passed'),
-       count(*) FILTER (status IN ('passed', 'failed'))
+SELECT protocol, count(*) FILTER (status = 'passed')::VARCHAR,
+       count(*) FILTER (status IN ('passed', 'failed')) || ' checks'
 FROM quality.data_quality GROUP BY protocol ORDER BY protocol
 """
+_HIDDEN: Final = """
+SELECT protocol, count(*) FILTER (numerator IS NULL)::VARCHAR, count(*) || ' results'
+FROM quality.public_result WHERE period_type <> 'whole' GROUP BY protocol ORDER BY protocol
+"""
+COUNTED: Final = (
+    ("Goals", "reached as planned", "goal_result", _GOALS),
+    ("Indicators", "with a number", "indicator", _INDICATORS),
+    ("Guideline", "recommendations measured", "guideline_coverage", _GUIDELINE),
+    ("Data quality", "checks passed", "data_quality", _DATA_QUALITY),
+    ("Disclosure control", "hidden outside", "public_result", _HIDDEN),
+)
+"""Systems whose headline is a count of rows: system, what, table, query."""
+
+SMALLEST: Final = Disclosure().min_count
 FEWEST: Final = Disclosure().min_percentage_denominator
 PILOT: Final = "pilot cohort, low coverage"
 
@@ -116,18 +134,10 @@ def headlines(connection: duckdb.DuckDBPyConnection, present: Collection[str]) -
             query = _ROW.format(table=one.table, where=one.where)
             found = connection.execute(query, [one.measure, *one.group]).fetchall()
             lines += [_line(one, *row) for row in found]
-    if "quality.goal_result" in present:
-        for cohort, reached, planned in connection.execute(_GOALS).fetchall():
-            lines.append(("Goals", cohort, "reached as planned", str(reached), f"{planned} counts"))
-    if {"quality.indicator", "quality.indicator_definition"} <= set(present):
-        for cohort, known, n, recommendations in connection.execute(_INDICATORS).fetchall():
-            lines += [
-                ("Indicators", cohort, "with a number", str(known), f"{n} indicators"),
-                ("Guideline", cohort, "recommendations measured", str(recommendations), ""),
-            ]
-    if "quality.data_quality" in present:
-        for cohort, passed, judged in connection.execute(_DATA_QUALITY).fetchall():
-            lines.append(("Data quality", cohort, "checks passed", str(passed), f"{judged} checks"))
+    for system, what, table, query in COUNTED:
+        if f"quality.{table}" in present:
+            rows = connection.execute(query).fetchall()
+            lines += [(system, cohort, what, number, of) for cohort, number, of in rows]
     return lines
 
 
@@ -141,7 +151,7 @@ def _line(
 ) -> Line:
     numerator, denominator, missing, hidden, reason = rest
     of = f"{denominator} {one.noun}"
-    if missing:
+    if int(missing or 0) >= SMALLEST:
         of += f", {missing} unknown"
     if hidden == "low_coverage":
         of += f"; {PILOT}"

@@ -14,15 +14,21 @@ from typing import Final
 
 from registry_pipeline.data_quality.checks import ALL_CHECKS, Check
 from registry_pipeline.indicators import INDICATORS
-from registry_pipeline.indicators.definition import Indicator
+from registry_pipeline.indicators.definition import Definition, Indicator
 from registry_pipeline.indicators.guideline import catalogue
-from schemas.guideline import BY_NUMBER, CHAPTERS, with_grade
+from schemas.guideline import BY_NUMBER, CHAPTERS, NO_TEXT, RECOMMENDATIONS, with_grade
 from schemas.result_codes import DIMENSION, KAHN_CATEGORY
 
 FOLDER: Final = Path("docs")
 COMMAND: Final = "python -m registry_pipeline.reference"
 _WRITTEN: Final = f"Written from the definitions by `{COMMAND}`; do not edit."
 _HOW: Final = """
+Which share of people got what they should, at which unit, and is it getting better? Where to
+look, with a browser: the page of `quality.guideline_coverage` has each recommendation with its
+latest closed year; `quality.public_result` has the units beside each other and the last quarters;
+`quality.indicator` all units against the targets. A share is worth as much as its answers: read
+the missing beside it.
+
 An indicator is one entry and one function. The function marks each person or event on one frame
 with two booleans: is counted, and is fulfilled. Everything else follows from the marks, in
 `registry_pipeline/indicators/engine.py` and `results.py`:
@@ -104,24 +110,44 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _indicators(indicators: Sequence[Indicator]) -> str:
-    parts = [f"# Indicators\n\n{_WRITTEN}", _HOW.strip(), "## The indicators"]
+    parts = [f"# Indicators\n\n{_WRITTEN}", _HOW.strip(), "## All of them", _glance(indicators)]
+    parts.append("## One by one")
     parts += [_indicator(one) for one in indicators]
-    parts += ["## The guideline", _GUIDELINE.strip(), _guideline(indicators)]
+    parts += ["## The guideline", _GUIDELINE.strip(), _counted(), _guideline(indicators)]
     return "\n\n".join(parts) + "\n"
+
+
+def _glance(indicators: Sequence[Indicator]) -> str:
+    """A line per indicator."""
+    return _table(
+        ("indicator", "recommendation", "target", "due within", "better"),
+        (
+            (
+                f"{is_.title} / {is_.title_nb}",
+                with_grade(is_.guideline) or "",
+                _targets(is_),
+                f"{is_.due_days} days" if is_.due_days is not None else "",
+                is_.direction,
+            )
+            for is_ in (one.definition for one in indicators)
+        ),
+    )
+
+
+def _targets(is_: Definition) -> str:
+    given = (is_.target_green, is_.target_yellow)
+    return " / ".join(f"{value:.0%}" for value in given if value is not None)
 
 
 def _indicator(one: Indicator) -> str:
     """One indicator as a short list."""
     is_ = one.definition
-    targets = [
-        f"{value:.0%}" for value in (is_.target_green, is_.target_yellow) if value is not None
-    ]
     lines = [
         ("Counted", is_.denominator),
         ("Fulfilled", is_.numerator),
         ("Period", is_.period_rule),
         ("Due within", f"{is_.due_days} days" if is_.due_days is not None else ""),
-        ("Target", " / ".join(targets)),
+        ("Target", _targets(is_)),
         ("Better", is_.direction),
         ("Guideline", with_grade(is_.guideline) or ""),
         ("A row is", one.basis.name),
@@ -133,10 +159,21 @@ def _indicator(one: Indicator) -> str:
 
 _GUIDELINE: Final = """
 Recommendations 1.1 to 10.2 of the national guideline (TSB), in our words, with the indicators
-of each or why there is none. A grade stands only where the guideline's wording was read; a
-recommendation whose text was not at hand is listed by its number, and nothing is guessed. Which
-of 4.2 to 4.7 speaks of which method follows the order of the registry's form.
+of each or why there is none. A grade stands only where the guideline's wording was read; where no
+public copy of a text was found the number stands alone, and nothing is guessed. Which of 4.2 to 4.7
+speaks of which method follows the order of the registry's form.
 """
+
+
+def _counted() -> str:
+    """How many recommendations are measured, are not, and are known by number alone."""
+    reasons = [item.not_measured for item in RECOMMENDATIONS]
+    measured, alone = reasons.count(None), reasons.count(NO_TEXT)
+    return (
+        f"Of {len(reasons)} recommendations {measured} are measured, "
+        f"{len(reasons) - measured - alone} cannot be measured from this registry's forms for the "
+        f"reason given, and {alone} are known by number alone."
+    )
 
 
 def _guideline(indicators: Sequence[Indicator]) -> str:

@@ -5,9 +5,12 @@ does not measure those it does not. Does not belong here: the indicators (see
 `registry_pipeline.indicators`).
 
 Source: the Norwegian Directorate of Health's guideline on treatment and rehabilitation of
-substance use problems (2016, changed 2017), published on helsedirektoratet.no. A grade stands here
-only where the guideline's own wording of the recommendation was read. Recommendations whose text
-was not at hand are listed by number alone: nothing is guessed.
+substance use problems (2016, changed 2017), published on helsedirektoratet.no: the pages that
+public copies hold, and what the national network of the field (rusfeltet.no) quotes of others. It
+has 58 recommendations, 4 in chapter 1, 10 in chapter 2 and 13 in chapter 4; those after 10.2 speak
+of groups this registry does not follow. Which number speaks of what is taken from the registry's
+own list of process indicators, which goes before any other count. A grade stands here only where
+the guideline's own wording of the recommendation was read: nothing is guessed (ADR 41).
 """
 
 from __future__ import annotations
@@ -36,12 +39,20 @@ CHAPTERS: Final[dict[int, tuple[str, str]]] = {
     6: ("Familie, bolig, økonomi, arbeid og nettverk", "Family, housing, money, work and network"),
     7: ("Unge", "Young people"),
     8: ("Selvmord og overdose", "Suicide and overdose"),
-    9: ("Kjønn og språk", "Gender and language"),
+    9: (
+        "Kjønn, minoriteter og seksuell orientering",
+        "Gender, minorities and sexual orientation",
+    ),
     10: ("Dopingmidler", "Doping agents"),
 }
 """Chapter number to Norwegian and English heading, in our words."""
 
-NO_TEXT: Final = "the recommendation's text was not at hand when the catalogue was written"
+NO_TEXT: Final = "known by its number alone: no public copy of its text was found"
+NO_CODE: Final = (
+    "no public copy of its text was found, but whichever of the chapter's other approaches it is "
+    "(mindfulness, mentalisation-based therapy and medicines for alcohol dependence are among "
+    "them), process_events.method has no code for it: it arrives as other"
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +79,8 @@ class Recommendation:
         return int(self.number.split(".")[0])
 
 
-def _unread(number: str) -> Recommendation:
-    return Recommendation(number, not_measured=NO_TEXT)
+def _unread(number: str, why: str = NO_TEXT) -> Recommendation:
+    return Recommendation(number, not_measured=why)
 
 
 RECOMMENDATIONS: Final = (
@@ -120,22 +131,22 @@ RECOMMENDATIONS: Final = (
         "Miljøterapien er nedfelt i planer og prosedyrer.",
         "Milieu therapy is anchored in plans and procedures.",
         "bør",
-        "a property of the unit's procedures, not of a person or an event",
+        "no form describes a unit's plans and procedures: it is no property of a person or event",
     ),
     Recommendation("4.2", "Motiverende samtale.", "Motivational interviewing."),
     Recommendation("4.3", "Kognitiv terapi.", "Cognitive therapy."),
-    _unread("4.4"),
+    _unread("4.4", NO_CODE),
     Recommendation("4.5", "Fysisk aktivitet.", "Physical activity."),
     Recommendation("4.6", "Musikkterapi for den som ønsker det.", "Music therapy.", "foreslås"),
     Recommendation("4.7", "Tolvtrinnsbehandling.", "Twelve-step treatment."),
-    _unread("4.8"),
-    _unread("4.9"),
+    _unread("4.8", NO_CODE),
+    _unread("4.9", NO_CODE),
     Recommendation(
         "4.10", "Nedtrapping av benzodiazepiner etter plan.", "Benzodiazepine taper by a plan."
     ),
-    _unread("4.11"),
-    _unread("4.12"),
-    _unread("4.13"),
+    _unread("4.11", NO_CODE),
+    _unread("4.12", NO_CODE),
+    _unread("4.13", NO_CODE),
     Recommendation("5.1", "Uteblivelse følges opp.", "A missed appointment is followed up."),
     _unread("5.2"),
     Recommendation(
@@ -157,9 +168,20 @@ RECOMMENDATIONS: Final = (
     Recommendation("7.4", "Familieterapi for unge.", "Family therapy for the young."),
     Recommendation("8.1", "Selvmordsrisiko kartlegges.", "The risk of suicide is screened."),
     Recommendation("8.2", "Overdoserisiko tas opp.", "The risk of overdose is discussed."),
-    Recommendation("9.1", "Kjønnstilpasset behandling.", "Treatment adapted to gender."),
-    _unread("9.2"),
-    Recommendation("9.3", "Språktilpasset behandling.", "Treatment adapted to language."),
+    Recommendation("9.1", "Kjønnstilpasset behandling.", "Treatment adapted to gender.", "bør"),
+    Recommendation(
+        "9.2",
+        "Seksuell orientering tas opp, og hva den kan ha å si for rusbruken.",
+        "Sexual orientation is brought up, and what it may mean for the substance use.",
+        "bør",
+        "no form asks for sexual orientation, and no kind of process event says it was brought up",
+    ),
+    Recommendation(
+        "9.3",
+        "Behandlingen tar hensyn til språk, kultur og minoritetsbakgrunn.",
+        "Treatment takes language, culture and minority background into account.",
+        "skal",
+    ),
     _unread("10.1"),
     Recommendation("10.2", "Bruk av dopingmidler kartlegges.", "Use of doping agents is mapped."),
 )

@@ -216,7 +216,8 @@ GUIDELINE_STATUS: Final = CodeList(
     {
         "measured": ("målt", "measured"),
         "not_applicable": ("ikke levert av kohorten", "not delivered by the cohort"),
-        "not_measured": ("måles ikke i registeret", "not measurable in this registry"),
+        "not_measured": ("kan ikke måles i registeret", "not measurable in this registry"),
+        "by_number": ("kjent bare ved nummer", "known by its number alone"),
     },
 )
 HIDDEN_CELL: Final = CodeList(

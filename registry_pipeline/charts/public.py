@@ -71,17 +71,18 @@ def guideline_coverage(cohort: Cohort) -> Section:
         .sort(pl.col("at").list.get(0), pl.col("at").list.get(1), "indicator_id")
     )
     counts = joined.unique("recommendation")["status"].value_counts()
-    told = dict(counts.iter_rows())
+    told = dict.fromkeys(GUIDELINE_STATUS.codes, 0) | dict(counts.iter_rows())
     return Section(
         words=(
             "The recommendations of the national guideline, each with its indicators' latest "
-            f"closed year. Of {sum(told.values())} recommendations {told.get('measured', 0)} are "
-            f"measured here, {told.get('not_applicable', 0)} could be if the cohort delivered what "
-            f"they need, and {told.get('not_measured', 0)} cannot be measured in this registry."
+            f"closed year. Of {sum(told.values())} recommendations {told['measured']} are "
+            f"measured here, {told['not_applicable']} could be if the cohort delivered what they "
+            f"need, {told['not_measured']} cannot be measured in this registry, for want of the "
+            f"datum named, and {told['by_number']} are known by their number alone."
         ),
         norwegian="Anbefalingene i nasjonal retningslinje, med siste avsluttede år for hver.",
         table=text.table(
-            ["No.", "In short", "Grade", "Indicator", "Value (95 %)", "Level"],
+            ["No.", "In short", "Grade", "Indicator, or why none", "Value (95 %)", "Level"],
             (_recommendation(row) for row in joined.iter_rows(named=True)),
         ),
     )
@@ -195,9 +196,9 @@ def _recommendation(row: dict[str, Any]) -> list[str]:
     value = text.share(row["value"], row["ci_low"], row["ci_high"], absent)
     return [
         row["recommendation"],
-        row["text"] or text.MISSING,
+        f"{row['text']} / {row['text_nb']}" if row["text"] else text.MISSING,
         GRADE.label(row["grade"], "nb") if row["grade"] else text.MISSING,
-        row["indicator_id"] or text.MISSING,
+        row["indicator_id"] or row["not_measured"] or text.MISSING,
         value,
         INDICATOR_LEVEL.label(row["level"]) if row["level"] else text.MISSING,
     ]

@@ -13,14 +13,13 @@ import polars as pl
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.indicators.definition import Indicator
 from registry_pipeline.indicators.results import NOT_APPLICABLE
-from schemas.guideline import RECOMMENDATIONS
+from schemas.guideline import NO_TEXT, RECOMMENDATIONS
 from schemas.protocol import Protocol
 from schemas.quality.guideline import GuidelineCoverage
 
 ALSO: Final = {"2.5": ("goals_recent",)}
 """Recommendations that an indicator measures beside the one it names."""
 
-NOT_MEASURED: Final = "not_measured"
 _SHOWN: Final = (
     "period_start", "period_end", "numerator", "denominator", "value", "ci_low", "ci_high",
     "level", "hidden_reason", "reason",
@@ -48,8 +47,10 @@ def guideline_coverage(
     )
     counted = pl.col("denominator") > 0
     status = (
-        pl.when(pl.col("indicator_id").is_null())
-        .then(pl.lit(NOT_MEASURED))
+        pl.when(pl.col("not_measured") == NO_TEXT)
+        .then(pl.lit("by_number"))
+        .when(pl.col("not_measured").is_not_null())
+        .then(pl.lit("not_measured"))
         .when(counted)
         .then(pl.lit("measured"))
         .otherwise(pl.lit(NOT_APPLICABLE))

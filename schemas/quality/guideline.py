@@ -39,15 +39,15 @@ class GuidelineCoverage(Result):
         "How strongly the guideline puts it.",
         nb="Grad",
         codes=guideline.GRADE,
-        null="its wording was not at hand when the catalogue was written",
+        null="its wording was not found",
     )
     text: pl.String = field(
         "In short", "The recommendation in our words, English.", nb="Kort, engelsk",
-        null="its wording was not at hand",
+        null="its wording was not found",
     )  # fmt: skip
     text_nb: pl.String = field(
         "In short, Norwegian", "The recommendation in our words, Norwegian.", nb="Kort",
-        null="its wording was not at hand",
+        null="its wording was not found",
     )  # fmt: skip
     status: pl.String = field(
         "Status",
@@ -57,7 +57,8 @@ class GuidelineCoverage(Result):
         required=True,
     )
     not_measured: pl.String = field(
-        "Not measured because", "Why no indicator measures it.", nb="Måles ikke fordi",
+        "Not measured because", "Which datum is lacking, or that its text was not found.",
+        nb="Måles ikke fordi",
         null="an indicator does",
     )  # fmt: skip
     period_start: pl.Date = field("From", "First day counted.", nb="Fra", null="nothing counted")

@@ -6,6 +6,7 @@ conversations that were followed) is named where it is used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,8 +240,11 @@ def test_a_line_per_system(whole_run: tuple[Home, Outcome]) -> None:
     assert {line[0] for line in lines} == {
         "Drop-out", "Appointments", "Feedback tools", "Transitions", "Co-occurring disorders",
         "Bridging", "Detox", "Involvement", "Goals", "Indicators", "Guideline", "Data quality",
+        "Drop-out tools", "Disclosure control",
     }  # fmt: skip
     written = {(system, cohort, what): (value, of) for system, cohort, what, value, of in lines}
+    assert written["Guideline", "tsb", "recommendations measured"] == ("33", "50 in the guideline")
+    assert not [of for _, of in written.values() if re.search(r"\b[1-4] unknown", of)]
     assert written["Detox", "randers", "mean stay"] == ("4.0 days", "40 stays")
     refused = written["Bridging", "randers", "reached the centre"]
     assert refused == ("refused: periods differ", "86 and 228 conversations, 58 unknown")

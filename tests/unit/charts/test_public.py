@@ -50,23 +50,27 @@ def test_every_recommendation_has_a_row_with_what_may_be_shown(store: Store, cel
     store.indicators([result("plan", "all", 45, 60, level="M"), result("few", "all", 2, 60)])
     rows = [
         {"recommendation": "2.4", "indicator_id": "plan", "status": "measured", "grade": "bør",
-         "text": "An early plan.", "value": 0.75, "level": "M", **YEAR},
+         "text": "An early plan.", "text_nb": "Plan tidlig.", "value": 0.75, "level": "M", **YEAR},
         {"recommendation": "10.2", "indicator_id": "few", "status": "measured", "value": 2 / 60,
          **YEAR},
         {"recommendation": "2.10", "indicator_id": "waves", "status": "not_applicable"},
-        {"recommendation": "4.1", "status": "not_measured"},
+        {"recommendation": "4.1", "status": "not_measured", "text": "Anchored.",
+         "text_nb": "Nedfelt.", "not_measured": "no form describes it"},
+        {"recommendation": "7.1", "status": "by_number", "not_measured": "number alone"},
     ]  # fmt: skip
     store.put("quality.guideline_coverage", [{"chapter": 2, **row} for row in rows])
     page = store.page("quality.guideline_coverage")
     found = {row[0]: row[2:] for row in cells(page)[1:]}
-    assert list(found) == ["2.4", "2.10", "4.1", "10.2"]
+    assert list(found) == ["2.4", "2.10", "4.1", "7.1", "10.2"]
+    assert "Anchored. / Nedfelt." in page
     assert found == {
         "2.4": ["bør", "plan", "75 % (10–90)", "moderate"],
         "2.10": ["–", "waves", "not delivered by the cohort", "–"],
-        "4.1": ["–", "–", "not measurable in this registry", "–"],
+        "4.1": ["–", "no form describes it", "not measurable in this registry", "–"],
+        "7.1": ["–", "number alone", "known by its number alone", "–"],
         "10.2": ["–", "few", "skjult", "–"],
     }
-    assert "Of 4 recommendations 2 are measured here, 1 could be" in page
+    assert "Of 5 recommendations 2 are measured here, 1 could be" in page
 
 
 def test_rules_that_failed_with_small_numbers_hidden(

@@ -11,7 +11,17 @@ from registry_pipeline.indicators import INDICATORS
 from registry_pipeline.indicators.engine import indicator_tables
 from registry_pipeline.indicators.guideline import ALSO, catalogue, guideline_coverage
 from schemas.catalog import TABLES
-from schemas.guideline import BY_NUMBER, CHAPTERS, GRADE, RECOMMENDATIONS, with_grade
+from schemas.codes import METHOD, PROCESS_KIND
+from schemas.forms import FORMS
+from schemas.guideline import (
+    BY_NUMBER,
+    CHAPTERS,
+    GRADE,
+    NO_CODE,
+    NO_TEXT,
+    RECOMMENDATIONS,
+    with_grade,
+)
 
 PER_CHAPTER = {1: 4, 2: 10, 3: 3, 4: 13, 5: 4, 6: 5, 7: 4, 8: 2, 9: 3, 10: 2}
 _NAMED = """
@@ -39,6 +49,29 @@ def test_a_recommendation_is_measured_or_says_why_not(item) -> None:
     if item.number in NAMED:
         assert item.nb
         assert item.not_measured is None
+
+
+def test_what_is_said_to_be_lacking_is_in_no_form() -> None:
+    methods = {one.definition.indicator_id: one.definition.guideline for one in INDICATORS}
+    assert {methods[code] for code in METHOD.codes if code != "other"} == {
+        "4.2", "4.3", "4.5", "4.6", "4.7",
+    }  # fmt: skip
+    by_reason = {item.number for item in RECOMMENDATIONS if item.not_measured == NO_CODE}
+    assert by_reason == {"4.4", "4.8", "4.9", "4.11", "4.12", "4.13"}
+    words = [
+        *PROCESS_KIND.codes,
+        *(name for form in FORMS.values() for name in form.to_schema().columns),
+    ]
+    assert not [word for word in words if "orientation" in word]
+    assert BY_NUMBER["9.2"].grade == "bør"
+
+
+def test_what_is_known_by_number_alone_has_neither_words_nor_grade() -> None:
+    unread = [item for item in RECOMMENDATIONS if item.not_measured in {NO_TEXT, NO_CODE}]
+    assert all(item.nb is item.grade is None for item in unread)
+    assert [item.number for item in unread if item.not_measured == NO_TEXT] == [
+        "2.2", "2.6", "5.2", "7.1", "7.2", "7.3", "10.1",
+    ]  # fmt: skip
 
 
 def test_an_indicator_tells_its_recommendation_and_grade() -> None:
@@ -81,7 +114,8 @@ def test_the_view_shows_the_latest_closed_year_or_why_there_is_none(store, proto
     }
     assert rows["6.2"] == ("measured", date(2014, 12, 31), 1.0)
     assert rows["2.7"] == ("not_applicable", None, None)
-    assert rows["4.1"] == ("not_measured", None, None)
+    assert rows["4.1"] == rows["9.2"] == rows["4.4"] == ("not_measured", None, None)
+    assert rows["2.2"] == ("by_number", None, None)
     open_year = results.with_columns(
         hidden_reason=pl.when(pl.col("period_end") == date(2014, 12, 31)).then(
             pl.lit("provisional")
