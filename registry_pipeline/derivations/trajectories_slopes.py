@@ -49,12 +49,12 @@ class Model:
 
     Attributes:
         method: in words.
-        fit: the fitting.
+        fit: the fitting; the reason where there is no line.
         is_ratio: any use, with an odds ratio per month; else days of 28, with a difference.
     """
 
     method: str
-    fit: Callable[[Courses], Line | None]
+    fit: Callable[[Courses], Line | str]
     is_ratio: bool = False
 
     @property
@@ -97,7 +97,7 @@ SCHEMA: Final = {
 def substance_slope(
     courses: Frame, use: Frame, cells: pl.DataFrame, protocol: Protocol
 ) -> pl.DataFrame:
-    """derived.substance_slope: every substance and stratum; the mixed model for everyone alone.
+    """derived.substance_slope: every substance and stratum, each by all three models.
 
     Args:
         courses: rows of `transform.trajectories.words` with the columns of `STRATA`.
@@ -159,16 +159,14 @@ def _rows(
     observations, events = group["n_observations"], group["n_events"]
     rows = []
     for name, model in MODELS.items():
-        if name == "mixed_days" and group["stratum_by"] != "all":
-            continue
         carried = most_terms(n, None) and (not model.is_ratio or most_terms(observations, events))
-        line = None
+        line: Line | str = TOO_FEW_FOR_TERMS if n and not carried else reasons.NOT_COMPUTABLE
         if part is not None and carried and months:
             line = model.fit(_courses(part, model.of, model.unit(scale), protocol))
-        reason = reasons.NOT_COMPUTABLE if n == 0 or carried else TOO_FEW_FOR_TERMS
         measure = "odds_ratio" if model.is_ratio else "mean_difference"
         shared = {**group, "n": n, "model": name, "measure": measure}
-        rows.append(shared | (model.per_month(line, months) if line else {"reason": reason}))
+        told = {"reason": line} if isinstance(line, str) else model.per_month(line, months)
+        rows.append(shared | told)
     return rows
 
 

@@ -35,3 +35,6 @@ TOO_FEW: Final = "too_few"
 
 NO_CHECK: Final = "proportional_hazards_not_tested"
 """All exits of the model fall on one day, so no trend of the hazard ratio can be seen."""
+
+NO_CONVERGENCE: Final = "no_convergence"
+"""The search for the estimate does not come to rest."""

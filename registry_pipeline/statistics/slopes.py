@@ -23,8 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import Z95, FloatArray
 from registry_pipeline.statistics.regression import ROUNDING, RUNAWAY
+from registry_pipeline.statistics.reml import Deviance, minimum
 
 MAX_STEPS: Final = 60
 CONVERGED: Final = 1e-12
@@ -77,66 +79,66 @@ class Line:
     p_value: float
 
 
-def exchangeable(courses: Courses) -> Line | None:
+def exchangeable(courses: Courses) -> Line | str:
     """Linear estimating equations; any two answers of a person are equally correlated.
 
-    Null where the waves answered do not carry a line, or the answers do not vary.
+    `not_computable` where the waves answered do not carry a line, or the answers do not vary.
     Source: Liang and Zeger 1986.
     """
     design, rows = courses.design(), courses.observed.sum(axis=1)
     n = float(courses.people @ rows)
     pairs = float(courses.people @ (rows * (rows - 1) / 2))
     if not _carries(courses, design):
-        return None
+        return reasons.NOT_COMPUTABLE
     correlation, beta = 0.0, np.zeros(2)
     for _ in range(MAX_STEPS):
         before = beta
         within = _evened(design, rows, correlation)
         bread = np.linalg.inv(np.einsum("p,pij->ij", courses.people, within @ design))
         beta = bread @ np.einsum("pij,pj->i", within, courses.total)
-        if np.abs(beta - before).max() < CONVERGED:
+        if np.abs(beta - before).max() < CONVERGED * (1 + np.abs(beta).max()):
             break
         second, squared = _residuals(courses, design, beta)
-        scale = squared.sum() / (n - 2) if n > 2 else 0.0
-        if scale <= ROUNDING:
-            return None
+        scale = squared.sum() / (n - 2)
         crossed = (second[:, 0, 0] - squared).sum() / 2
         correlation = crossed / scale / (pairs - 2) if pairs > 2 else 0.0
         correlation = min(max(correlation, -1 / rows.max()), 1 - ROUNDING)
+    else:
+        return reasons.NO_CONVERGENCE
     second, _ = _residuals(courses, design, beta)
     return _line(beta, bread, within, design, second)
 
 
-def mixed(courses: Courses) -> Line | None:
+def mixed(courses: Courses) -> Line | str:
     """Linear mixed model: every person has a start and a slope, fitted by REML.
 
-    Null as for `exchangeable`. Source: Laird and Ware 1982.
+    A reason as for `exchangeable`, and `no_convergence` where the search for the covariance of
+    start and slope does not come to rest, as where people hardly vary about their own lines.
+    Source: Laird and Ware 1982.
     """
-    from scipy import optimize  # noqa: PLC0415 - slow to import
-
     design = courses.design()
     if not _carries(courses, design):
-        return None
-    found = optimize.minimize(
-        lambda theta: _deviance(courses, design, theta)[0],
-        np.array([1.0, 0.0, 0.5]),
-        method="Nelder-Mead",
-        options={"xatol": 1e-5, "fatol": 1e-8, "maxiter": 2000},
-    )
-    if not found.success or not np.isfinite(found.fun):
-        return None
-    _, beta, bread, within = _deviance(courses, design, found.x)
+        return reasons.NOT_COMPUTABLE
+    sums = (courses.total, courses.products, float(courses.squares.sum()))
+    root = minimum(Deviance.of(courses.people, design, *sums), np.array([1.0, 0.0, 0.5]))
+    if root is None:
+        return reasons.NO_CONVERGENCE
+    start, both, own = root
+    psi = np.array([[start**2, start * both], [start * both, both**2 + own**2]])
+    within, _ = _inverse(np.eye(2) + design @ psi)
+    bread = np.linalg.inv(np.einsum("p,pij->ij", courses.people, within @ design))
+    beta = bread @ np.einsum("pij,pj->i", within, courses.total)
     second, _ = _residuals(courses, design, beta)
     return _line(beta, bread, within, design, second)
 
 
-def logistic(courses: Courses) -> Line | None:
+def logistic(courses: Courses) -> Line | str:
     """Logistic estimating equations with independence working correlation; answers are 0 or 1.
 
-    Null as for `exchangeable`, and where the answers are all alike or parted by time.
+    A reason as for `exchangeable`, also where the answers are all alike or parted by time.
     """
     if not _carries(courses, courses.design()):
-        return None
+        return reasons.NOT_COMPUTABLE
     x, asked, total = courses.x, courses.people @ courses.observed, courses.total.sum(axis=0)
     beta = np.zeros(2)
     for _ in range(MAX_STEPS):
@@ -148,7 +150,7 @@ def logistic(courses: Courses) -> Line | None:
         if np.abs(step).max() < CONVERGED or np.abs(beta).max() > RUNAWAY:
             break
     if np.abs(beta).max() > RUNAWAY:
-        return None
+        return reasons.NOT_COMPUTABLE
     mean = special.expit(x @ beta)
     expected = courses.observed @ (x * mean[:, None])
     design = courses.design(mean * (1 - mean))
@@ -158,9 +160,12 @@ def logistic(courses: Courses) -> Line | None:
 
 
 def _carries(courses: Courses, design: FloatArray) -> bool:
-    """Whether the waves answered at lie apart, so that there is a line through them."""
+    """Whether there is a line through the waves answered at, and answers that vary about it."""
     total = np.einsum("p,pij->ij", courses.people, design)
-    return bool(np.linalg.matrix_rank(total, hermitian=True) == 2)
+    if np.linalg.matrix_rank(total, hermitian=True) < 2:
+        return False
+    _, squared = _residuals(courses, design, np.linalg.solve(total, courses.total.sum(axis=0)))
+    return bool(squared.sum() > ROUNDING * (courses.people @ courses.observed.sum(axis=1)))
 
 
 def _evened(design: FloatArray, rows: NDArray[np.int64], correlation: float) -> FloatArray:
@@ -188,27 +193,6 @@ def _residuals(
     return _second(courses, expected), squared
 
 
-def _deviance(
-    courses: Courses, design: FloatArray, theta: FloatArray
-) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-    """REML deviance, line, bread and L.
-
-    `theta` is the root of the covariance of a person's start and slope, relative to the variance
-    within; the inverse of I + x psi x' comes down to 2 x 2 matrices (Woodbury).
-    """
-    root = np.array([[theta[0], 0.0], [theta[1], theta[2]]])
-    spread = np.eye(2) + design @ (root @ root.T)
-    within, determinant = _inverse(spread)
-    information = np.einsum("p,pij->ij", courses.people, within @ design)
-    bread = np.linalg.inv(information)
-    beta = bread @ np.einsum("pij,pj->i", within, courses.total)
-    taken = np.einsum("pij,pji->p", root @ root.T @ within, courses.products)
-    rss = (courses.squares - taken).sum() - beta @ information @ beta
-    n = float(courses.people @ courses.observed.sum(axis=1))
-    value = (n - 2) * np.log(max(rss, 1e-300)) + courses.people @ np.log(determinant)
-    return float(value + np.log(np.linalg.det(information))), beta, bread, within
-
-
 def _inverse(matrices: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Inverses and determinants of 2 x 2 matrices, much faster than one by one."""
     a, b, c, d = (matrices[:, i, j] for i in (0, 1) for j in (0, 1))
@@ -224,16 +208,16 @@ def _line(
     within: FloatArray,
     design: FloatArray,
     second: FloatArray,
-) -> Line | None:
+) -> Line | str:
     """The line with its robust error: each person's residuals divided by 1 less their leverage."""
     kept, determinant = _inverse(np.eye(2) - within @ design @ bread)
     if (np.abs(determinant) < ROUNDING).any():
-        return None
+        return reasons.NOT_COMPUTABLE
     weight = kept @ within
     meat = (weight @ second @ weight.transpose(0, 2, 1)).sum(axis=0)
     error = float(np.sqrt(max((bread @ meat @ bread)[1, 1], 0.0)))
     if error <= ROUNDING:
-        return None
+        return reasons.NOT_COMPUTABLE
     start, slope = (float(value) for value in beta)
     p_value = float(2 * special.ndtr(-abs(slope / error)))
     return Line(start, slope, slope - Z95 * error, slope + Z95 * error, p_value)

@@ -97,9 +97,9 @@ class SubstanceSlope(SubstanceTable):
 
     How use changes per month over the waves, a straight line through everyone's answers: days
     of use (GEE and mixed model) and the odds of any use (GEE). A person's answers belong
-    together: errors are robust to that, and bias-reduced for few people. The mixed model is for
-    the whole cohort alone; it reads missing answers as missing at random given the answers there
-    are, the equations as missing completely at random. Refused below 15 people, of any use also
+    together: errors are robust to that, and bias-reduced for few people. The mixed model reads
+    missing answers as missing at random given the answers there are, the equations as missing
+    completely at random. Refused below 15 people, of any use also
     below 10 answers with or without it. Waves stand on their nominal days. Made from
     core.substance_use.
     """
