@@ -14,6 +14,7 @@ from typing import Final
 
 import duckdb
 
+from registry_pipeline.statistics.reasons import PERIODS_DIFFER
 from schemas.protocol import Disclosure
 
 Line = tuple[str, str, str, str, str]
@@ -155,7 +156,7 @@ def _line(
         of += f", {missing} unknown"
     if hidden == "low_coverage":
         of += f"; {PILOT}"
-    if reason == "periods_differ":
+    if reason == PERIODS_DIFFER:
         return one.system, cohort, one.what, "refused: periods differ", f"{numerator} and {of}"
     if value is None:
         return one.system, cohort, one.what, "not computable", of

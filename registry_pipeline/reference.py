@@ -34,8 +34,10 @@ with two booleans: is counted, and is fulfilled. Everything else follows from th
 `registry_pipeline/indicators/engine.py` and `results.py`:
 
 - **Periods.** One date puts a mark in a calendar quarter and year, so numerator and denominator
-  are always of the same period. Quarters are the trend. A state (housing, work) counts by the
-  last interview of the period: once a quarter and once a year.
+  are of the same period. A result that counts as not fulfilled anyone who was not followed until
+  the deadline is refused (`periods_differ`): no value, and nothing delivered. Quarters are the
+  trend. A state (housing, work) counts by the last interview of the period: once a quarter and
+  once a year.
 - **Due.** What is not due by the cut-off is left out; what is overdue and not done is a
   failure. Whoever died, moved out of the country or withdrew before the deadline is not
   counted. Deadlines are parameters of the protocol (`[deadlines]`); the days below are the

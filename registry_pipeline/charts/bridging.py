@@ -15,7 +15,6 @@ from registry_pipeline.charts.cohort import Cohort, place
 from registry_pipeline.charts.programme_rows import safe_rows
 from registry_pipeline.charts.programmes import (
     NOT_DELIVERED,
-    PERIODS_DIFFER,
     measures_table,
     silent_units,
 )
@@ -33,6 +32,7 @@ from registry_pipeline.charts.svg import (
 )
 from registry_pipeline.charts.text import Section
 from registry_pipeline.disclosure.small_numbers import HIDDEN
+from registry_pipeline.statistics import reasons
 from schemas.programme_codes import BRIDGING_STEP, INVOLVEMENT_MEASURE
 
 STEPS: Final = tuple(code for code in BRIDGING_STEP.codes if code != "centre_contact_followed")
@@ -64,7 +64,7 @@ def bridging_funnel(cohort: Cohort) -> Section:
         return Section(words=NOT_DELIVERED, norwegian=norwegian, table="")
     everyone = rows.filter(unit_id="all")
     drawn = everyone.filter(pl.col("measure").is_in(STEPS))
-    refused = (everyone["reason"] == PERIODS_DIFFER).any()
+    refused = (everyone["reason"] == reasons.PERIODS_DIFFER).any()
     return Section(
         words=(
             "From hospital to municipal treatment: people identified, and what the offer of a "

@@ -19,6 +19,7 @@ from registry_pipeline.charts.programme_rows import safe_rows
 from registry_pipeline.charts.svg import BLUE, PLAIN, Spec, in_order, mark, panels, percent
 from registry_pipeline.charts.text import Section
 from registry_pipeline.disclosure.small_numbers import HIDDEN
+from registry_pipeline.statistics import reasons
 from schemas import programme_codes
 from schemas.codes import CodeList
 
@@ -29,7 +30,6 @@ NOT_DELIVERED: Final = (
 ASSOCIATION: Final = (
     "An association, not an effect: those who get a tool differ from those who do not."
 )
-PERIODS_DIFFER: Final = "periods_differ"
 REFUSED: Final = "refused"
 MAX_ROWS: Final = 60
 
@@ -111,7 +111,7 @@ def _cells(row: dict[str, Any], cohort: Cohort) -> list[str]:
     """Value with its interval, counted, of, missing; a hidden row has none of them."""
     if row[HIDDEN]:
         return [text.HIDDEN] * 4
-    absent = REFUSED if row["reason"] == PERIODS_DIFFER else text.absent(row["denominator"])
+    absent = REFUSED if row["reason"] == reasons.PERIODS_DIFFER else text.absent(row["denominator"])
     is_share = row["method"].startswith("share")
     estimate = (row["value"], row["ci_low"], row["ci_high"])
     value = text.share(*estimate, absent) if is_share else text.number(row["value"], absent)

@@ -33,6 +33,7 @@ from registry_pipeline.derivations.quality_programmes import (
 )
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.periods import refused_over_two_periods
 from registry_pipeline.transform.engine import Frame, counts, is_empty
 from schemas.codes import APPOINTMENT_STATUS
 from schemas.quality.programmes import BridgingFunnel, GoalResult, Involvement, NoShow
@@ -42,7 +43,6 @@ CELL: Final = [*UNIT_QUARTER, AGE, DISORDER]
 ITEMS: Final = range(1, 7)
 LEVELS: Final = range(1, 6)
 TOP_TWO: Final = (4, 5)
-PERIODS_DIFFER: Final = "periods_differ"
 
 
 def no_show(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
@@ -133,16 +133,8 @@ def bridging_funnel(core: Core, where: Setting) -> pl.DataFrame:
         rows, "centre_contact_followed", pl.col("centre_contact"), followed, n=followed
     )
     parts = [shares(part) for part in (*first, referred, matched)]
-    return programme(BridgingFunnel, [*parts, _same_period(shares(reached))], where)
-
-
-def _same_period(rows: pl.DataFrame) -> pl.DataFrame:
-    """No share where the denominator holds people whose numerator was not observed."""
-    differ = pl.col("n_missing") > 0
-    return rows.with_columns(
-        pl.when(~differ).then(pl.col("value", "ci_low", "ci_high")),
-        reason=pl.when(differ).then(pl.lit(PERIODS_DIFFER)).otherwise("reason"),
-    )
+    parts.append(refused_over_two_periods(shares(reached), pl.col("n_missing")))
+    return programme(BridgingFunnel, parts, where)
 
 
 def involvement(core: Core, where: Setting) -> pl.DataFrame:

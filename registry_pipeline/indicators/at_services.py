@@ -21,6 +21,7 @@ from registry_pipeline.indicators.definition import (
 )
 from registry_pipeline.indicators.entries import (
     DEFAULTS,
+    FOLLOWED,
     OWN,
     at_registering_units,
     people,
@@ -121,9 +122,14 @@ def tapers(core: Core, _: Protocol) -> Frame:
 
 
 APPOINTMENT: Final = Basis(
-    "appointment", appointments, order=("scheduled_date", "appointment_type")
+    "appointment",
+    appointments,
+    order=("scheduled_date", "appointment_type"),
+    followed=FOLLOWED,
 )
-REQUEST: Final = Basis("request for another therapist", requests, order=("event_date",))
+REQUEST: Final = Basis(
+    "request for another therapist", requests, order=("event_date",), followed=FOLLOWED
+)
 TAPER: Final = Basis("person who began tapering", tapers)
 
 

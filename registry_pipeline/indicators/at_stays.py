@@ -20,6 +20,7 @@ from registry_pipeline.indicators.definition import (
 )
 from registry_pipeline.indicators.entries import (
     DEFAULTS,
+    FOLLOWED,
     PATHWAY,
     at_registering_units,
     people,
@@ -115,9 +116,13 @@ def inpatients_leaving(core: Core, protocol: Protocol) -> Frame:
     )
 
 
-REFERRAL: Final = Basis("referred stay", referrals, order=("pathway", "planned_epoch"))
-ASSESSED_STAY: Final = Basis("stay begun", assessments, order=ORDER)
-LEAVING: Final = Basis("inpatient stay that ended", inpatients_leaving, order=ORDER)
+REFERRAL: Final = Basis(
+    "referred stay", referrals, order=("pathway", "planned_epoch"), followed=FOLLOWED
+)
+ASSESSED_STAY: Final = Basis("stay begun", assessments, order=ORDER, followed=FOLLOWED)
+LEAVING: Final = Basis(
+    "inpatient stay that ended", inpatients_leaving, order=ORDER, followed=FOLLOWED
+)
 
 
 def started_in_time(protocol: Protocol) -> Mark:
@@ -135,7 +140,8 @@ def assessed_in_time(protocol: Protocol) -> Mark:
         .then(nw.lit(limits.assessment_inpatient))
         .otherwise(nw.lit(limits.assessment_outpatient))
     )
-    return Mark(nw.col("observed_days") >= days, nw.col("days_to_assessment") <= days)
+    done = nw.col("days_to_assessment") <= days
+    return Mark(nw.col("observed_days") >= days, done, due_days=days)
 
 
 def _next_level(flag: str, protocol: Protocol) -> Mark:

@@ -75,6 +75,7 @@ class Mark:
         looked_at: the indicator looks at the row at all, in the row's quarter; null for every row.
         in_year: of those, the row stands for the person or event in the calendar year too; null
             for every one.
+        due_days: days within which a row is to be fulfilled; null for those of the deadline.
     """
 
     in_denominator: nw.Expr
@@ -82,6 +83,7 @@ class Mark:
     is_missing: nw.Expr | None = None
     looked_at: nw.Expr | None = None
     in_year: nw.Expr | None = None
+    due_days: nw.Expr | None = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,13 @@ class Basis:
         rows: makes the frame of a cohort: patient_id, unit_id, marked_on (the date that puts the
             row in a period), and what the marks read.
         order: columns that number the rows of one person and quarter; empty where there is one.
+        followed: the column of days for which a row was followed; null where nothing comes after.
     """
 
     name: str
     rows: Callable[[Core, Protocol], Frame]
     order: tuple[str, ...] = ()
+    followed: str | None = None
 
 
 @dataclass(frozen=True)

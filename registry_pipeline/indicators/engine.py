@@ -8,7 +8,7 @@ intervals, levels and reasons for hiding (see `results`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import narwhals as nw
@@ -23,7 +23,7 @@ from registry_pipeline.indicators.definition import (
     Mark,
     definition_table,
 )
-from registry_pipeline.indicators.results import COUNTS, results
+from registry_pipeline.indicators.results import SUMMED, UNSEEN, results
 from registry_pipeline.transform.engine import Frame, materialise
 from registry_pipeline.transform.shape import by_value, constants
 from schemas.fields import describe
@@ -102,7 +102,7 @@ def cells(indicators: Iterable[Indicator], core: Core, protocol: Protocol) -> pl
     """Counts per indicator, unit and quarter, for the quarter and for its part of the year.
 
     Returns:
-        indicator_id, period_type, unit_id, quarter (its first day) and `COUNTS`; the year's
+        indicator_id, period_type, unit_id, quarter (its first day) and `SUMMED`; the year's
         counts of a quarter are of the rows that stand for the year. One query per basis.
     """
     parts = [
@@ -114,7 +114,7 @@ def cells(indicators: Iterable[Indicator], core: Core, protocol: Protocol) -> pl
         "period_type": pl.String,
         "unit_id": pl.String,
         "quarter": pl.Date,
-        **dict.fromkeys(COUNTS, pl.Int64),
+        **dict.fromkeys(SUMMED, pl.Int64),
     }
     return pl.concat([pl.DataFrame(schema=schema), *parts])
 
@@ -154,7 +154,10 @@ def _by_basis(indicators: Iterable[Indicator], protocol: Protocol) -> dict[Basis
     """The marks of the indicators, by the frame they are made on."""
     grouped: dict[Basis, dict[str, Mark]] = {}
     for indicator in indicators:
-        grouped.setdefault(indicator.basis, {})[indicator.id] = indicator.mark(protocol)
+        mark = indicator.mark(protocol)
+        if mark.due_days is None and indicator.deadline:
+            mark = replace(mark, due_days=nw.lit(indicator.due_days(protocol)))
+        grouped.setdefault(indicator.basis, {})[indicator.id] = mark
     return grouped
 
 
@@ -165,7 +168,7 @@ def _counted(
     sums = {
         (name, period, count): flag
         for name, mark in marks.items()
-        for period, count, flag in _sums(mark)
+        for period, count, flag in _sums(mark, basis.followed)
     }
     labels = {f"sum_{number}": key for number, key in enumerate(sums)}
     summed = (
@@ -190,7 +193,7 @@ def _counted(
     counts = long.join(keys, on="label").with_columns(pl.col("n").fill_null(0))
     cell = ["indicator_id", "period_type", "unit_id", "quarter"]
     by_cell = counts.group_by(cell).agg(
-        pl.col("n").filter(pl.col("count") == name).sum().alias(name) for name in COUNTS
+        pl.col("n").filter(pl.col("count") == name).sum().alias(name) for name in SUMMED
     )
     years = set(counts.filter(pl.col("period_type") == "year")["indicator_id"])
     alike = by_cell.filter(~pl.col("indicator_id").is_in(list(years)))
@@ -198,7 +201,7 @@ def _counted(
     return both.filter(pl.col("denominator") > 0)
 
 
-def _sums(mark: Mark) -> Iterator[tuple[str, str, nw.Expr]]:
+def _sums(mark: Mark, followed: str | None) -> Iterator[tuple[str, str, nw.Expr]]:
     """What is summed of a mark: period, count and boolean; the year only where it differs."""
     inside = mark.in_denominator
     if mark.looked_at is not None:
@@ -211,6 +214,9 @@ def _sums(mark: Mark) -> Iterator[tuple[str, str, nw.Expr]]:
         yield period, "numerator", counted & mark.in_numerator
         if mark.is_missing is not None:
             yield period, "n_missing", counted & mark.is_missing
+        if followed and mark.due_days is not None:
+            unfulfilled = ~mark.in_numerator.fill_null(nw.lit(value=False))
+            yield period, UNSEEN, counted & unfulfilled & (nw.col(followed) < mark.due_days)
 
 
 def _rows(basis: Basis, marks: Mapping[str, Mark], core: Core, protocol: Protocol) -> Frame:

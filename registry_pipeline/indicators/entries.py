@@ -17,6 +17,9 @@ from schemas.protocol_deadlines import Deadlines
 GUIDELINE: Final = "National guideline (TSB)"
 PATHWAY: Final = "National pathway (TSB), time limits"
 OWN: Final = "This registry"
+FOLLOWED: Final = "observed_days"
+"""The column of days for which a row was followed, from its own day on."""
+
 DEFAULTS: Final = Deadlines()
 """The deadlines of a protocol that sets none: the days that the definitions tell."""
 

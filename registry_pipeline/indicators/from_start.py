@@ -26,6 +26,7 @@ from registry_pipeline.indicators.definition import (
 )
 from registry_pipeline.indicators.entries import (
     DEFAULTS,
+    FOLLOWED,
     OWN,
     at_registering_units,
     people,
@@ -108,7 +109,7 @@ def starts(core: Core, _: Protocol) -> Frame:
     )
 
 
-STARTED: Final = Basis("person who started", starts)
+STARTED: Final = Basis("person who started", starts, followed=FOLLOWED)
 
 
 def _within(

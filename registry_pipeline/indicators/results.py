@@ -16,11 +16,16 @@ from registry_pipeline.derivations.version import as_table
 from registry_pipeline.indicators.definition import Indicator, definition_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import with_wilson
+from registry_pipeline.statistics.periods import refused_over_two_periods
 from schemas.protocol import Protocol
 from schemas.quality.indicators import Indicator as IndicatorTable
 
 NOT_APPLICABLE: Final = "not_applicable"
 COUNTS: Final = ("numerator", "denominator", "n_missing")
+UNSEEN: Final = "n_unseen"
+"""Counted as not fulfilled, and not followed until their time was up."""
+
+SUMMED: Final = (*COUNTS, UNSEEN)
 PERIOD: Final = ["period_type", "period_start", "period_end"]
 CELL: Final = ["indicator_id", "unit_id", *PERIOD]
 _LENGTH: Final = {"quarter": "1q", "year": "1y"}
@@ -70,7 +75,7 @@ def results(
         .then(pl.lit(NOT_APPLICABLE))
         .when(pl.col("denominator").fill_null(0) == 0)
         .then(pl.lit(reasons.NOT_COMPUTABLE)),
-        **{name: pl.col(name).fill_null(0) for name in COUNTS},
+        **{name: pl.col(name).fill_null(0) for name in SUMMED},
         target_green=pl.coalesce("green", "target_green"),
         target_yellow=pl.coalesce("yellow", "target_yellow"),
     )
@@ -124,17 +129,17 @@ def _periods(cells: pl.DataFrame) -> pl.DataFrame:
         )
         for kind, length in _LENGTH.items()
     ]
-    return pl.concat(parts).group_by(CELL).agg(pl.col(COUNTS).sum())
+    return pl.concat(parts).group_by(CELL).agg(pl.col(SUMMED).sum())
 
 
 def _with_everyone(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     """The cells, `all` units together, and the protocol's units without anyone in a period."""
     period = ["indicator_id", *PERIOD]
-    together = cells.group_by(period).agg(pl.col(COUNTS).sum())
+    together = cells.group_by(period).agg(pl.col(SUMMED).sum())
     units = sorted({"all", *(unit.id for unit in protocol.units), *cells["unit_id"]})
     grid = together.select(period).join(pl.DataFrame({"unit_id": units}), how="cross")
     everyone = together.with_columns(unit_id=pl.lit("all"))
-    stacked = pl.concat(part.select(*CELL, *COUNTS) for part in (cells, everyone))
+    stacked = pl.concat(part.select(*CELL, *SUMMED) for part in (cells, everyone))
     return grid.join(stacked, on=CELL, how="left")
 
 
@@ -150,8 +155,14 @@ def _targets(protocol: Protocol) -> pl.DataFrame:
 
 
 def _shares(counted: pl.DataFrame) -> pl.DataFrame:
-    """Adds value with its interval, and value_known of the denominator whose answer is known."""
+    """Adds value with its interval, and value_known of the denominator whose answer is known.
+
+    None where somebody counted was not followed until the time was up: periods_differ.
+    """
     known = counted.with_columns(denominator_known=pl.col("denominator") - pl.col("n_missing"))
     shares = with_wilson(known, "numerator", "denominator", estimate="value")
     whole = pl.when(pl.col("denominator_known") > 0).then("denominator_known")
-    return shares.with_columns(value_known=pl.col("numerator") / whole)
+    known = shares.with_columns(value_known=pl.col("numerator") / whole)
+    return refused_over_two_periods(
+        known, pl.col(UNSEEN), ["value", "ci_low", "ci_high", "value_known"]
+    )

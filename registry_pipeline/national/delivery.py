@@ -4,7 +4,7 @@ Belongs here: reading the published file, the two CSV files.
 Does not belong here: the platform's rules (see `rules`).
 
 The counts are true: the platform masks. Results that are provisional wait for the year to close,
-and people without a unit are nobody's result.
+rates of two periods are refused, and people without a unit are nobody's result.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ LEFT JOIN core.unit u ON u.cohort = i.protocol AND u.unit_id = i.unit_id
 WHERE i.protocol = $protocol AND i.period_type = 'year' AND i.unit_id <> 'all'
   AND i.period_start = make_date($year, 1, 1) AND i.denominator > 0
   AND coalesce(i.hidden_reason, '') <> 'provisional'
+  AND coalesce(i.reason, '') <> 'periods_differ'
 """
 _COVERAGE: Final = """
 SELECT 'coverage' AS ind_id, p.unit_id, u.orgnr, 'fraction' AS indicator_type,

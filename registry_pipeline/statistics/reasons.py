@@ -8,6 +8,9 @@ from typing import Final
 NOT_COMPUTABLE: Final = "not_computable"
 """A zero denominator, too few values, or too few people at risk to start a curve."""
 
+PERIODS_DIFFER: Final = "periods_differ"
+"""Some of the denominator were not looked for in the numerator's period."""
+
 AT_ZERO: Final = "estimate_is_0"
 AT_ONE: Final = "estimate_is_1"
 """The log-log interval of a curve does not exist at 0 and 1."""

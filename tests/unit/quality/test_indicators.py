@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import date
 from typing import Any
 
+import narwhals as nw
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_pipeline.indicators import INDICATORS
-from registry_pipeline.indicators.definition import Definition, definition_table
+from registry_pipeline.indicators.definition import (
+    Basis,
+    Core,
+    Definition,
+    Indicator,
+    Mark,
+    always,
+    definition_table,
+)
 from registry_pipeline.indicators.engine import indicator_tables
 from registry_pipeline.indicators.results import hidden, level
 from registry_pipeline.transform.engine import Frame
@@ -83,6 +92,75 @@ class TestDefinitions:
             if item.target_green is not None and item.target_yellow is not None:
                 best_first = item.target_green >= item.target_yellow
                 assert best_first == (item.direction == "higher")
+
+
+def reached_centre(mark: Mark) -> Indicator:
+    """Contact within 30 days of a conversation, over people with the days they were followed."""
+
+    def conversations(core: Core, _: Protocol) -> Frame:
+        return core["core.patient"].select(
+            "patient_id",
+            "unit_id",
+            marked_on="invited_date",
+            observed_days="cutoff_day",
+            reached="co_occurring_disorder",
+        )
+
+    basis = Basis("conversation", conversations, followed="observed_days")
+    plan = INDICATORS[0].definition
+    return Indicator(
+        replace(plan, indicator_id="reached", due_days=30),
+        basis,
+        (),
+        lambda _: replace(mark, due_days=nw.lit(30)),
+    )
+
+
+class TestPeriods:
+    """228 conversations, 86 of whom came; 58 were asked about in other months."""
+
+    def people(self, unfollowed: int = 58) -> list[dict[str, Any]]:
+        kinds = [(True, 12)] * 86 + [(False, 30)] * (228 - 86 - unfollowed)
+        kinds += [(False, 29)] * unfollowed
+        return [
+            {"patient_id": f"p{number}", "unit_id": "north", "invited_date": MAY,
+             "co_occurring_disorder": reached, "cutoff_day": followed}
+            for number, (reached, followed) in enumerate(kinds)
+        ]  # fmt: skip
+
+    def result(self, mark: Mark, frames: dict[str, Frame], protocol: Protocol) -> dict[str, Any]:
+        made = indicator_tables([reached_centre(mark)], frames, protocol).results
+        return made.filter(unit_id="all", period_type="year").row(0, named=True)
+
+    def test_a_rate_whose_people_were_not_all_followed_is_refused(self, store, protocol):
+        frames = store({"core.patient": self.people()})
+        row = self.result(Mark(always(), nw.col("reached")), frames, protocol)
+        assert (row["numerator"], row["denominator"]) == (86, 228)
+        assert row["reason"] == "periods_differ"
+        numbers = ("value", "ci_low", "ci_high", "value_known", "level")
+        assert [row[name] for name in numbers] == [None] * 5
+
+    def test_of_those_followed_there_is_one(self, store, protocol):
+        followed = (nw.col("observed_days") >= 30) | nw.col("reached")
+        frames = store({"core.patient": self.people()})
+        row = self.result(Mark(followed, nw.col("reached")), frames, protocol)
+        assert (row["numerator"], row["denominator"], row["reason"]) == (86, 170, None)
+        assert row["value"] == 86 / 170
+
+    def test_with_all_followed_nothing_is_refused(self, store, protocol):
+        frames = store({"core.patient": self.people(unfollowed=0)})
+        row = self.result(Mark(always(), nw.col("reached")), frames, protocol)
+        assert (row["value"], row["reason"]) == (86 / 228, None)
+
+    def test_a_unit_of_its_own_is_refused_by_itself(self, store, protocol):
+        south = [{**row, "unit_id": "south"} for row in self.people()[:170]]
+        north = [{**row, "patient_id": f"n{row['patient_id']}"} for row in self.people()[170:]]
+        frames = store({"core.patient": south + north})
+        made = indicator_tables(
+            [reached_centre(Mark(always(), nw.col("reached")))], frames, protocol
+        ).results.filter(period_type="year")
+        reasons = dict(made.select("unit_id", "reason").iter_rows())
+        assert reasons == {"all": "periods_differ", "north": "periods_differ", "south": None}
 
 
 class TestFirstMeasurement:
