@@ -141,6 +141,37 @@ def test_a_small_count_that_is_shown_is_found() -> None:
     assert unsafe([one], [np.zeros(6, dtype=np.int64)], RULE) == [{0, 1}]
 
 
+@pytest.mark.parametrize(
+    ("north", "south", "expected"),
+    [
+        # 5 and 5 in all: each unit's counts lie in 0 to 5, which tells nothing of 2 and 3
+        ((2, 3), (3, 7), set()),
+        # 2 and 8 in all: the fulfilled of each lie in 0 to 2, a range narrower than that of 1 to 4
+        ((1, 6), (1, 4), {0, 1}),
+        # 2 and 8 in all; in the south nobody is fulfilled, which is no small count
+        ((2, 7), (0, 3), {0}),
+    ],
+)
+def test_nothing_shown_of_two_units(
+    north: tuple[int, int], south: tuple[int, int], expected: set[int]
+) -> None:
+    fulfilled, denominator = (np.array([a, b, a + b]) for a, b in zip(north, south, strict=True))
+    one = Family(fulfilled, denominator - fulfilled, (Relation(2, (0, 1), "units"),))
+    exposure = np.array([Exposure.NOTHING, Exposure.NOTHING, Exposure.SHOWN])
+    assert unsafe([one], [exposure], RULE)[0] - {2} == expected
+
+
+def test_quarters_that_lie_in_a_year_bound_each_other() -> None:
+    """Of 9, 8 and a hidden quarter the year's 10 people can say no more than 0 to 10."""
+    fulfilled, others = np.array([5, 5, 2, 5]), np.array([4, 3, 1, 5])
+    year = (Relation(3, (0, 1, 2), "quarters lie in the year"),)
+    one = Family(fulfilled, others, (), year)
+    exposure = np.array([0, 0, int(Exposure.NOTHING), 0])
+    assert 2 not in unsafe([one], [exposure], RULE)[0]
+    narrow = Family(np.array([1, 0, 1]), np.array([0, 1, 1]), (), (Relation(2, (0, 1), "year"),))
+    assert unsafe([narrow], [np.array([2, 0, 0])], RULE)[0] == {0, 1, 2}  # 1 or 2 of 2
+
+
 def test_counts_that_fit_nothing_are_an_error() -> None:
     one = Family(np.array([3, 9, 30]), np.array([9, 9, 18]), (Relation(2, (0, 1), "sum"),))
     with pytest.raises(ValueError, match="contradict each other"):
