@@ -75,7 +75,6 @@ class _Days:
 
     Attributes:
         terms: of each combination, less their mean.
-        squares: products of any two terms, per combination.
         at_risk: event days x combinations.
         leaving: event days x combinations.
         events: per event day.
@@ -84,12 +83,57 @@ class _Days:
     """
 
     terms: FloatArray
-    squares: FloatArray
     at_risk: FloatArray
     leaving: FloatArray
     events: NDArray[np.int64]
     starts: NDArray[np.int64]
     gone: FloatArray
+
+
+@dataclass(frozen=True)
+class _Likelihood:
+    """The log partial likelihood at one value of the coefficients, and its derivatives.
+
+    People count by their hazard, in shares of everyone at risk on the day.
+
+    Attributes:
+        value: of the log likelihood.
+        score: event days x terms.
+        at_risk: event days x combinations, people of hazard; leaving: the same.
+        mean: the terms of those at risk, event days x terms; leaving_mean: of those leaving.
+        whole: hazard at risk on the day; share: the part of it that leaves.
+        once, twice: Efron's sums over a day's events of gone / left and of its square, where left
+            is the share still at risk.
+    """
+
+    days: _Days
+    value: float
+    score: FloatArray
+    at_risk: FloatArray
+    leaving: FloatArray
+    mean: FloatArray
+    leaving_mean: FloatArray
+    whole: FloatArray
+    share: FloatArray
+    once: FloatArray
+    twice: FloatArray
+
+    def information(self, weight: FloatArray | float = 1.0) -> FloatArray:
+        """The information of all event days, each with its weight: terms x terms."""
+        terms, events, share = self.days.terms, self.days.events, self.share
+        once, both, twice = (
+            weight * each for each in (self.once, self.once + share * self.twice, self.twice)
+        )
+        first = weight * events + share * once
+        people = (first / self.whole) @ self.at_risk - (once / self.whole) @ self.leaving
+        crossed = self.mean.T @ (both[:, None] * self.leaving_mean)
+        second = first + share * both
+        return np.asarray(
+            terms.T @ (people[:, None] * terms)
+            - self.mean.T @ (second[:, None] * self.mean)
+            + (crossed + crossed.T)
+            - self.leaving_mean.T @ (twice[:, None] * self.leaving_mean)
+        )
 
 
 def cox(stays: Stays) -> Fit | None:
@@ -101,22 +145,22 @@ def cox(stays: Stays) -> Fit | None:
     if not len(days.at_risk) or not independent(_differences(stays, days)):
         return None
     beta: FloatArray = np.zeros(stays.terms.shape[1])
-    null, score, information = _likelihood(days, beta)
-    value = null
+    reached = _likelihood(days, beta)
+    null = reached.value
     for _ in range(MAX_STEPS):
-        step = np.linalg.pinv(information.sum(axis=0), hermitian=True) @ score.sum(axis=0)
-        beta, value, score, information = _ascend(days, beta, value, step)
+        step = np.linalg.pinv(reached.information(), hermitian=True) @ reached.score.sum(axis=0)
+        beta, reached = _ascend(beta, reached, step)
         if np.abs(step).max() < CONVERGED or np.abs(beta).max() > 2 * RUNAWAY:
             break
-    covariance = np.linalg.pinv(information.sum(axis=0), hermitian=True)
+    covariance = np.linalg.pinv(reached.information(), hermitian=True)
     error = np.sqrt(np.maximum(np.diag(covariance), 0))
     finite = (np.abs(beta) < RUNAWAY) & (error < RUNAWAY) & (error > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         p_value = 2 * special.ndtr(-np.abs(beta / error))
     shown = (beta, error, beta - Z95 * error, beta + Z95 * error, p_value)
     estimate, std_error, low, high, p_value = (np.where(finite, v, np.nan) for v in shown)
-    log_likelihood, trend = (value, null), _trend(days, score, information)
-    return Fit(estimate, std_error, low, high, p_value, log_likelihood, *trend)
+    log_likelihood = (reached.value, null)
+    return Fit(estimate, std_error, low, high, p_value, log_likelihood, *_trend(reached))
 
 
 def proportional_hazards_test(fit: Fit, terms: list[int]) -> tuple[float, int, float] | None:
@@ -157,8 +201,7 @@ def _per_day(stays: Stays) -> _Days:
     starts = np.cumsum(events) - events
     gone = (np.arange(events.sum()) - np.repeat(starts, events)) / np.repeat(events, events)
     terms = stays.terms - stays.terms.mean(axis=0)
-    squares = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
-    return _Days(terms, squares, np.cumsum(change, axis=0)[:-1], leaving, events, starts, gone)
+    return _Days(terms, np.cumsum(change, axis=0)[:-1], leaving, events, starts, gone)
 
 
 def _differences(stays: Stays, days: _Days) -> FloatArray:
@@ -168,55 +211,46 @@ def _differences(stays: Stays, days: _Days) -> FloatArray:
 
 
 def _ascend(
-    days: _Days, beta: FloatArray, value: float, step: FloatArray
-) -> tuple[FloatArray, float, FloatArray, FloatArray]:
+    beta: FloatArray, before: _Likelihood, step: FloatArray
+) -> tuple[FloatArray, _Likelihood]:
     """One Newton step, halved until the likelihood does not fall."""
+    least = before.value - CONVERGED * (1 + abs(before.value))
     for _ in range(HALVINGS):
-        reached, score, information = _likelihood(days, beta + step)
-        if reached >= value - CONVERGED * (1 + abs(value)):
+        reached = _likelihood(before.days, beta + step)
+        if reached.value >= least:
             break
         step = step / 2
-    return beta + step, reached, score, information
+    return beta + step, reached
 
 
-def _likelihood(days: _Days, beta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Log partial likelihood, and per event day the score and the information.
+def _likelihood(days: _Days, beta: FloatArray) -> _Likelihood:
+    """The likelihood and what its derivatives are made of.
 
     With d events on a day, Efron's likelihood has d risk sets, from which 0/d, 1/d, ... of those
-    leaving have gone; everything about them follows from five sums over the day.
+    leaving have gone. With 1 / left = 1 + share * gone / left, all its sums over the d sets follow
+    from two.
     """
     terms, events = days.terms, days.events
-    weight = np.exp(terms @ beta)
-    at_risk, leaving = days.at_risk * weight, days.leaving * weight
-    whole, part = at_risk.sum(axis=1), leaving.sum(axis=1)
-    left = np.repeat(whole, events) - days.gone * np.repeat(part, events)
-    one, share = 1 / left, days.gone / left
-    sums = [
-        np.add.reduceat(each, days.starts)
-        for each in (one, share, one * one, one * share, share * share)
-    ]
-    once, once_gone, twice, twice_gone, twice_both = (part[:, None] for part in sums)
-    first, first_gone = at_risk @ terms, leaving @ terms
-    score = days.leaving @ terms - first * once + first_gone * once_gone
-    crossed = first[:, :, None] * first_gone[:, None, :]
-    shape = (len(events), len(beta), len(beta))
-    information = (
-        ((at_risk @ days.squares) * once - (leaving @ days.squares) * once_gone).reshape(shape)
-        - first[:, :, None] * first[:, None, :] * twice[:, :, None]
-        + (crossed + crossed.transpose(0, 2, 1)) * twice_gone[:, :, None]
-        - first_gone[:, :, None] * first_gone[:, None, :] * twice_both[:, :, None]
+    hazard = np.exp(terms @ beta)
+    at_risk, leaving = days.at_risk * hazard, days.leaving * hazard
+    whole = at_risk.sum(axis=1)
+    share = leaving.sum(axis=1) / whole
+    left = 1 - days.gone * np.repeat(share, events)
+    part = days.gone / left
+    once, twice = (np.add.reduceat(each, days.starts) for each in (part, part * part))
+    mean, leaving_mean = (people @ terms / whole[:, None] for people in (at_risk, leaving))
+    first = events + share * once
+    score = days.leaving @ terms - first[:, None] * mean + once[:, None] * leaving_mean
+    value = (days.leaving @ (terms @ beta)).sum() - events @ np.log(whole) - np.log(left).sum()
+    return _Likelihood(
+        days, float(value), score, at_risk, leaving, mean, leaving_mean, whole, share, once, twice
     )
-    value = float((days.leaving @ (terms @ beta)).sum() - np.log(left).sum())
-    return value, score, information
 
 
-def _trend(
-    days: _Days, score: FloatArray, information: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _trend(reached: _Likelihood) -> tuple[FloatArray, FloatArray]:
     """Score and information of the terms times the share that had left before the day."""
+    days = reached.days
     hazard = days.leaving.sum(axis=1) / days.at_risk.sum(axis=1)
     gone = 1 - np.concatenate([[1.0], np.cumprod(1 - hazard)[:-1]])
-    total = information.sum(axis=0)
-    mixed = np.einsum("t,tij->ij", gone, information)
-    own = np.einsum("t,tij->ij", gone**2, information)
-    return gone @ score, own - mixed @ np.linalg.pinv(total, hermitian=True) @ mixed
+    total, mixed, own = (reached.information(weight) for weight in (1.0, gone, gone**2))
+    return gone @ reached.score, own - mixed @ np.linalg.pinv(total, hermitian=True) @ mixed
