@@ -30,7 +30,13 @@ from registry_pipeline.derivations.trajectories_use import (
 )
 from registry_pipeline.transform.change import change_from_baseline
 from registry_pipeline.transform.engine import Frame, materialise
-from registry_pipeline.transform.trajectories import pooled, with_class, with_spread, words
+from registry_pipeline.transform.trajectories import (
+    answered,
+    pooled,
+    with_class,
+    with_spread,
+    words,
+)
 from schemas.derived.substances import SubstanceChange
 from schemas.derived.trajectories import Trajectory
 from schemas.protocol import Protocol
@@ -73,8 +79,13 @@ def trajectory_tables(
 
 def _courses(use: Frame, visits: Frame, people: Frame, n_waves: int) -> Frame:
     """One row per person and substance: word, class, strata; computed once, read many times."""
-    spelled = with_spread(with_class(words(use, visits, n_waves)))
-    spelled = spelled.join(people, on="patient_id", how="inner")
-    return materialise(
-        spelled.with_columns(pooled=pooled(nw.col("word")), reason=nw.lit(None, dtype=nw.String))
+    spelled = words(use, visits, n_waves, _described)
+    return materialise(spelled.join(people, on="patient_id", how="inner"))
+
+
+def _described(courses: Frame) -> Frame:
+    """What is read off a course, whoever followed it."""
+    word = nw.col("word")
+    return with_spread(with_class(courses)).with_columns(
+        pooled=pooled(word), answered=answered(word), reason=nw.lit(None, dtype=nw.String)
     )

@@ -17,7 +17,7 @@ from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.clustered import with_clustered_share
 from registry_pipeline.statistics.transitions import row_shares
-from registry_pipeline.transform.engine import Frame, counts
+from registry_pipeline.transform.engine import Frame, counts, materialise
 from registry_pipeline.transform.trajectories import (
     MOVE_LETTER,
     MOVES,
@@ -56,9 +56,10 @@ def substance_transition(courses: Frame, protocol: Protocol) -> pl.DataFrame:
         nobody was in has null probabilities and the reason not_computable.
     """
     n_waves = len(protocol.waves.nominal_days)
-    pooled = _pooled(courses, n_waves)
+    alike = materialise(courses.group_by([*CELL, "pooled"]).agg(n=nw.len().cast(nw.Int64)))
+    pooled = _pooled(alike, n_waves)
     groups = pooled.select(GROUP).unique()
-    by_wave = [_from_wave(courses, wave, groups) for wave in range(n_waves - 1)]
+    by_wave = [_from_wave(alike, wave, groups) for wave in range(n_waves - 1)]
     table = pl.concat([pooled, *by_wave]).sort(*GROUP, "from_wave", "from_state", "to_state")
     method = pl.when(pl.col("from_wave").is_null())
     return as_table(
@@ -69,9 +70,9 @@ def substance_transition(courses: Frame, protocol: Protocol) -> pl.DataFrame:
     )
 
 
-def _from_wave(courses: Frame, wave: int, groups: pl.DataFrame) -> pl.DataFrame:
+def _from_wave(alike: Frame, wave: int, groups: pl.DataFrame) -> pl.DataFrame:
     """The moves from one wave to the next; each person makes at most one."""
-    cells = counts(courses.with_columns(move=move_from(wave)), [*CELL, "move"])
+    cells = counts(alike.with_columns(move=move_from(wave)), [*CELL, "move"], of="n")
     table = (
         groups.join(STATES, how="cross")
         .join(roll_up(cells, ["substance", "move"]), on=[*GROUP, "move"], how="left")
@@ -81,9 +82,9 @@ def _from_wave(courses: Frame, wave: int, groups: pl.DataFrame) -> pl.DataFrame:
     return _columns(shares, pl.lit(wave), pl.lit(wave + 1))
 
 
-def _pooled(courses: Frame, n_waves: int) -> pl.DataFrame:
+def _pooled(alike: Frame, n_waves: int) -> pl.DataFrame:
     """The moves of all waves together; a person makes several, so intervals come from people."""
-    sums = _sums_over_people(courses, n_waves)
+    sums = _sums_over_people(alike, n_waves)
     cells = pl.concat(
         sums.select(
             *CELL,
@@ -99,10 +100,10 @@ def _pooled(courses: Frame, n_waves: int) -> pl.DataFrame:
     return _columns(shares, pl.lit(None), pl.lit(None))
 
 
-def _sums_over_people(courses: Frame, n_waves: int) -> pl.DataFrame:
+def _sums_over_people(alike: Frame, n_waves: int) -> pl.DataFrame:
     """The sums of `SUMS` per cell and move, as columns `<move>_<sum>`."""
-    moves = with_move_counts(courses, n_waves).with_columns(
-        term.cast(nw.Int64).alias(f"{move}_{name}")
+    moves = with_move_counts(alike, n_waves).with_columns(
+        (nw.col("n") * term.cast(nw.Int64)).alias(f"{move}_{name}")
         for move in MOVES
         for name, term in _terms(nw.col(move), nw.col(move[0])).items()
     )

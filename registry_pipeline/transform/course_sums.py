@@ -30,25 +30,20 @@ def course_sums(use: Frame, words: Frame, scale: Mapping[int, int], waves: Waves
         waves: the protocol's schedule; a wave stands on its nominal day.
 
     Returns:
-        The columns of `words`; answered (a letter per wave: 1 answered, 0 not); y, day_y and
-        y_squares (days of use on the common scale, times the nominal day, squared); used and
-        day_used (waves with any use, the same times the nominal day).
+        The columns of `words`; y, day_y and y_squares (days of use on the common scale, times the
+        nominal day, squared); used and day_used (waves with any use, the same times the nominal
+        day).
     """
     day = by_value(nw.col("wave"), dict(enumerate(waves.nominal_days))).cast(nw.Int64)
     value = nw.col("days").cast(nw.Int64) * by_value(nw.col("recall_days"), scale)
-    used = nw.when(nw.col("days") > 0).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64)
     sums = (
-        use.filter(nw.col("state").is_in(USED_STATES))
-        .with_columns(day=day, y=value, used=used)
-        .with_columns(
-            day_y=nw.col("day") * nw.col("y"),
-            y_squares=nw.col("y") * nw.col("y"),
-            day_used=nw.col("day") * nw.col("used"),
-        )
+        use.filter(nw.col("state").is_in(USED_STATES) & (nw.col("days") > 0))
+        .with_columns(day_used=day, y=value, used=nw.lit(1, dtype=nw.Int64))
+        .with_columns(day_y=nw.col("day_used") * nw.col("y"), y_squares=nw.col("y") * nw.col("y"))
         .group_by("patient_id", "substance")
         .agg(nw.col(*SUMS).sum())
     )
-    answered = nw.col("word").str.replace_all("[AER]", "1").str.replace_all("[^1]", "0")
-    return words.join(sums, on=["patient_id", "substance"], how="inner").with_columns(
-        nw.col(*SUMS).cast(nw.Int64), answered=answered
+    answering = words.filter(nw.col("n_observed") > 0)
+    return answering.join(sums, on=["patient_id", "substance"], how="left").with_columns(
+        nw.col(*SUMS).fill_null(0).cast(nw.Int64)
     )

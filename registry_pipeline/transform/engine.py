@@ -78,9 +78,13 @@ def is_empty(frame: Frame) -> bool:
     return one.is_empty()
 
 
-def counts(frame: Frame, by: Iterable[str]) -> pl.DataFrame:
-    """Rows per combination of `by`, as columns `by` and `n`: small, so it leaves the engine."""
+def counts(frame: Frame, by: Iterable[str], of: str | None = None) -> pl.DataFrame:
+    """Rows per combination of `by`, as columns `by` and `n`: small, so it leaves the engine.
+
+    Rows of a frame that are counts themselves say in the column `of` how many they are.
+    """
     keys = list(by)
-    grouped = frame.group_by(keys).agg(n=nw.len().cast(nw.Int64))
+    n = nw.col(of).sum() if of else nw.len()
+    grouped = frame.group_by(keys).agg(n=n.cast(nw.Int64))
     result: pl.DataFrame = grouped.collect("polars").to_native()
     return result.sort(keys, nulls_last=True)

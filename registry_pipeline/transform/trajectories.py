@@ -10,16 +10,22 @@ of its own, so it breaks a run by itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import narwhals as nw
 
-from registry_pipeline.transform.engine import Frame
+from registry_pipeline.transform.engine import Frame, materialise
+from registry_pipeline.transform.shape import by_value
 from schemas.codes import STATE_LETTER, USED_STATES
 from schemas.protocol import States
 
 LEFT: Final = ("dead", "withdrawn", "moved", "out_of_treatment")
 """Kinds of missing that end a course when they hold at the last due wave."""
+
+BASE: Final = 16
+DIGITS: Final = 15
+"""A state of `STATE_LETTER` is one digit, and a whole number of 64 bits holds this many."""
 
 MOVE_LETTER: Final = {"A": "abstinent", "E": "episodic", "R": "regular", "M": "missing"}
 """Letters of a pooled word (see `pooled`) that a move goes from and to."""
@@ -28,7 +34,9 @@ MOVES: Final = tuple(before + after for before in MOVE_LETTER for after in MOVE_
 """Every move, as the two letters of its ends."""
 
 
-def words(use: Frame, visits: Frame, n_waves: int) -> Frame:
+def words(
+    use: Frame, visits: Frame, n_waves: int, describe: Callable[[Frame], Frame] | None = None
+) -> Frame:
     """The word of each person and substance, and how far the person was followed.
 
     Grain: person and substance or group. All persons of `use`, whether ever observed or not.
@@ -37,41 +45,64 @@ def words(use: Frame, visits: Frame, n_waves: int) -> Frame:
         use: core.substance_use of one cohort, a row for every person, wave and substance.
         visits: core.visit of the same cohort.
         n_waves: waves of the protocol, the baseline included.
+        describe: adds what follows from a course alone, as `with_class` does. Different courses
+            are few beside people, so each is spelled and described once.
 
     Returns:
         cohort, patient_id, substance, word, n_observed (waves with A, E or R), n_due (waves due
         by the cut-off, whether or not the person was still there), has_ended (dead, withdrawn,
-        moved or out of treatment at the last due wave).
+        moved or out of treatment at the last due wave); and what `describe` adds.
     """
-    letter = nw.coalesce(
-        *(
-            nw.when(nw.col("state") == state).then(nw.lit(letter))
-            for state, letter in STATE_LETTER.items()
+    numbered = _numbered(use, n_waves)
+    followed = materialise(numbered.join(_follow_up(visits), on="patient_id", how="inner"))
+    course = [*_numbers(n_waves), "n_due", "has_ended"]
+    different = _spelled(followed.group_by(course).agg(n_people=nw.len()), n_waves)
+    if describe:
+        different = describe(different)
+    return followed.join(materialise(different), on=course).drop(*_numbers(n_waves), "n_people")
+
+
+def _numbers(n_waves: int) -> dict[str, range]:
+    """Columns that hold a course, and the waves in each: as many digits as a number has."""
+    waves = range(n_waves)
+    return {f"course_{first}": waves[first:][:DIGITS] for first in waves[::DIGITS]}
+
+
+def _numbered(use: Frame, n_waves: int) -> Frame:
+    """patient_id, substance, and the course in whole numbers, the first wave in the last digit.
+
+    A sum of whole numbers is a tenth of the work of a text per wave.
+    """
+    state = by_value(nw.col("state"), {state: place for place, state in enumerate(STATE_LETTER, 1)})
+    numbers = {
+        name: by_value(nw.col("wave"), {wave: BASE ** (wave - waves[0]) for wave in waves})
+        for name, waves in _numbers(n_waves).items()
+    }
+    return (
+        use.with_columns(
+            (state.cast(nw.Int64) * place.cast(nw.Int64)).alias(name)
+            for name, place in numbers.items()
         )
+        .group_by("patient_id", "substance")
+        .agg(nw.col(*numbers).sum().cast(nw.Int64))
     )
-    waves = [f"wave_{wave}" for wave in range(n_waves)]
-    spelled = (
-        use.with_columns(letter=letter, observed=nw.col("state").is_in(USED_STATES).cast(nw.Int32))
-        .with_columns(
-            nw.when(nw.col("wave") == number).then(nw.col("letter")).alias(name)
-            for number, name in enumerate(waves)
-        )
-        .group_by("cohort", "patient_id", "substance")
-        .agg(nw.col(*waves).max(), n_observed=nw.col("observed").sum().cast(nw.Int32))
-    )
-    return spelled.join(_follow_up(visits), on="patient_id", how="inner").select(
-        "cohort",
-        "patient_id",
-        "substance",
-        nw.concat_str(*waves).alias("word"),
-        "n_observed",
-        "n_due",
-        "has_ended",
+
+
+def _spelled(courses: Frame, n_waves: int) -> Frame:
+    """Adds `word` and `n_observed` to different courses in whole numbers."""
+    letters = dict(enumerate(STATE_LETTER.values(), 1))
+    spelled = [
+        by_value(nw.col(name) // BASE ** (wave - waves[0]) % BASE, letters)
+        for name, waves in _numbers(n_waves).items()
+        for wave in waves
+    ]
+    return courses.with_columns(word=nw.concat_str(*spelled)).with_columns(
+        n_observed=_length(nw.col("word").str.replace_all("[^AER]", ""))
     )
 
 
 def _follow_up(visits: Frame) -> Frame:
-    """n_due and has_ended per person."""
+    """cohort, patient_id, n_due and has_ended, one row per person."""
     due = nw.col("is_due")
     return (
         visits.with_columns(
@@ -79,12 +110,13 @@ def _follow_up(visits: Frame) -> Frame:
             due_wave=nw.when(due).then(nw.col("wave")),
             left_wave=nw.when(due & nw.col("status").is_in(LEFT)).then(nw.col("wave")),
         )
-        .group_by("patient_id")
+        .group_by("cohort", "patient_id")
         .agg(
             nw.col("due_wave", "left_wave").max(),
             n_due=nw.col("due").sum().cast(nw.Int32),
         )
         .select(
+            "cohort",
             "patient_id",
             "n_due",
             has_ended=(nw.col("due_wave") == nw.col("left_wave")).fill_null(False),
@@ -137,6 +169,11 @@ def pooled(word: nw.Expr) -> nw.Expr:
     Dead, withdrawn, moved and not due are no state to move from or to: nobody is expected there.
     """
     return word.str.replace_all("[mro.]", "M").str.replace_all("[dwv_]", "-")
+
+
+def answered(word: nw.Expr) -> nw.Expr:
+    """A letter per wave: 1 with an answer, 0 without."""
+    return word.str.replace_all("[AER]", "1").str.replace_all("[^1]", "0")
 
 
 def with_spread(courses: Frame) -> Frame:

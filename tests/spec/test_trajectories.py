@@ -172,14 +172,13 @@ def courses(
         },
         orient="row",
     )
-    use = cells.select(
-        "patient_id", "wave", "state", cohort=pl.lit("x"), substance=pl.lit("heroin")
-    )
+    use = cells.select("patient_id", "wave", "state", substance=pl.lit("heroin"))
     held = pl.col("state").is_in([*USED_STATES, "not_asked"])
     visits = cells.select(
         "patient_id",
         "wave",
         "is_due",
+        cohort=pl.lit("x"),
         status=pl.when(held).then(pl.lit("completed")).otherwise("state"),
     )
     return words(engine(use), engine(visits), cells["wave"].max() + 1)
@@ -205,6 +204,15 @@ def test_word(engine: Callable[[pl.DataFrame], Frame]) -> None:
     assert found["AERmrdwov_."]["word"] == "AERmrdwov_."
     assert found["AERmrdwov_."]["n_observed"] == len("AER")
     assert found["AERmrdwov_."]["n_due"] == len("AERmrdwov.")
+
+
+def test_word_of_more_waves_than_a_whole_number_has_digits(
+    engine: Callable[[pl.DataFrame], Frame],
+) -> None:
+    for n_waves in (15, 16, 33):
+        word = ("RAEmrdwov_." * 3)[:n_waves]
+        found = by_word(courses(engine, [word]))[word]
+        assert (found["word"], found["n_observed"]) == (word, sum(map(word.count, "AER")))
 
 
 def test_class(engine: Callable[[pl.DataFrame], Frame]) -> None:
