@@ -54,6 +54,16 @@ COMPARED_EXIT: Final = _with("compared_exit", RETENTION_EXIT, any=("enhver avslu
 HAZARD_EXIT: Final = _with(
     "hazard_exit", COMPARED_EXIT, dropout=("drop-out av enhver type", "drop-out of any type")
 )
+HAZARD: Final = CodeList(
+    "hazard",
+    {
+        "cause_specific": ("blant dem som er igjen", "among those still there"),
+        "subdistribution": (
+            "av alle, i andelen som slutter slik",
+            "of all, in the share that left so",
+        ),
+    },
+)
 SURVIVAL_TEST: Final = CodeList(
     "survival_test",
     {

@@ -31,7 +31,7 @@ from registry_pipeline.charts.svg import (
 from registry_pipeline.charts.text import Section
 from registry_pipeline.disclosure.small_numbers import percentage_hidden, share_hidden, without
 from schemas.codes import STRATUM_BY
-from schemas.result_codes import HAZARD_EXIT
+from schemas.result_codes import HAZARD, HAZARD_EXIT
 
 RATIO: Final = ["estimate", "ci_low", "ci_high"]
 MODELS: Final = {"univariable": BLUE, "adjusted": RED}
@@ -48,20 +48,24 @@ def retention_hazard(cohort: Cohort) -> Section:
         words=(
             "How much sooner people of one group leave than those of the reference, among those "
             "still there: 1 is alike, above 1 is sooner. Each characteristic alone, and all in "
-            "one model where the exits carry it. Any exit is drawn; drop-out is in the table. The "
-            "check asks whether the ratio changes with time: where its p value is small, one "
-            f"number does not tell the whole. {text.ASSOCIATION}"
+            "one model where the exits carry it. Any exit is drawn; drop-out is in the table, also "
+            "as it tells in the share that drops out, where people who left in another way count "
+            "as not dropped out (Fine and Gray). Concordance is how often the model says rightly "
+            "which of two people leaves first: 0.5 tells nothing. The check asks whether the ratio "
+            "changes with time: where its p value is small, one number does not tell the whole. "
+            f"{text.ASSOCIATION}"
         ),
         norwegian=(
             "Hvor mye tidligere en gruppe avslutter enn referansen (hasardratio), med test av om "
-            "forholdet er det samme over tid. Sammenheng, ikke effekt."
+            "forholdet er det samme over tid, og hvor godt modellen skiller (konkordans). "
+            "Sammenheng, ikke effekt."
         ),
         table=_ratio_table(rows),
         chart=_forest,
         caution=text.CAUTION,
-        shown=rows.filter(pl.col("estimate").is_not_null(), exit_type="any").select(
-            *RATIO, "model", "factor", kind=pl.col("kind").replace(KIND_PANELS)
-        ),
+        shown=rows.filter(
+            pl.col("estimate").is_not_null(), exit_type="any", hazard="cause_specific"
+        ).select(*RATIO, "model", "factor", kind=pl.col("kind").replace(KIND_PANELS)),
         notes=(
             (
                 f"`{text.NOT_COMPUTABLE}`: fewer than 5 exits in a group, or more groups in one "
@@ -83,7 +87,7 @@ def _ratios(cohort: Cohort) -> pl.DataFrame:
     ]
     hidden &= pl.col("estimate").is_not_null()
     marked = rows.with_columns(hidden=hidden, factor=pl.Series(words, dtype=pl.String))
-    return without(marked, pl.col("hidden"), [*RATIO, "p_value", "ph_p_value"])
+    return without(marked, pl.col("hidden"), [*RATIO, "p_value", "ph_p_value", "concordance"])
 
 
 def _level(cohort: Cohort, factor: str, code: str) -> str:
@@ -119,37 +123,41 @@ def _forest(shown: pl.DataFrame) -> Spec:
 
 
 def _ratio_table(rows: pl.DataFrame) -> str:
-    """A row per kind, exit and factor, the two models side by side."""
-    by: dict[tuple[str, str, str], dict[str, Any]] = {}
+    """A row per kind, exit, hazard and factor, the two models side by side."""
+    keys = ("kind", "exit_type", "hazard", "factor")
+    by: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows.iter_rows(named=True):
-        by.setdefault((row["kind"], row["exit_type"], row["factor"]), {})[row["model"]] = row
-    headers = ["Retention", "Exit", "Characteristic", "Alone (95 %)", "p", "p, check"]
+        by.setdefault(tuple(row[key] for key in keys), {})[row["model"]] = row
+    headers = ["Retention", "Exit", "Hazard", "Characteristic"]
+    of_model = ["p", "p, check", "Concordance"]
     return text.table(
-        [*headers, "In one model (95 %)", "p", "p, check"],
+        [*headers, "Alone (95 %)", *of_model, "In one model (95 %)", *of_model],
         (
             [
                 KINDS[kind],
                 HAZARD_EXIT.label(exit_type),
+                HAZARD.label(hazard),
                 factor,
                 *(cell for model in MODELS for cell in _ratio_cells(models.get(model))),
             ]
-            for (kind, exit_type, factor), models in by.items()
+            for (kind, exit_type, hazard, factor), models in by.items()
         ),
     )
 
 
-def _ratio_cells(row: dict[str, Any] | None) -> tuple[str, str, str]:
-    """The ratio with its interval, its p value, and that of the check."""
+def _ratio_cells(row: dict[str, Any] | None) -> tuple[str, ...]:
+    """The ratio with its interval, its p value, that of the check, and the concordance."""
     if row is None:
-        return (text.MISSING,) * 3
+        return (text.MISSING,) * 4
     if row["estimate"] is None:
-        return (text.HIDDEN if row["hidden"] else text.NOT_COMPUTABLE,) * 3
+        return (text.HIDDEN if row["hidden"] else text.NOT_COMPUTABLE,) * 4
     ratio, low, high = (row[name] for name in RATIO)
     p_value, check = (
-        text.NOT_COMPUTABLE if row[name] is None else f"{max(row[name], 0.001):.3f}"
+        text.MISSING if row[name] is None else f"{max(row[name], 0.001):.3f}"
         for name in ("p_value", "ph_p_value")
     )
-    return f"{ratio:.2f} ({low:.2f} to {high:.2f})", p_value, check
+    concordance = text.MISSING if row["concordance"] is None else f"{row['concordance']:.2f}"
+    return f"{ratio:.2f} ({low:.2f} to {high:.2f})", p_value, check, concordance
 
 
 def retention_life_table(cohort: Cohort) -> Section:

@@ -13,6 +13,7 @@ import narwhals as nw
 import numpy as np
 import polars as pl
 
+from registry_pipeline.derivations.hazard_models import stays_of
 from registry_pipeline.derivations.pathways_adjusted import (
     SCHEMA,
     Fitted,
@@ -30,7 +31,6 @@ from registry_pipeline.derivations.pathways_models import (
     pathway_model,
     reference_of,
 )
-from registry_pipeline.derivations.retention_hazard import stays_of
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.comparison import MIN_EXPECTED
 from registry_pipeline.statistics.cox import cox

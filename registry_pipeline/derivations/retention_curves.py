@@ -27,10 +27,11 @@ IN_SHORT: Final = "Kaplan-Meier median, restricted mean with normal interval"
 N: Final = pl.col("n")
 
 
-def method(text: str) -> pl.Expr:
+def method(text: str | pl.Expr) -> pl.Expr:
     """The method in words, saying where entry is delayed."""
+    words = pl.lit(text) if isinstance(text, str) else text
     delayed = pl.when(pl.col("origin") == "treatment_start").then(pl.lit(", delayed entry"))
-    return pl.lit(text) + delayed.otherwise(pl.lit(""))
+    return words + delayed.otherwise(pl.lit(""))
 
 
 def or_not_computable(reason: str, of: str = "n") -> pl.Expr:

@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from registry_pipeline.derivations.hazard_models import METHOD as HAZARD_METHOD
 from registry_pipeline.derivations.retention_comparison import comparison
 from registry_pipeline.derivations.retention_counts import Counted
 from registry_pipeline.derivations.retention_curves import (
@@ -39,7 +40,6 @@ from schemas.protocol import Protocol, Waves
 
 AALEN_JOHANSEN: Final = "Aalen-Johansen, log-log interval"
 CHI_SQUARED: Final = "chi-squared score test"
-COX: Final = "cause-specific Cox regression, Efron ties, Wald"
 WILSON: Final = "share of those followed from day 0 until the day or their exit, Wilson interval"
 
 SENSITIVITY_MONTHS: Final = (12, 24)
@@ -63,7 +63,7 @@ def exit_tables(
     made = (
         (CumulativeIncidence, _incidence(counted), AALEN_JOHANSEN),
         (RetentionComparison, comparison(counted), CHI_SQUARED),
-        (RetentionHazard, hazards(counted, protocol), COX),
+        (RetentionHazard, hazards(counted, protocol), HAZARD_METHOD),
         (RetentionSensitivity, _sensitivity(by_gap, protocol.waves), KAPLAN_MEIER),
         (EarlyDropout, pl.concat(early), WILSON),
     )

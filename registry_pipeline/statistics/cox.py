@@ -12,6 +12,7 @@ and to statsmodels on the rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -38,6 +39,7 @@ class Stays:
         exit_day: the day of the event or of the censoring.
         is_event: whether the exit is the event; exits come before censorings of a day.
         people: number of people.
+        competes: whether the exit is another than the event; null where nobody's is.
     """
 
     terms: FloatArray
@@ -46,6 +48,12 @@ class Stays:
     exit_day: NDArray[np.int64]
     is_event: NDArray[np.bool_]
     people: NDArray[np.int64]
+    competes: NDArray[np.bool_] | None = None
+
+    @cached_property
+    def days(self) -> Days:
+        """The people at risk and leaving on every event day."""
+        return _per_day(self)
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,8 @@ class Fit:
     Attributes:
         estimate: log hazard ratios; low and high are the bounds of their 95 % Wald intervals.
         log_likelihood: at the estimate, and at no association.
-        score: of every term times the share that had left before the day, at the estimate.
-        information: inverse covariance of `score`, the estimate itself allowed for.
+        trend: score of every term times the share that had left before the day, at the estimate,
+            and its information, the estimate itself allowed for; null where it is not looked at.
     """
 
     estimate: FloatArray
@@ -65,15 +73,15 @@ class Fit:
     high: FloatArray
     p_value: FloatArray
     log_likelihood: tuple[float, float]
-    score: FloatArray
-    information: FloatArray
+    trend: tuple[FloatArray, FloatArray] | None
 
 
 @dataclass(frozen=True)
-class _Days:
+class Days:
     """People per event day and combination of terms, and what follows from them alone.
 
     Attributes:
+        day: the event days, ascending.
         terms: of each combination, less their mean.
         at_risk: event days x combinations.
         leaving: event days x combinations.
@@ -82,12 +90,17 @@ class _Days:
         gone: per event, the share of its day's events that went before (Efron's d risk sets).
     """
 
+    day: NDArray[np.int64]
     terms: FloatArray
     at_risk: FloatArray
     leaving: FloatArray
     events: NDArray[np.int64]
     starts: NDArray[np.int64]
     gone: FloatArray
+
+    def passed(self, day: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of event days up to and on each day."""
+        return np.searchsorted(self.day, day, side="right")
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,7 @@ class _Likelihood:
             is the share still at risk.
     """
 
-    days: _Days
+    days: Days
     value: float
     score: FloatArray
     at_risk: FloatArray
@@ -136,31 +149,67 @@ class _Likelihood:
         )
 
 
+@dataclass(frozen=True)
+class Maximum:
+    """Where the partial likelihood is highest.
+
+    Attributes:
+        beta: the coefficients there.
+        reached: the likelihood there.
+        null: the log likelihood at no association.
+        covariance: the inverse of the information.
+    """
+
+    beta: FloatArray
+    reached: _Likelihood
+    null: float
+    covariance: FloatArray
+
+
 def cox(stays: Stays) -> Fit | None:
-    """The maximum of the partial likelihood, or null where there is none to look for.
+    """The hazard ratios, or null where there is none to look for.
 
     That is: no event, or terms that depend on each other among the people there.
     """
-    days = _per_day(stays)
-    if not len(days.at_risk) or not independent(_differences(stays, days)):
+    found = maximum(stays.days)
+    return wald(found, found.covariance, _trend(found)) if found else None
+
+
+def maximum(days: Days, near: FloatArray | None = None) -> Maximum | None:
+    """The maximum of the partial likelihood by Newton's method, or null as for `cox`.
+
+    Args:
+        days: the event days.
+        near: where the search begins, if not at no association.
+    """
+    if not len(days.at_risk) or not independent(_differences(days)):
         return None
-    beta: FloatArray = np.zeros(stays.terms.shape[1])
+    beta: FloatArray = np.zeros(days.terms.shape[1])
     reached = _likelihood(days, beta)
     null = reached.value
+    if near is not None and np.isfinite(near).all():
+        beta, reached = near, _likelihood(days, near)
     for _ in range(MAX_STEPS):
         step = np.linalg.pinv(reached.information(), hermitian=True) @ reached.score.sum(axis=0)
         beta, reached = _ascend(beta, reached, step)
         if np.abs(step).max() < CONVERGED or np.abs(beta).max() > 2 * RUNAWAY:
             break
     covariance = np.linalg.pinv(reached.information(), hermitian=True)
-    error = np.sqrt(np.maximum(np.diag(covariance), 0))
+    return Maximum(beta, reached, null, np.asarray(covariance, dtype=np.float64))
+
+
+def wald(
+    found: Maximum, covariance: FloatArray, trend: tuple[FloatArray, FloatArray] | None = None
+) -> Fit:
+    """The estimates with their Wald intervals, from the covariance of the coefficients."""
+    beta, error = found.beta, np.sqrt(np.maximum(np.diag(covariance), 0))
     finite = (np.abs(beta) < RUNAWAY) & (error < RUNAWAY) & (error > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         p_value = 2 * special.ndtr(-np.abs(beta / error))
     shown = (beta, error, beta - Z95 * error, beta + Z95 * error, p_value)
     estimate, std_error, low, high, p_value = (np.where(finite, v, np.nan) for v in shown)
-    log_likelihood = (reached.value, null)
-    return Fit(estimate, std_error, low, high, p_value, log_likelihood, *_trend(reached))
+    log_likelihood = (found.reached.value, found.null)
+    return Fit(estimate, std_error, low, high, p_value, log_likelihood, trend)
 
 
 def proportional_hazards_test(fit: Fit, terms: list[int]) -> tuple[float, int, float] | None:
@@ -170,7 +219,9 @@ def proportional_hazards_test(fit: Fit, terms: list[int]) -> tuple[float, int, f
     (Grambsch and Therneau 1994, as R's cox.zph does it since survival 3.0). Null where it cannot
     be computed, as when all events fall on one day.
     """
-    score, information = fit.score[terms], fit.information[np.ix_(terms, terms)]
+    if fit.trend is None:
+        return None
+    score, information = fit.trend[0][terms], fit.trend[1][np.ix_(terms, terms)]
     scale = np.sqrt(np.maximum(np.diag(information), 0))
     if not np.isfinite(fit.estimate[terms]).all() or (scale < CONVERGED).any():
         return None
@@ -181,7 +232,7 @@ def proportional_hazards_test(fit: Fit, terms: list[int]) -> tuple[float, int, f
     return statistic, len(terms), float(special.chdtrc(len(terms), statistic))
 
 
-def _per_day(stays: Stays) -> _Days:
+def _per_day(stays: Stays) -> Days:
     event = stays.is_event & (stays.people > 0)
     span = int(max(stays.exit_day.max(initial=0), stays.entry_day.max(initial=0))) + 1
     exits = np.bincount(stays.exit_day[event], minlength=span)
@@ -201,12 +252,13 @@ def _per_day(stays: Stays) -> _Days:
     starts = np.cumsum(events) - events
     gone = (np.arange(events.sum()) - np.repeat(starts, events)) / np.repeat(events, events)
     terms = stays.terms - stays.terms.mean(axis=0)
-    return _Days(terms, np.cumsum(change, axis=0)[:-1], leaving, events, starts, gone)
+    at_risk = np.cumsum(change, axis=0)[:-1]
+    return Days(np.flatnonzero(exits), terms, at_risk, leaving, events, starts, gone)
 
 
-def _differences(stays: Stays, days: _Days) -> FloatArray:
+def _differences(days: Days) -> FloatArray:
     """The terms of those ever at risk on an event day, less one of them: no constant is fitted."""
-    there = stays.terms[days.at_risk.sum(axis=0) > 0]
+    there = days.terms[days.at_risk.sum(axis=0) > 0]
     return np.asarray(there - there[0], dtype=np.float64)
 
 
@@ -223,7 +275,7 @@ def _ascend(
     return beta + step, reached
 
 
-def _likelihood(days: _Days, beta: FloatArray) -> _Likelihood:
+def _likelihood(days: Days, beta: FloatArray) -> _Likelihood:
     """The likelihood and what its derivatives are made of.
 
     With d events on a day, Efron's likelihood has d risk sets, from which 0/d, 1/d, ... of those
@@ -247,10 +299,10 @@ def _likelihood(days: _Days, beta: FloatArray) -> _Likelihood:
     )
 
 
-def _trend(reached: _Likelihood) -> tuple[FloatArray, FloatArray]:
+def _trend(found: Maximum) -> tuple[FloatArray, FloatArray]:
     """Score and information of the terms times the share that had left before the day."""
-    days = reached.days
+    reached, days = found.reached, found.reached.days
     hazard = days.leaving.sum(axis=1) / days.at_risk.sum(axis=1)
     gone = 1 - np.concatenate([[1.0], np.cumprod(1 - hazard)[:-1]])
-    total, mixed, own = (reached.information(weight) for weight in (1.0, gone, gone**2))
-    return gone @ reached.score, own - mixed @ np.linalg.pinv(total, hermitian=True) @ mixed
+    mixed, own = reached.information(gone), reached.information(gone**2)
+    return gone @ reached.score, own - mixed @ found.covariance @ mixed

@@ -37,7 +37,8 @@ TOO_FEW: Final = "too_few"
 """A unit below the size at which it may carry a signal."""
 
 NO_CHECK: Final = "proportional_hazards_not_tested"
-"""All exits of the model fall on one day, so no trend of the hazard ratio can be seen."""
+"""All exits of the model fall on one day, so no trend of the hazard ratio can be seen; or the
+hazard is that of the subdistribution, of which it is not asked."""
 
 NO_CONVERGENCE: Final = "no_convergence"
 """The search for the estimate does not come to rest."""

@@ -75,10 +75,13 @@ class RetentionLifeTable(RetentionTable):
 
 
 class RetentionHazard(Result):
-    """One row per cohort, kind, origin, exit type, model, factor and level.
+    """One row per cohort, kind, origin, exit type, hazard, model, factor and level.
 
     Hazard of leaving in this way, of people in the level relative to the reference; above 1 they
-    leave sooner. Any other way of leaving censors (cause-specific). Levels with fewer than 5 such
+    leave sooner. Cause-specific: among those still there, any other way of leaving censoring. Of
+    drop-out also the hazard of the subdistribution (Fine and Gray), in which people who left in
+    another way stay at risk, so that its ratio tells how the cumulative incidence differs; it is
+    refused with delayed entry. Levels with fewer than 5 such
     exits are refused and their people left out of the model; the model of all factors is refused
     with more terms than one per 10 exits. The check asks whether the ratio changes with time: a
     small ph_p_value says that one number does not tell it. An association between who people are
@@ -98,6 +101,13 @@ class RetentionHazard(Result):
         "The exit counted as event: one type, drop-out of any type, or any exit.",
         nb="Avslutning",
         codes=result_codes.HAZARD_EXIT,
+        required=True,
+    )
+    hazard: pl.String = field(
+        "Hazard",
+        "Of whom: those still there, or all who have not left in this way.",
+        nb="Hasard",
+        codes=result_codes.HAZARD,
         required=True,
     )
     model: pl.String = field(
@@ -140,15 +150,24 @@ class RetentionHazard(Result):
         nb="Hasardratio",
         low=0,
         null=shared.NOT_COMPUTABLE,
-        source="Cox 1972; Efron 1977 for ties",
+        source="Cox 1972; Fine and Gray 1999; Efron 1977 for ties",
     )
     ci_low: pl.Float64 = shared.ci_low("the hazard ratio, Wald")
     ci_high: pl.Float64 = shared.ci_high("the hazard ratio, Wald")
     p_value: pl.Float64 = shared.p_value()
+    concordance: pl.Float64 = shared.share(
+        "Concordance",
+        "Konkordans",
+        "Of pairs of which one left while the other stayed, the share in which the model says so; "
+        "0.5 tells nothing. The same in all rows of a model; of the cause-specific hazard alone.",
+        source="Harrell 1982",
+    )
+    concordance_ci_low: pl.Float64 = shared.share_low("the concordance, normal")
+    concordance_ci_high: pl.Float64 = shared.share_high("the concordance, normal")
     ph_statistic: pl.Float64 = field(
         "Proportionality, statistic",
         "Chi-squared score statistic of a change of the factor's ratios with time; the same for "
-        "all its levels.",
+        "all its levels. Of the cause-specific hazard alone.",
         nb="Proporsjonalitet, testverdi",
         low=0,
         null=shared.NOT_COMPUTABLE,
@@ -170,7 +189,7 @@ class RetentionHazard(Result):
 
         metadata = table(
             "derived.retention_hazard",
-            ["cohort", "kind", "origin", "exit_type", "model", "factor", "level"],
+            ["cohort", "kind", "origin", "exit_type", "hazard", "model", "factor", "level"],
             title="Hazard of leaving by characteristic",
             nb="Risiko for avslutning etter kjennetegn",
         )

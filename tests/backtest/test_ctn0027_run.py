@@ -133,7 +133,8 @@ def test_the_hazard_of_drop_out_by_arm(missing_weeks: Home, answers: dict[str, A
         missing_weeks,
         "SELECT estimate, ci_low, ci_high, p_value, n, n_events, ph_p_value "
         "FROM derived.retention_hazard WHERE kind = 'treatment' AND origin = 'baseline' "
-        "AND exit_type = 'any' AND model = 'univariable' AND factor = 'pathway'",
+        "AND exit_type = 'any' AND hazard = 'cause_specific' AND model = 'univariable' "
+        "AND factor = 'pathway'",
     )
     key = answers["cox_dropout_start_bup_vs_met"]
     bup = key["coef"]["bup"]

@@ -78,8 +78,9 @@ def put_life_table(store: Store, small: int) -> None:
 
 def put_hazards(store: Store, small: int) -> None:
     """A ratio that may be shown, and one of a group of 12 in which `small` stayed."""
-    same = {"exit_type": "any", "model": "univariable", "factor": "sex", "reference": "male",
-            "n": 70, "n_events": 30, "p_value": 0.2, "ph_p_value": 0.6}  # fmt: skip
+    same = {"exit_type": "any", "hazard": "cause_specific", "model": "univariable",
+            "factor": "sex", "reference": "male", "n": 70, "n_events": 30, "p_value": 0.2,
+            "ph_p_value": 0.6, "concordance": 0.6}  # fmt: skip
     rows = [
         {**same, "level": "female", "n_level": 40, "n_level_events": 15, "estimate": 1.4,
          "ci_low": 0.8, "ci_high": 2.4},

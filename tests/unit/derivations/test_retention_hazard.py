@@ -12,6 +12,7 @@ import pytest
 
 from registry_pipeline.derivations.retention import retention_tables
 from registry_pipeline.statistics.cox import Stays, cox
+from registry_pipeline.statistics.subdistribution import fine_gray
 from schemas.core import Episode, Event, Patient, Visit
 from schemas.fields import describe
 from schemas.protocol import load_shipped
@@ -63,8 +64,10 @@ def two_sexes(n: int = 80) -> list[Person]:
     ]
 
 
-def hazard(made: Mapping[str, pl.DataFrame], **where: Any) -> list[dict[str, Any]]:
-    return made["derived.retention_hazard"].filter(**MAIN, **where).to_dicts()
+def hazard(
+    made: Mapping[str, pl.DataFrame], hazard: str = "cause_specific", **where: Any
+) -> list[dict[str, Any]]:
+    return made["derived.retention_hazard"].filter(**MAIN, hazard=hazard, **where).to_dicts()
 
 
 def test_the_hazard_ratio_is_that_of_the_rows() -> None:
@@ -94,6 +97,45 @@ def test_another_way_of_leaving_censors() -> None:
     assert row["n_events"] == sum(exit_type == "patient_absent" for *_, exit_type in people)
     [dropout] = hazard(derive(people), exit_type="dropout", factor="sex", model="univariable")
     assert dropout["estimate"] == pytest.approx(row["estimate"], abs=1e-12)
+
+
+def test_another_way_of_leaving_stays_at_risk_of_the_subdistribution() -> None:
+    people = two_sexes()
+    where = {"exit_type": "dropout", "factor": "sex", "model": "univariable"}
+    [row] = hazard(derive(people), "subdistribution", **where)
+    days = np.array([day for _, day, _ in people])
+    other = np.array([[float(sex == row["level"])] for sex, _, _ in people])
+    kinds = np.array([exit_type or "" for *_, exit_type in people])
+    ones = np.ones(len(people), dtype=int)
+    fit = fine_gray(
+        Stays(other, np.arange(len(people)), 0 * ones, days, kinds == "patient_absent", ones,
+              kinds == "planned_mutual")
+    )  # fmt: skip
+    assert fit is not None
+    found = [row[name] for name in ("estimate", "ci_low", "ci_high", "p_value")]
+    wanted = [*np.exp([fit.estimate[0], fit.low[0], fit.high[0]]), fit.p_value[0]]
+    assert found == pytest.approx(wanted, abs=1e-9)
+    [cause] = hazard(derive(people), **where)
+    same = ["n", "n_events", "n_missing", "n_level", "n_level_events"]
+    assert [row[name] for name in same] == [cause[name] for name in same]
+    assert row["estimate"] != pytest.approx(cause["estimate"], abs=1e-3)
+    assert row["reason"] == "proportional_hazards_not_tested"
+    assert row["concordance"] is None
+    assert not hazard(derive(people), "subdistribution", exit_type="any")
+
+
+def test_the_concordance_is_that_of_the_rows() -> None:
+    people = two_sexes()
+    [row] = hazard(derive(people), exit_type="any", factor="sex", model="univariable")
+    sooner = {row["level"]: row["estimate"], row["reference"]: 1.0}
+    right, pairs = 0.0, 0
+    for sex, day, exit_type in people:
+        for other, later, still in people:
+            if exit_type and (later > day or (later == day and not still)):
+                pairs += 1
+                right += (1 + np.sign(sooner[sex] - sooner[other])) / 2
+    assert row["concordance"] == pytest.approx(right / pairs)
+    assert row["concordance_ci_low"] < row["concordance"] < row["concordance_ci_high"]
 
 
 def test_unknown_people_are_left_out_and_counted() -> None:
