@@ -27,7 +27,7 @@ from registry_pipeline.warehouse import erasure, ledger
 from registry_pipeline.warehouse.changes import Changes, changes
 from registry_pipeline.warehouse.database import transaction
 from registry_pipeline.warehouse.mending import mend
-from registry_pipeline.warehouse.tables import Inserter, ensure, insert
+from registry_pipeline.warehouse.tables import Constants, Inserter, ensure, insert
 from registry_pipeline.warehouse.witness import remember
 from schemas.forms import FORMS, form_table, intake_table, quarantine_table
 from schemas.protocol import Protocol, ProtocolError
@@ -206,7 +206,7 @@ class _Taking:
         kept = quarantine_table(form)
         accepted = quarantined = warnings = erased = taken_back = 0
         if path is not None and staged is not None:
-            rows = Inserter(self.connection, table.full_name)
+            rows = Inserter(self.connection, table.full_name, self._provenance(is_retraction=False))
             for batch in read_form(
                 staged,
                 form,
@@ -216,9 +216,10 @@ class _Taking:
                 name=self._name(form, path),
                 at_one_look=at_one_look,
             ):
-                rows.add(self._of_intake(batch.accepted, is_retraction=False))
-                insert(self.connection, kept.full_name, self._stamped(batch.quarantined))
-                insert(self.connection, "meta.quarantine", self._stamped(batch.problems, form=form))
+                rows.add(batch.accepted)
+                insert(self.connection, kept.full_name, batch.quarantined, self._whose)
+                of_form = {**self._whose, "form": form}
+                insert(self.connection, "meta.quarantine", batch.problems, of_form)
                 accepted += batch.accepted.height
                 quarantined += batch.quarantined.height
                 warnings += int(batch.warnings["n"].sum())
@@ -229,7 +230,8 @@ class _Taking:
         if form in self.manifest.retract:
             name = f"{partition_key(self.folder)}/{MANIFEST}"
             retracted = retracted_rows(form, self.protocol, self.manifest, self.persons, name)
-            insert(self.connection, table.full_name, self._of_intake(retracted, is_retraction=True))
+            provenance = self._provenance(is_retraction=True)
+            insert(self.connection, table.full_name, retracted, provenance)
             taken_back = retracted.height
         return FileReport(
             form,
@@ -263,17 +265,18 @@ class _Taking:
         )
         erasure.request(self.connection, requests)
 
-    def _of_intake(self, frame: pl.DataFrame, *, is_retraction: bool) -> pl.DataFrame:
-        return self._stamped(
-            frame, quarter=self.manifest.quarter, is_retraction=is_retraction
-        ).with_columns(number=pl.lit(self.manifest.number, pl.Int32))
+    @property
+    def _whose(self) -> Constants:
+        return {"protocol": self.protocol.id, "delivery": self.folder.name}
 
-    def _stamped(self, frame: pl.DataFrame, **constants: str | bool) -> pl.DataFrame:
-        return frame.with_columns(
-            protocol=pl.lit(self.protocol.id),
-            delivery=pl.lit(self.folder.name),
-            **{name: pl.lit(value) for name, value in constants.items()},
-        )
+    def _provenance(self, *, is_retraction: bool) -> Constants:
+        """What every row of a file has in common in intake."""
+        return {
+            **self._whose,
+            "quarter": self.manifest.quarter,
+            "number": self.manifest.number,
+            "is_retraction": is_retraction,
+        }
 
     def _entry(self, report: FileReport, sha: str | None) -> ledger.Entry:
         return ledger.Entry(

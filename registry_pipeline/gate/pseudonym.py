@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from schemas.protocol import Protocol
@@ -152,12 +153,9 @@ def namespace(protocol: Protocol) -> str:
     return "national" if protocol.person_id == "national" else protocol.id
 
 
-def renew(pseudonyms: Sequence[str], secret: bytes) -> list[str]:
+def renew(pseudonyms: pl.Series, secret: bytes) -> pl.Series:
     """What a further key makes of pseudonyms: the next link of the chain, without any id."""
-    return [
-        _letters(hmac.digest(secret, b"pseudonym\x1f" + old.encode(), "sha256"))
-        for old in pseudonyms
-    ]
+    return _keyed(pseudonyms, secret, b"pseudonym\x1f")
 
 
 class UniqueMap:
@@ -178,10 +176,11 @@ class UniqueMap:
         """
         runs = texts.rle().struct.field("value").alias("text").to_frame()
         distinct = runs.unique().drop_nulls()
-        new = distinct.join(self._known, on="text", how="anti")["text"]
-        if new.len():
-            self._known = pl.concat([self._known, self._row(new)])
         asked = self._known.join(distinct, on="text", how="semi")
+        if asked.height < distinct.height:
+            new = self._row(distinct.join(asked, on="text", how="anti")["text"])
+            self._known = pl.concat([self._known, new], rechunk=True)
+            asked = pl.concat([asked, new])
         found = runs.join(asked, on="text", how="left", maintain_order="left").drop("text")
         return found[texts.rle_id()]
 
@@ -209,22 +208,33 @@ class Pseudonymiser:
 
     def apply(self, ids: pl.Series) -> pl.Series:
         """The pseudonyms of normalised ids, in order; nulls stay null."""
-        keyed = hmac.new(self._first, self._prefix, hashlib.sha256)
-        digests = []
-        for text in ids.drop_nulls().to_list():
-            mac = keyed.copy()
-            mac.update(text.encode())
-            digests.append(mac.digest()[:16])
-        letters = b"".join(digests).hex().translate(_LETTERS)
-        pseudonyms = [letters[start : start + 32] for start in range(0, len(letters), 32)]
+        pseudonyms = _keyed(ids, self._first, self._prefix)
         for secret in self._later:
             pseudonyms = renew(pseudonyms, secret)
-        given = iter(pseudonyms)
-        return pl.Series(
-            "pseudonym",
-            [next(given) if is_given else None for is_given in ids.is_not_null()],
-            dtype=pl.String,
-        )
+        return pseudonyms
+
+
+def _keyed(texts: pl.Series, secret: bytes, prefix: bytes) -> pl.Series:
+    """HMAC-SHA-256 of prefix and text, its first 16 bytes as letters; nulls stay null.
+
+    Built as RFC 2104 says, from two hashes that are begun once: `hmac` takes twice as long a text.
+    """
+    block = np.frombuffer(secret.ljust(64, b"\0"), np.uint8)
+    inner = hashlib.sha256((block ^ 0x36).tobytes() + prefix)
+    outer = hashlib.sha256((block ^ 0x5C).tobytes())
+    digests = []
+    for text in texts.drop_nulls().to_list():
+        within, whole = inner.copy(), outer.copy()
+        within.update(text.encode())
+        whole.update(within.digest())
+        digests.append(whole.digest()[:16])
+    nibbles = np.frombuffer(b"".join(digests), np.uint8)[:, None] >> np.array([4, 0], np.uint8)
+    letters = (nibbles & 15) + np.uint8(ord("a"))
+    given = pl.Series("pseudonym", letters.reshape(-1).view("S32")).cast(pl.String)
+    if given.len() == texts.len():
+        return given
+    places = pl.Series(texts.is_not_null().cum_sum() - 1).set(texts.is_null(), None)
+    return given[places]
 
 
 def _key_id(secret: bytes) -> str:

@@ -12,7 +12,7 @@ cell by cell, to name the bad rows.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache, partial
 from typing import Final
 
@@ -97,9 +97,13 @@ class ColumnJudge:
             rule_id=check.replace_strict(_RULE_OF_CHECK),
         )
 
+    def _schema(self, names: Sequence[str]) -> pa.DataFrameSchema:
+        """The model's own columns; Pandera's `select_columns` copies all of it at each call."""
+        return pa.DataFrameSchema({name: self._table.schema.columns[name] for name in names})
+
     def _cases(self, frame: pl.DataFrame) -> pl.DataFrame:
         try:
-            self._table.schema.select_columns(frame.columns).validate(frame, lazy=True)
+            self._schema(frame.columns).validate(frame, lazy=True)
         except SchemaErrors as errors:
             cases: pl.DataFrame = errors.failure_cases.select("column", "check", "index")
         else:

@@ -50,11 +50,8 @@ def _renewed(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Stored]
             ),
         ]
     )
-    old = [row[0] for row in connection.execute(codes).fetchall()]
-    frame = pl.DataFrame(
-        {"old": old, "new": renew(old, key.secrets[-1])},
-        schema={"old": pl.String, "new": pl.String},
-    )
+    old = connection.sql(codes).pl()["old"]
+    frame = pl.DataFrame({"old": old, "new": renew(old, key.secrets[-1])})
     with registered(connection, frame) as rows:
         connection.execute(f"CREATE TEMP TABLE renewed AS SELECT * FROM {rows}")
 

@@ -6,9 +6,11 @@ Does not belong here: the proof before the commit (`proof`), which rows to write
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 
 import duckdb
 import narwhals as nw
@@ -33,15 +35,16 @@ _TYPES: dict[type[pl.DataType], str] = {
 }
 
 
+Constants = Mapping[str, str | int | bool]
+"""Columns with one value in every row, by name."""
+
+
 @dataclass(frozen=True)
 class Part:
-    """Part of a table's contents: a lazy frame of this database, or a Polars frame.
-
-    `constants` are columns with one value in every row of the part.
-    """
+    """Part of a table's contents: a lazy frame of this database, or a Polars frame."""
 
     frame: Frame | pl.DataFrame
-    constants: dict[str, str] = field(default_factory=dict)
+    constants: Constants = field(default_factory=dict)
 
 
 def sql_type(dtype: pl.DataType) -> str:
@@ -103,11 +106,22 @@ def ensure(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> No
                 )
 
 
-def insert(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
-    """Inserts a Polars frame by column name."""
+def insert(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    frame: pl.DataFrame,
+    constants: Constants = MappingProxyType({}),
+) -> None:
+    """Inserts a Polars frame by column name, with the same constants in every row."""
     if frame.height:
         with registered(connection, frame) as rows:
-            connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM {rows}")
+            connection.execute(_insertion(name, constants) + rows, list(constants.values()))
+
+
+def _insertion(name: str, constants: Constants) -> str:
+    """An insert by name up to the name of what is inserted; the constants are its parameters."""
+    added = "".join(f', ? AS "{column}"' for column in constants)
+    return f"INSERT INTO {name} BY NAME SELECT *{added} FROM "
 
 
 class Inserter:
@@ -117,9 +131,10 @@ class Inserter:
     so what does not fill a group waits for the next frame, or for `close`.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
-        self._connection = connection
-        self._name = name
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, name: str, constants: Constants
+    ) -> None:
+        self._insert = partial(insert, connection, name, constants=constants)
         self._waiting: list[pl.DataFrame] = []
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -129,20 +144,20 @@ class Inserter:
         if height >= ROW_GROUP:
             rows = pl.concat(self._waiting)
             whole = height - height % ROW_GROUP
-            insert(self._connection, self._name, rows[:whole])
+            self._insert(rows[:whole])
             self._waiting = [rows[whole:]]
 
     def close(self) -> None:
         """Stores what still waits."""
         if self._waiting:
-            insert(self._connection, self._name, pl.concat(self._waiting))
+            self._insert(pl.concat(self._waiting))
         self._waiting = []
 
 
 @contextmanager
 def registered(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> Iterator[str]:
-    """A Polars frame under a name that SQL can use for a while."""
-    connection.register("given_rows", frame)
+    """A Polars frame under a name that SQL can use for a while; its texts are not copied."""
+    connection.register("given_rows", frame.to_arrow(compat_level=pl.CompatLevel.newest()))
     try:
         yield "given_rows"
     finally:
@@ -173,14 +188,12 @@ def replace(
 
 
 def _append(connection: duckdb.DuckDBPyConnection, table: Table, part: Part) -> None:
-    added = "".join(f', {quoted(value)} AS "{name}"' for name, value in part.constants.items())
-    statement = f"INSERT INTO {table.full_name} BY NAME SELECT *{added} FROM "
     if isinstance(part.frame, pl.DataFrame):
-        rows = part.frame
+        insert(connection, table.full_name, part.frame, part.constants)
     elif is_duckdb(part.frame):
-        connection.execute(f"{statement}({nw.to_native(part.frame).sql_query()})")
-        return
+        query = nw.to_native(part.frame).sql_query()
+        sql = f"{_insertion(table.full_name, part.constants)}({query})"
+        connection.execute(sql, list(part.constants.values()))
     else:
         rows = part.frame.collect().to_native()
-    with registered(connection, rows) as name:
-        connection.execute(statement + name)
+        insert(connection, table.full_name, rows, part.constants)
