@@ -22,7 +22,7 @@ from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
-from registry_pipeline.staging import sha256_of, stage
+from registry_pipeline.staging import Arrival, staged_ahead
 from registry_pipeline.warehouse import erasure, ledger
 from registry_pipeline.warehouse.changes import Changes, changes
 from registry_pipeline.warehouse.database import transaction
@@ -102,9 +102,10 @@ def take_in(
     erased = erasure.tombstones(connection)
     persons = Persons(protocol, key, erased, is_production=home.is_production)
     taking = _Taking(connection, home, folder, manifest, protocol, persons)
-    for form in FORMS:
-        if form in files or form in manifest.retract:
-            report.files.append(taking.form(form, files.get(form)))
+    forms = [form for form in FORMS if form in files or form in manifest.retract]
+    arrivals = [taking.arrival(form, files.get(form)) for form in forms]
+    with staged_ahead(home, manifest, arrivals) as staged:
+        report.files.extend(taking.form(arrival) for arrival in staged)
     return report
 
 
@@ -135,26 +136,26 @@ class _Taking:
     protocol: Protocol
     persons: Persons
 
-    def form(self, form: str, path: Path | None) -> FileReport:
+    def arrival(self, form: str, path: Path | None) -> Arrival:
+        """What the ledger has of a form that a delivery brings."""
+        here, same = ledger.taken_in(self.connection, self.manifest, self.folder.name, form)
+        return Arrival(form, path, self._name(form, path), here, same)
+
+    def form(self, arrival: Arrival) -> FileReport:
         """Takes one form in, or records its refusal."""
-        sha: str | None = None
-        staged: Path | None = None
+        form = arrival.form
         try:
-            here, same = ledger.taken_in(self.connection, self.manifest, self.folder.name, form)
-            name = self._name(form, path)
-            if same or here:  # only then a look before the copy spares one
-                sha = sha256_of(path, name, self.manifest) if path else None
-            if sha in same:
+            if arrival.refused:
+                raise arrival.refused
+            if arrival.is_same:
                 self._the_right_bytes(form)
                 return FileReport(form, "unchanged")
-            if here:
-                ledger.refuse_other_bytes(name)
-            if path is not None:
-                staged, sha = stage(self.home, path, name, self.manifest)
+            if arrival.is_here:
+                ledger.refuse_other_bytes(arrival.name)
             try:
-                report = self._taken(form, path, staged, sha, at_one_look=True)
+                report = self._taken(arrival, at_one_look=True)
             except RepeatedKeysError:
-                report = self._taken(form, path, staged, sha, at_one_look=False)
+                report = self._taken(arrival, at_one_look=False)
             remember(self.connection, self.home)
         except RefusedFileError as error:
             rows = error.n_rows
@@ -162,25 +163,18 @@ class _Taking:
                 form, "refused", n_received=rows, n_quarantined=rows, message=str(error)
             )
             with transaction(self.connection):
-                ledger.record(self.connection, self._entry(report, sha))
+                ledger.record(self.connection, self._entry(report, arrival.sha))
         finally:
-            if staged is not None:
-                staged.unlink(missing_ok=True)
+            if arrival.staged is not None:
+                arrival.staged.unlink(missing_ok=True)
         return report
 
-    def _taken(
-        self,
-        form: str,
-        path: Path | None,
-        staged: Path | None,
-        sha: str | None,
-        *,
-        at_one_look: bool,
-    ) -> FileReport:
+    def _taken(self, arrival: Arrival, *, at_one_look: bool) -> FileReport:
         """The form's rows, its quarantine and its line in the ledger: all of it, or nothing."""
+        form = arrival.form
         with transaction(self.connection):
-            report = self._store(form, path, staged, at_one_look=at_one_look)
-            ledger.record(self.connection, self._entry(report, sha))
+            report = self._store(arrival, at_one_look=at_one_look)
+            ledger.record(self.connection, self._entry(report, arrival.sha))
             mend(
                 self.connection,
                 self.protocol.id,
@@ -199,21 +193,20 @@ class _Taking:
         name = path.name if path else f"{MANIFEST} [retract.{form}]"
         return f"{partition_key(self.folder)}/{name}"
 
-    def _store(
-        self, form: str, path: Path | None, staged: Path | None, *, at_one_look: bool
-    ) -> FileReport:
+    def _store(self, arrival: Arrival, *, at_one_look: bool) -> FileReport:
+        form = arrival.form
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
         accepted = quarantined = warnings = erased = taken_back = 0
-        if path is not None and staged is not None:
+        if arrival.staged is not None:
             rows = Inserter(self.connection, table.full_name, self._provenance(is_retraction=False))
             for batch in read_form(
-                staged,
+                arrival.staged,
                 form,
                 self.protocol,
                 self.manifest,
                 self.persons,
-                name=self._name(form, path),
+                name=arrival.name,
                 at_one_look=at_one_look,
             ):
                 rows.add(batch.accepted)

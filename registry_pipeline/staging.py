@@ -7,15 +7,78 @@ Does not belong here: what is in the file (see `gate`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from registry_pipeline.gate.ahead import ahead
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.faults import is_full
 
 _BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A form of a delivery on its way in.
+
+    Attributes:
+        path: the delivered file; None where the manifest only takes rows back.
+        name: the file as messages name it.
+        is_here: the form was accepted under this delivery's id before.
+        same: hashes accepted of the same quarter, number, sender, kind and cut-off.
+        sha: the file's hash, once it was read.
+        staged: its copy in the home.
+        refused: why it could not be read.
+    """
+
+    form: str
+    path: Path | None
+    name: str
+    is_here: bool
+    same: set[str | None]
+    sha: str | None = None
+    staged: Path | None = None
+    refused: RefusedFileError | None = None
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the same bytes were taken in before."""
+        return self.sha in self.same
+
+
+@contextmanager
+def staged_ahead(
+    home: Home, manifest: Manifest, arrivals: Iterable[Arrival]
+) -> Iterator[Iterator[Arrival]]:
+    """The arrivals, each hashed and staged while the one before is taken in; no copy stays."""
+    staged = ahead(map(partial(_staged, home, manifest), arrivals))
+    try:
+        yield staged
+    finally:
+        staged.close()
+        for copy in home.staging.iterdir():
+            copy.unlink()
+
+
+def _staged(home: Home, manifest: Manifest, arrival: Arrival) -> Arrival:
+    """The arrival with its hash, and with its copy unless the ledger knows it already."""
+    path, name = arrival.path, arrival.name
+    if path is None:
+        return arrival
+    try:
+        if arrival.same or arrival.is_here:  # only then a look before the copy spares one
+            known = replace(arrival, sha=sha256_of(path, name, manifest))
+            if known.is_same or known.is_here:
+                return known
+        staged, sha = stage(home, path, name, manifest)
+    except RefusedFileError as error:
+        return replace(arrival, refused=error)
+    return replace(arrival, sha=sha, staged=staged)
 
 
 def sha256_of(path: Path, name: str, manifest: Manifest) -> str:

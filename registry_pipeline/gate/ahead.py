@@ -1,11 +1,12 @@
 """One step of work ahead of the one who asks for it.
 
-Belongs here: the overlap of judging a block with whatever the caller does with the block before.
+Belongs here: the overlap of making an item, a block or a file, with what the caller does with the
+item before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -13,7 +14,7 @@ T = TypeVar("T")
 _END: Final = object()
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
+def ahead(items: Iterator[T]) -> Generator[T]:
     """The items in order, each made while the caller works on the one before.
 
     An error shows when its item is asked for. At most one item waits.

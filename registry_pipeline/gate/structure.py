@@ -24,7 +24,7 @@ from registry_pipeline.gate.encoding import TextEncoding
 from registry_pipeline.gate.errors import RefusedFileError, counted
 from registry_pipeline.gate.manifest import Format
 
-BLOCK_BYTES: Final = 24 << 20
+BLOCK_BYTES: Final = 8 << 20
 """A block of the file; what the gate holds in memory is a small multiple of it."""
 
 _WINDOW_BYTES: Final = 1 << 20
