@@ -33,6 +33,9 @@ DTYPES: Final = {
 }
 
 
+pa.DataFrameSchema({}).validate(pd.DataFrame())  # loads Pandera's back end, as every import
+
+
 def pandas(source: Path, out: Path) -> dict[str, float]:
     """Reads, validates, pseudonymises and stores every form; bad rows go to their own table."""
     protocol = load_shipped(PROTOCOL)

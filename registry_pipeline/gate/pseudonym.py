@@ -167,22 +167,22 @@ class UniqueMap:
 
     def __init__(self, function: Callable[[pl.Series], pl.DataFrame]) -> None:
         self._function = function
+        # Polars forgets the numbers when the last column that holds some is gone.
+        self._numbered = pl.Series([], dtype=pl.Categorical(pl.Categories.random()))
         self._known = self._row(pl.Series("text", [], dtype=pl.String))
 
     def apply(self, texts: pl.Series) -> pl.DataFrame:
         """The function's columns for every text, in order; nulls stay null.
 
-        Files are mostly sorted by person, so a run of equal texts is looked up once.
+        Polars numbers the texts in the order they are met: a text's number is its place in `known`.
         """
-        runs = texts.rle().struct.field("value").alias("text").to_frame()
-        distinct = runs.unique().drop_nulls()
-        asked = self._known.join(distinct, on="text", how="semi")
-        if asked.height < distinct.height:
-            new = self._row(distinct.join(asked, on="text", how="anti")["text"])
-            self._known = pl.concat([self._known, new], rechunk=True)
-            asked = pl.concat([asked, new])
-        found = runs.join(asked, on="text", how="left", maintain_order="left").drop("text")
-        return found[texts.rle_id()]
+        places = texts.cast(self._numbered.dtype).to_physical()
+        last, n_known = places.max(), self._known.height
+        if isinstance(last, int) and last >= n_known:
+            new = pl.int_range(n_known, last + 1, dtype=pl.UInt32).cat.to(self._numbered.dtype)
+            made = self._row(pl.select(new.cast(pl.String)).to_series())
+            self._known = pl.concat([self._known, made], rechunk=True)
+        return self._known.drop("text").select(pl.all().gather(places))
 
     @property
     def known(self) -> pl.DataFrame:
