@@ -87,6 +87,14 @@ _MARKED: Final = (
     "core.process_event",
     "core.appointment",
 )
+_PRINTED: Final = tuple(
+    f"quality.{name}"
+    for name in (
+        "no_show", "bridging_funnel", "detox_stay", "involvement", "feedback_change",
+        "checklist_use", "transition_gap", "goal_result", "dropout", "co_occurring",
+        "programme_chart",
+    )
+)  # fmt: skip
 _QUALITY: Final[dict[str, tuple[str, ...]]] = {
     "quality.indicator": (*_MARKED, "quality.indicator_definition"),
     "quality.indicator_definition": (),
@@ -94,6 +102,8 @@ _QUALITY: Final[dict[str, tuple[str, ...]]] = {
     "quality.public_result": ("quality.indicator",),
     "quality.disclosure_log": ("quality.indicator",),
     "quality.guideline_coverage": ("quality.indicator",),
+    "quality.public_programme": (*_PRINTED, "quality.public_result"),
+    "quality.programme_log": (*_PRINTED, "quality.public_result"),
     "quality.data_quality": ("meta.delivery", "intake.interviews", *_CORE),
     "quality.no_show": (*_PROGRAMME, "core.appointment", "core.episode"),
     "quality.bridging_funnel": (*_PROGRAMME, "core.outreach_contact"),

@@ -1,17 +1,22 @@
-"""Checks on the quality tables: the attacker on what is shown, and the rules of data quality.
+"""Checks on the quality tables: the attackers on what is shown, and the rules of data quality.
 
 Belongs here: one op that reads the stored tables and says what became of each check.
 Does not belong here: the attack (`registry_pipeline.disclosure`), the rules (`data_quality`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
 from assets.catalogue import asset_key
 from assets.run import POOL, RegistryRun
 from registry_pipeline.data_quality.summary import Summary, summaries
-from registry_pipeline.disclosure.checks import PUBLIC, attack
+from registry_pipeline.disclosure.checks import (
+    PUBLIC,
+    PUBLIC_PROGRAMMES,
+    attack,
+    attack_programmes,
+)
 from schemas.result_codes import DIMENSION
 
 RULES = "quality.data_quality"
@@ -27,6 +32,13 @@ RULES = "quality.data_quality"
             "of them, over units, quarters and years.",
             blocking=True,
         ),
+        dg.AssetCheckSpec(
+            "attacker",
+            asset=asset_key(PUBLIC_PROGRAMMES),
+            description="The same of the programmes' pages: over units, groups, ages, quarters, "
+            "measures that add up to each other and tables that count the same.",
+            blocking=True,
+        ),
         *(
             dg.AssetCheckSpec(
                 dimension,
@@ -39,20 +51,26 @@ RULES = "quality.data_quality"
     pool=POOL,
 )
 def quality_checks(registry: RegistryRun) -> Iterator[dg.AssetCheckResult]:
-    """Attacks the public results, and reports the rules by dimension."""
+    """Attacks what is public, and reports the rules by dimension."""
     with registry.connect() as connection:
-        found = attack(connection)
+        found = {PUBLIC: attack(connection), PUBLIC_PROGRAMMES: attack_programmes(connection)}
         by_dimension = summaries(connection)
-    yield dg.AssetCheckResult(
-        check_name="attacker",
-        asset_key=asset_key(PUBLIC),
-        passed=not any(found.values()),
-        description="; ".join(f"{name}: {n} results worked out" for name, n in found.items() if n)
-        or None,
-        metadata={"cohorts": len(found), "results worked out": sum(found.values())},
-    )
+    for table, by_cohort in found.items():
+        yield _attacked(table, by_cohort)
     for dimension in DIMENSION.codes:
         yield _result(dimension, by_dimension.get(dimension, Summary()))
+
+
+def _attacked(table: str, found: Mapping[str, int]) -> dg.AssetCheckResult:
+    """What the attacker worked out of a public table, per cohort."""
+    told = [f"{name}: {n} results worked out" for name, n in found.items() if n]
+    return dg.AssetCheckResult(
+        check_name="attacker",
+        asset_key=asset_key(table),
+        passed=not told,
+        description="; ".join(told) or None,
+        metadata={"cohorts": len(found), "results worked out": sum(found.values())},
+    )
 
 
 def _result(dimension: str, summary: Summary) -> dg.AssetCheckResult:

@@ -32,7 +32,7 @@ class Headline:
         what: the measure in words.
         noun: what the denominator counts.
         group: group_by and group.
-        where: more that the row must be, in SQL.
+        subject: the item, in the words of quality.public_programme.
         is_days: the value is a number of days, not a share.
     """
 
@@ -42,7 +42,7 @@ class Headline:
     what: str
     noun: str
     group: tuple[str, str] = ("all", "all")
-    where: str = "true"
+    subject: str = "all"
     is_days: bool = False
 
 
@@ -73,17 +73,21 @@ PROGRAMMES: Final = (
     ),
     Headline("Detox", "detox_stay", "mean_days", "mean stay", "stays", is_days=True),
     Headline(
-        "Involvement", "involvement", "top_two", "item 1, high degree", "answers", where="item = 1"
+        "Involvement", "involvement", "top_two", "item 1, high degree", "answers", subject="item 1"
     ),
 )
 _ROW: Final = """
-SELECT protocol, value, ci_low, ci_high, numerator, denominator, n_missing, hidden_reason, reason
-FROM quality.{table}
-WHERE measure = ? AND unit_id = 'all' AND group_by = ? AND "group" = ? AND {where}
-  AND coalesce(reason, '') <> 'not_applicable'
-QUALIFY row_number() OVER (PARTITION BY protocol ORDER BY period_end - period_start DESC) = 1
+SELECT protocol, told.value, told.ci_low, told.ci_high, told.numerator, told.denominator,
+       shown.n_missing, shown.hidden_reason, told.reason
+FROM quality.{table} told
+JOIN quality.public_programme shown
+  USING (protocol, unit_id, period_start, period_end, measure, group_by, "group")
+WHERE table_name = 'quality.{table}' AND measure = ? AND unit_id = 'all' AND group_by = ?
+  AND "group" = ? AND subject = ? AND {item}
 ORDER BY protocol
 """
+"""The numbers of the table, and what of them may be shown: of low coverage they are marked."""
+
 _GOALS: Final = """
 SELECT protocol, count(*) FILTER (numerator >= denominator)::VARCHAR, count(*) || ' counts'
 FROM quality.goal_result WHERE measure = 'reached' AND denominator > 0
@@ -105,19 +109,21 @@ SELECT protocol, count(*) FILTER (status = 'passed')::VARCHAR,
 FROM quality.data_quality GROUP BY protocol ORDER BY protocol
 """
 _HIDDEN: Final = """
-SELECT protocol, count(*) FILTER (numerator IS NULL)::VARCHAR, count(*) || ' results'
-FROM quality.public_result WHERE period_type <> 'whole' GROUP BY protocol ORDER BY protocol
+SELECT protocol, count(*) FILTER (is_hidden)::VARCHAR, count(*) || ' results'
+FROM (SELECT protocol, numerator IS NULL AS is_hidden FROM quality.public_result
+      WHERE period_type <> 'whole'
+      UNION ALL SELECT protocol, hidden_reason IS NOT NULL FROM quality.public_programme)
+GROUP BY protocol ORDER BY protocol
 """
 COUNTED: Final = (
     ("Goals", "reached as planned", "goal_result", _GOALS),
     ("Indicators", "with a number", "indicator", _INDICATORS),
     ("Guideline", "recommendations measured", "guideline_coverage", _GUIDELINE),
     ("Data quality", "checks passed", "data_quality", _DATA_QUALITY),
-    ("Disclosure control", "hidden outside", "public_result", _HIDDEN),
+    ("Disclosure control", "hidden outside", "public_programme", _HIDDEN),
 )
 """Systems whose headline is a count of rows: system, what, table, query."""
 
-SMALLEST: Final = Disclosure().min_count
 FEWEST: Final = Disclosure().min_percentage_denominator
 PILOT: Final = "pilot cohort, low coverage"
 
@@ -131,9 +137,11 @@ def headlines(connection: duckdb.DuckDBPyConnection, present: Collection[str]) -
     """
     lines = []
     for one in PROGRAMMES:
-        if f"quality.{one.table}" in present:
-            query = _ROW.format(table=one.table, where=one.where)
-            found = connection.execute(query, [one.measure, *one.group]).fetchall()
+        if {f"quality.{one.table}", "quality.public_programme"} <= set(present):
+            item = "true" if one.subject == "all" else "subject = 'item ' || item"
+            query = _ROW.format(table=one.table, item=item)
+            wanted = [one.measure, *one.group, one.subject]
+            found = connection.execute(query, wanted).fetchall()
             lines += [_line(one, *row) for row in found]
     for system, what, table, query in COUNTED:
         if f"quality.{table}" in present:
@@ -152,17 +160,17 @@ def _line(
 ) -> Line:
     numerator, denominator, missing, hidden, reason = rest
     of = f"{denominator} {one.noun}"
-    if int(missing or 0) >= SMALLEST:
+    if missing:
         of += f", {missing} unknown"
     if hidden == "low_coverage":
         of += f"; {PILOT}"
+    few = hidden == "low_coverage" and int(denominator or 0) < FEWEST
+    if few or hidden not in (None, "low_coverage"):
+        return one.system, cohort, one.what, "hidden: too few", one.noun
     if reason == PERIODS_DIFFER:
         return one.system, cohort, one.what, "refused: periods differ", f"{numerator} and {of}"
     if value is None:
         return one.system, cohort, one.what, "not computable", of
-    few = hidden == "low_coverage" and int(denominator or 0) < FEWEST
-    if few or hidden not in (None, "low_coverage"):
-        return one.system, cohort, one.what, "hidden: too few", one.noun
     if one.is_days:
         return one.system, cohort, one.what, f"{value:.1f} days", of
     return one.system, cohort, one.what, estimate(value, low, high), of

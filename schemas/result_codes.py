@@ -235,6 +235,7 @@ HIDDEN_CELL: Final = CodeList(
     {
         "numerator": ("teller", "numerator"),
         "denominator": ("nevner", "denominator"),
+        "complement": ("resten av nevneren", "the denominator less the numerator"),
         "missing": ("manglende", "missing"),
     },
 )

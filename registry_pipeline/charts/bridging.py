@@ -36,10 +36,7 @@ from registry_pipeline.statistics import reasons
 from schemas.programme_codes import BRIDGING_STEP, INVOLVEMENT_MEASURE
 
 STEPS: Final = tuple(code for code in BRIDGING_STEP.codes if code != "centre_contact_followed")
-OUTCOMES: Final = ("conversation", "declined", "unable")
-TIED: Final = {one: tuple(other for other in OUTCOMES if other != one) for one in OUTCOMES}
-"""The outcomes add up to the identified: where one is hidden, so are the others."""
-
+GOAL: Final = ["goal_id", "step", "unit_id", "period_start"]
 LEVELS: Final = {
     "1": ("not at all / ikke i det hele tatt", "#B35806"),
     "2": ("to a lesser degree / i mindre grad", "#F1A340"),
@@ -58,7 +55,7 @@ REFUSED: Final = (
 def bridging_funnel(cohort: Cohort) -> Section:
     """The funnel of the bridge, from those identified to contact with the centre."""
     norwegian = "Brobygging: fra identifisert på sykehuset til kontakt med det kommunale senteret."
-    rows = safe_rows(cohort, "quality.bridging_funnel", TIED)
+    rows = safe_rows(cohort, "quality.bridging_funnel")
     rows = rows.sort(place("measure", BRIDGING_STEP.codes), maintain_order=True)
     if rows.is_empty():
         return Section(words=NOT_DELIVERED, norwegian=norwegian, table="")
@@ -106,8 +103,8 @@ def involvement(cohort: Cohort) -> Section:
     rows = safe_rows(cohort, "quality.involvement")
     if rows.is_empty():
         return Section(words=NOT_DELIVERED, norwegian=norwegian, table="")
-    everyone = rows.filter(unit_id="all").with_columns(item_few=pl.col(HIDDEN).any().over("item"))
-    level = everyone.filter(~pl.col("item_few"), measure="level")
+    everyone = rows.filter(unit_id="all")
+    level = everyone.filter(~pl.col(HIDDEN), measure="level")
     order = {code: words for code, (words, _) in LEVELS.items()}
     return Section(
         words=(
@@ -137,7 +134,7 @@ def _items(rows: pl.DataFrame, cohort: Cohort) -> str:
     lines = []
     for item in in_order(rows, "item"):
         top, mean = wide.get((item, "top_two")), wide.get((item, "mean"))
-        if not top or not mean or top["item_few"]:
+        if not top or not mean or top[HIDDEN]:
             lines.append([f"Item {item}", *[text.HIDDEN] * 3])
             continue
         shown = text.share(top["value"], top["ci_low"], top["ci_high"])
@@ -168,16 +165,14 @@ def _likert(shown: pl.DataFrame) -> Spec:
 def goal_result(cohort: Cohort) -> Section:
     """Goals: what was reached of what was planned."""
     norwegian = "Måloppnåelse: nådd av planlagt, med datakilde og ansvarlig."
-    rows = safe_rows(cohort, "quality.goal_result", whole=False)
+    rows = safe_rows(cohort, "quality.goal_result")
     if rows.is_empty():
         return Section(words=NOT_DELIVERED, norwegian=norwegian, table="")
-    reached = rows.filter(measure="reached")
-    wrong = rows.filter(pl.col("value") != 0, measure="adds_up")
-    source = cohort.rows("quality.goal_result").select(
-        "goal_id", "step", "unit_id", "period_start", counted="numerator", planned="denominator"
-    )
-    lines = reached.join(source, on=["goal_id", "step", "unit_id", "period_start"], how="left")
-    sums = [f"{row['goal_id']}: the parts do not add up to the total." for row in wrong.to_dicts()]
+    whole = cohort.rows("quality.goal_result")
+    wrong = whole.filter(pl.col("value") != 0, measure="adds_up")
+    planned = whole.filter(measure="reached").select(*GOAL, planned="denominator")
+    lines = rows.join(planned, on=GOAL, maintain_order="left")
+    sums = [f"{goal}: the parts do not add up to the total." for goal in wrong["goal_id"]]
     return Section(
         words=(
             "What each goal reached, of what was planned where a number was planned; how it was "
@@ -192,14 +187,12 @@ def goal_result(cohort: Cohort) -> Section:
                     row["goal_id"].replace("_", " "),
                     row["step"].replace("_", " "),
                     f"{row['period_start']} to {row['period_end']}",
-                    text.count(row["counted"], cohort.rule),
-                    text.count(row["planned"], cohort.rule) if row["planned"] else text.MISSING,
+                    text.HIDDEN if row[HIDDEN] else str(row["numerator"]),
+                    str(row["planned"] or text.MISSING),
                     row["source_type"] or text.MISSING,
                     row["responsible"] or text.MISSING,
                 ]
-                for row in lines.unique(
-                    ["goal_id", "step", "unit_id", "period_start"], maintain_order=True
-                ).iter_rows(named=True)
+                for row in lines.iter_rows(named=True)
             ),
         ),
         notes=tuple(sums),

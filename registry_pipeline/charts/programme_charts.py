@@ -12,6 +12,7 @@ import polars as pl
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort
+from registry_pipeline.charts.programme_rows import PUBLIC
 from registry_pipeline.charts.svg import (
     BLUE,
     GREY,
@@ -25,13 +26,7 @@ from registry_pipeline.charts.svg import (
     panels,
 )
 from registry_pipeline.charts.text import Section
-from registry_pipeline.disclosure.small_numbers import (
-    HIDDEN,
-    percentage_hidden,
-    share_hidden,
-    with_company,
-    without,
-)
+from registry_pipeline.disclosure.small_numbers import HIDDEN, without
 from schemas.protocol_programmes import NO_INTERVENTION
 from schemas.result_codes import POINT_SIGNAL
 
@@ -39,6 +34,8 @@ MEASURES: Final = {
     "no_show": "No-show|Ikke møtt",
     "dropout": "Drop-out of planned stays|Drop-out av planlagte opphold",
 }
+QUARTER: Final = ["measure", "unit_id", "period_start"]
+COUNTED: Final = ["numerator", "denominator", "value"]
 SERIES: Final = ["measure", "unit_id", "intervention", "segment"]
 QUARTERS: Final = {"labelAngle": -45, "grid": False}
 UP: Final = {"title": "Share", "axis": {"format": ".0%", "tickCount": 5}, "scale": {"zero": True}}
@@ -71,21 +68,22 @@ def programme_chart(cohort: Cohort) -> Section:
 
 def _safe(cohort: Cohort) -> pl.DataFrame:
     """The series of all units and of the interventions, hidden numbers null."""
-    rule = cohort.rule
-    of_all = (pl.col("unit_id") == "all") & (pl.col("intervention") == NO_INTERVENTION)
-    rows = cohort.rows("quality.programme_chart").filter(
-        of_all | (pl.col("intervention") != NO_INTERVENTION)
+    public = cohort.rows(PUBLIC, table_name=["quality.programme_chart"])
+    is_hidden = pl.col("hidden_reason").is_not_null()
+    of_quarter = public.filter(group_by="all").select(*QUARTER, *COUNTED, hidden=is_hidden)
+    of_part = public.filter(pl.col("group_by") != "all").select(
+        "measure", "unit_id", intervention="group_by", segment="group", part_hidden=is_hidden
     )
-    numerator, denominator = pl.col("numerator"), pl.col("denominator")
-    few = pl.col("value").is_not_null() & (
-        percentage_hidden(denominator, rule) | share_hidden(numerator, denominator, rule)
+    rows = (
+        cohort.rows("quality.programme_chart")
+        .drop(COUNTED)
+        .join(of_quarter, on=QUARTER, maintain_order="left")
+        .join(of_part, on=SERIES, how="left", maintain_order="left")
+        .filter((pl.col("unit_id") == "all") | (pl.col("intervention") != NO_INTERVENTION))
     )
-    marked = with_company(rows, SERIES, "numerator", few, rule)
-    rest = marked.with_columns(rest=denominator - numerator)
-    marked = with_company(rest, SERIES, "rest", pl.col(HIDDEN), rule)
-    safe = without(marked, pl.col(HIDDEN), ["numerator", "value", "signal", "n_missing"])
-    silent = pl.col("value").is_null().all().over(SERIES) | percentage_hidden(denominator, rule)
-    return without(safe, silent, ["centre", "lower", "upper"])
+    safe = without(rows, pl.col(HIDDEN), ["signal", "runs_signal", "n_missing"])
+    part_hidden = pl.col("part_hidden").fill_null(value=False)
+    return without(safe, part_hidden | pl.col(HIDDEN), ["centre", "lower", "upper"])
 
 
 def _named(cohort: Cohort) -> pl.Expr:

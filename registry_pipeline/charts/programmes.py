@@ -8,7 +8,7 @@ Does not belong here: the bridge, involvement and goals (see `bridging`), charts
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
@@ -44,7 +44,6 @@ class Programme:
         words: one paragraph, English.
         norwegian: one sentence.
         drawn: what is drawn: measure to the group_by of its points; `unit` for the units.
-        tied: see `programme_rows.safe_rows`.
         caution: a line that goes with the chart.
         notes: what a reader must know.
     """
@@ -54,7 +53,6 @@ class Programme:
     words: str
     norwegian: str
     drawn: Mapping[str, Sequence[str]]
-    tied: Mapping[str, Sequence[str]] = field(default_factory=dict)
     caution: str = ""
     notes: Sequence[str] = ()
 
@@ -63,7 +61,7 @@ def section_of(subject: Programme) -> Callable[[Cohort], Section]:
     """What makes a cohort's section of a programme's page."""
 
     def section(cohort: Cohort) -> Section:
-        rows = safe_rows(cohort, subject.table, subject.tied)
+        rows = safe_rows(cohort, subject.table)
         if rows.is_empty():
             return Section(words=NOT_DELIVERED, norwegian=subject.norwegian, table="")
         rows = rows.sort(place("measure", subject.measures.codes), maintain_order=True)
@@ -176,7 +174,6 @@ DROPOUT: Final = Programme(
         "never_met": ("all", "unit", "age"),
         "dropped_out_later": ("all", "unit", "age"),
     },
-    tied={"dropout_known": ("unknown_end",)},
     notes=("Transfer, death, moving and prison are no drop-out.",),
 )
 NO_SHOW: Final = Programme(
@@ -192,10 +189,6 @@ NO_SHOW: Final = Programme(
     drawn={
         "no_show": ("all", "unit", "age", "co_occurring_disorder"),
         "never_met": ("all", "unit", "age"),
-    },
-    tied={
-        "no_show_strict": ("cancelled_late",),
-        "no_show_of_scheduled": ("cancelled_late",),
     },
 )
 CHECKLIST: Final = Programme(

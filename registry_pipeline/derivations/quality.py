@@ -25,6 +25,7 @@ from registry_pipeline.derivations.quality_services import (
 from registry_pipeline.derivations.quality_stays import stay_rows
 from registry_pipeline.derivations.quality_tools import checklist_use
 from registry_pipeline.derivations.worklist import worklist
+from registry_pipeline.disclosure.programmes import public_programmes
 from registry_pipeline.disclosure.release import public_tables
 from registry_pipeline.indicators import INDICATORS
 from registry_pipeline.indicators.engine import indicator_tables
@@ -52,11 +53,7 @@ def quality_tables(
     no_shows = no_show(core, stays, where)
     dropouts = dropout(stays, where)
     indicators = indicator_tables(INDICATORS, core, protocol)
-    return {
-        **indicators.by_name,
-        **public_tables(indicators.results, protocol.disclosure),
-        "quality.guideline_coverage": guideline_coverage(INDICATORS, indicators.results, protocol),
-        "quality.data_quality": data_quality(core, protocol),
+    programmes = {
         "quality.no_show": no_shows,
         "quality.bridging_funnel": bridging_funnel(core, where),
         "quality.detox_stay": detox_stay(core, stays, where),
@@ -68,5 +65,15 @@ def quality_tables(
         "quality.dropout": dropouts,
         "quality.co_occurring": co_occurring(core, stays, where),
         "quality.programme_chart": programme_chart(no_shows, dropouts, where),
+    }
+    public = public_tables(indicators.results, protocol.disclosure)
+    counted = {**programmes, "quality.indicator": indicators.results, **public}
+    return {
+        **indicators.by_name,
+        **public,
+        "quality.guideline_coverage": guideline_coverage(INDICATORS, indicators.results, protocol),
+        "quality.data_quality": data_quality(core, protocol),
+        **programmes,
+        **public_programmes(counted, protocol),
         "core.worklist": worklist(core, stays, protocol),
     }

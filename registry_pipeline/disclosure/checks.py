@@ -1,4 +1,4 @@
-"""The checks on what is published: an attack on the stored public table, and publications compared.
+"""The checks on what is published: attacks on the stored public tables, and publications compared.
 
 Belongs here: reading the stored and the published tables for both.
 Does not belong here: the attack itself (see `attack`) and what is hidden (see `release`).
@@ -11,12 +11,15 @@ from typing import Final
 import duckdb
 import polars as pl
 
+from registry_pipeline.disclosure import programmes
+from registry_pipeline.disclosure.printed import TABLES
 from registry_pipeline.disclosure.release import KEY, recovered
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.tables import quoted
-from schemas.protocol import Disclosure, parse_protocol
+from schemas.protocol import Disclosure, Protocol, parse_protocol
 
 PUBLIC: Final = "quality.public_result"
+PUBLIC_PROGRAMMES: Final = "quality.public_programme"
 COUNTS: Final = ("numerator", "denominator")
 
 
@@ -30,6 +33,18 @@ def attack(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
             rule,
         )
         for protocol, rule in _rules(connection).items()
+    }
+
+
+def attack_programmes(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Counts that an attacker works out of the stored public programme table, per cohort."""
+    return {
+        name: programmes.recovered(
+            {table: _rows(connection, table, name) for table in TABLES},
+            _rows(connection, PUBLIC_PROGRAMMES, name),
+            protocol,
+        )
+        for name, protocol in _protocols(connection, PUBLIC_PROGRAMMES).items()
     }
 
 
@@ -79,11 +94,16 @@ def moved_by_few(before: pl.DataFrame, after: pl.DataFrame, rule: Disclosure) ->
 
 def _rules(connection: duckdb.DuckDBPyConnection) -> dict[str, Disclosure]:
     """The thresholds of every cohort that has public results."""
+    return {name: one.disclosure for name, one in _protocols(connection, PUBLIC).items()}
+
+
+def _protocols(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Protocol]:
+    """The protocol of every cohort that has rows in a table."""
     rows = connection.execute(
         "SELECT protocol, content FROM meta.protocol "
-        f"WHERE protocol IN (SELECT protocol FROM {PUBLIC}) ORDER BY protocol"
+        f"WHERE protocol IN (SELECT protocol FROM {table}) ORDER BY protocol"
     ).fetchall()
-    return {name: parse_protocol(content, name).disclosure for name, content in rows}
+    return {name: parse_protocol(content, name) for name, content in rows}
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, protocol: str) -> pl.DataFrame:

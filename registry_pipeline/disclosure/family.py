@@ -9,8 +9,8 @@ exposure: both counts, their sum alone, or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
 
@@ -53,12 +53,16 @@ class Family:
         relations: which rows add up to which.
         nested: (period, parts of it) whose denominators do not add up but lie within: a person
             counts once in each part and once in the period.
+        beside: rows that are hidden wherever a row is, because they are printed in one line.
+        decided: rows of a table made before, and what is shown of them there.
     """
 
     fulfilled: IntArray
     others: IntArray
     relations: tuple[Relation, ...]
     nested: tuple[Relation, ...] = ()
+    beside: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    decided: Mapping[int, Exposure] = field(default_factory=dict)
 
     @property
     def denominator(self) -> IntArray:

@@ -20,6 +20,9 @@ from registry_pipeline.disclosure.family import Exposure, Family, IntArray, Rela
 from schemas.protocol import Disclosure
 
 OWN_DENOMINATOR = "the denominator is small"
+OWN_COUNT = "the count is small"
+ELSEWHERE = "a table made before decided it"
+SAME_LINE = "another number of the row is hidden"
 OWN_NUMERATOR = "the numerator is small"
 OWN_COMPLEMENT = "the denominator less the numerator is small"
 ATTACKED = "a linear program would give a small count back"
@@ -68,6 +71,24 @@ def suppress(
     ]
 
 
+def suppress_counts(families: Sequence[Family], rule: Disclosure) -> list[Suppressed]:
+    """As `suppress`, of counts that are no shares: each is shown or hidden.
+
+    Args:
+        families: the counts, as fulfilled; there are no others.
+        rule: the thresholds.
+    """
+    hidings = [_Hiding.none_of(one) for one in families]
+    for one, hiding in zip(families, hidings, strict=True):
+        hiding.hide(_small(one.fulfilled, rule), Exposure.NOTHING, OWN_COUNT)
+        for decided, exposure in one.decided.items():
+            hiding.exposure[decided], hiding.why[decided] = exposure, ELSEWHERE
+        for row in np.flatnonzero(_small(one.fulfilled, rule)):
+            hiding.hide_line(one, int(row), Exposure.NOTHING)
+    _protect(families, hidings, Exposure.NOTHING, rule)
+    return [Suppressed(hiding.exposure, tuple(hiding.why), tuple(hiding.why)) for hiding in hidings]
+
+
 def _own_first(family: Family, hiding: _Hiding, rule: Disclosure) -> tuple[str, ...]:
     """Why the numerator is hidden: what is small in the row itself, else what it protects."""
     own = np.select(
@@ -99,6 +120,12 @@ class _Hiding:
         """Shows no more than `to` of the rows."""
         for row in np.flatnonzero(rows & (self.exposure < to)):
             self.exposure[row], self.why[row] = to, words
+
+    def hide_line(self, family: Family, row: int, to: Exposure) -> None:
+        """Shows no more than `to` of what is printed in one line with a row."""
+        for other in sorted(family.beside.get(row, ())):
+            if self.exposure[other] < to:
+                self.exposure[other], self.why[other] = to, SAME_LINE
 
 
 def _by_denominator(families: Sequence[Family], rule: Disclosure) -> list[_Hiding]:
@@ -144,10 +171,13 @@ def _protect(
 def _hide_beside(family: Family, hiding: _Hiding, rows: set[int], to: Exposure) -> bool:
     """Hides a row beside each unsafe one, or else all; whether there was one left to hide."""
     left = hiding.exposure < to
+    left[list(family.decided)] = False
     beside = {_beside(family, hiding.exposure, row, to) for row in rows} - {None}
     numbers = np.arange(len(left))
     chosen = np.isin(numbers, [row for row in beside if row is not None]) if beside else left
     hiding.hide(chosen, to, ATTACKED)
+    for row in np.flatnonzero(chosen):
+        hiding.hide_line(family, int(row), to)
     return bool(left.any())
 
 
@@ -165,21 +195,37 @@ def _keep_company(family: Family, hiding: _Hiding, to: Exposure, rule: Disclosur
             unknown = [row for row in relation.rows if exposure[row] >= to]
             together = sum(int(denominator[row]) for row in unknown if row != relation.total)
             few = relation.total not in unknown and 0 < together < rule.min_count
-            known = [row for row in relation.rows if exposure[row] < to and denominator[row] > 0]
+            known = [row for row in relation.rows if _may_hide(family, exposure, row, to)]
             if not unknown or not known or (len(unknown) > 1 and not few):
                 continue
             row = min(known, key=lambda row: (row == relation.total, int(denominator[row]), row))
             exposure[row], hiding.why[row] = to, relation.words
+            hiding.hide_line(family, row, to)
             changed = True
 
 
+def _may_hide(family: Family, exposure: IntArray, row: int, to: Exposure) -> bool:
+    """Whether a row is shown, anybody is in it, and it is for this table to decide."""
+    return bool(exposure[row] < to and family.denominator[row] > 0 and row not in family.decided)
+
+
 def _beside(family: Family, exposure: IntArray, unsafe_row: int, to: Exposure) -> int | None:
-    """The row to hide beside an unsafe one: tied to it by a sum, smallest first, totals last."""
-    tied = {
-        (row == relation.total, int(family.denominator[row]), row)
-        for relation in (*family.relations, *family.nested)
-        if unsafe_row in relation.rows
-        for row in relation.rows
-        if exposure[row] < to and family.denominator[row] > 0
-    }
-    return min(tied)[2] if tied else None
+    """The row to hide beside an unsafe one: tied to it by a sum, smallest first, totals last.
+
+    Where all that is tied to it is hidden, what is tied to that, and so on.
+    """
+    relations = (*family.relations, *family.nested)
+    seen = ring = {unsafe_row}
+    while ring:
+        near = [relation for relation in relations if not ring.isdisjoint(relation.rows)]
+        tied = {
+            (row == relation.total, int(family.denominator[row]), row)
+            for relation in near
+            for row in relation.rows
+            if _may_hide(family, exposure, row, to)
+        }
+        if tied:
+            return min(tied)[2]
+        ring = {row for relation in near for row in relation.rows} - seen
+        seen = seen | ring
+    return None

@@ -27,7 +27,7 @@ from schemas.quality.programmes import (
     NoShow,
     TransitionGap,
 )
-from schemas.quality.public import DisclosureLog, PublicResult
+from schemas.quality.public import DisclosureLog, ProgrammeLog, PublicProgramme, PublicResult
 
 QUALITY: Final[tuple[type[RegistryModel], ...]] = (
     Indicator,
@@ -48,5 +48,7 @@ QUALITY: Final[tuple[type[RegistryModel], ...]] = (
     Dropout,
     CoOccurring,
     ProgrammeChart,
+    PublicProgramme,
+    ProgrammeLog,
 )
 """The quality tables, in the order of the contract."""

@@ -14,6 +14,12 @@ from schemas.quality.indicators import indicator_id, period_type
 from schemas.shared import Result
 
 KEY = ["indicator_id", "protocol", "unit_id", "period_start", "period_end"]
+ROW = [
+    "table_name", "protocol", "unit_id", "period_start", "period_end", "measure", "subject",
+    "group_by", "group",
+]  # fmt: skip
+"""What tells the rows of all programmes' tables apart."""
+
 HIDDEN = "hidden; `hidden_reason` says why"
 
 
@@ -108,4 +114,114 @@ class DisclosureLog(RegistryModel):
             [*KEY, "cell"],
             title="What was hidden",
             nb="Hva som ble skjult",
+        )
+
+
+class ProgrammeRow(RegistryModel):
+    """Base: a row of one of the programmes' tables, as it is printed."""
+
+    table_name: pl.String = field("Table", "The programme's table.", nb="Tabell", required=True)
+    protocol: pl.String = shared.protocol()
+    unit_id: pl.String = shared.unit_id()
+    period_start: pl.Date = shared.period_start()
+    period_end: pl.Date = shared.period_end()
+    measure: pl.String = field("Measure", "What the row measures.", nb="Mål", required=True)
+    subject: pl.String = field(
+        "Subject",
+        "The item of an answer sheet, or the goal and step; else `all`.",
+        nb="Gjelder",
+        required=True,
+    )
+    group_by: pl.String = field(
+        "Grouped by",
+        "What the group is a value of, or the intervention of a chart; `all` for everyone.",
+        nb="Gruppert etter",
+        required=True,
+    )
+    group: pl.String = field(
+        "Group",
+        "The group the row speaks of, or the part of a chart; `all` for everyone.",
+        nb="Gruppe",
+        required=True,
+    )
+
+
+class PublicProgramme(ProgrammeRow, Result):
+    """One row per row of a programme's table that a page prints: what may be shown of it.
+
+    All units by group, and each unit for everyone, over the whole period; goals; and the quarters
+    of the charts with the sum of each part. A row shows all of its numbers or none: what is hidden
+    is small, or would give a small count back over units, groups, ages, quarters, measures that add
+    up to each other, or tables that count the same. An attacker with a linear program tries every
+    run to work a count out of it, and a run in which it succeeds publishes nothing.
+    """
+
+    numerator: pl.Int64 = shared.count(
+        "Numerator", "Teller", "Those the measure counts; for a mean the sum.", null=HIDDEN
+    )
+    denominator: pl.Int64 = shared.count(
+        "Denominator", "Nevner", "Those the value is of.", null=HIDDEN
+    )
+    n_missing: pl.Int64 = shared.count(
+        "Missing",
+        "Manglende",
+        "Members whose answer is unknown or missing.",
+        null="hidden, to protect a small count",
+    )
+    value: pl.Float64 = shared.number(
+        "Value", "Verdi", "numerator of denominator, or the measure's mean or median."
+    )
+    ci_low: pl.Float64 = shared.ci_low("the value")
+    ci_high: pl.Float64 = shared.ci_high("the value")
+    hidden_reason: pl.String = field(
+        "Hidden because",
+        "Why the numbers are not shown.",
+        nb="Skjult fordi",
+        codes=result_codes.HIDDEN_REASON,
+        null="they are shown, or there are none: see reason",
+    )
+
+    class Config(Result.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.public_programme",
+            ROW,
+            title="Public programme results",
+            nb="Offentlige programresultater",
+        )
+
+
+class ProgrammeLog(ProgrammeRow):
+    """One row per number taken out of quality.public_programme, and why.
+
+    For the registry's own eyes: the reasons tell which numbers are small.
+    """
+
+    cell: pl.String = field(
+        "Number", "Which number.", nb="Tall", codes=result_codes.HIDDEN_CELL, required=True
+    )
+    reason: pl.String = field(
+        "Reason",
+        "small_count and small_denominator for its own sake, secondary to protect another, "
+        "low_coverage where nothing of the cohort is shown.",
+        nb="Årsak",
+        codes=result_codes.HIDDEN_REASON,
+        required=True,
+    )
+    note: pl.String = field(
+        "Note",
+        "What is small, or the sum that would give a small number back.",
+        nb="Merknad",
+        required=True,
+    )
+
+    class Config(RegistryModel.Config):
+        """Table name and key."""
+
+        metadata = table(
+            "quality.programme_log",
+            [*ROW, "cell"],
+            title="What was hidden of the programmes",
+            nb="Hva som ble skjult av programmene",
         )

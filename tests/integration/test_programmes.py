@@ -17,6 +17,7 @@ import pytest
 
 from assets.programme_checks import programme_checks
 from assets.run import RegistryRun
+from registry_pipeline.disclosure.checks import attack_programmes
 from registry_pipeline.headlines import headlines
 from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome, run_job
@@ -232,6 +233,22 @@ def test_the_flag_is_in_every_programme_of_persons(query: Query) -> None:
             "AND group_by = 'co_occurring_disorder'"
         )
         assert {"true", "false"} <= {group for (group,) in groups}, table
+
+
+def test_the_attackers_work_nothing_out_of_what_pages_print(
+    whole_run: tuple[Home, Outcome], query: Query
+) -> None:
+    with duckdb.connect(whole_run[0].analysis, read_only=True) as connection:
+        assert attack_programmes(connection) == {"lar_x": 0, "randers": 0, "tsb": 0}
+    shown = query(
+        "SELECT count(*) FROM quality.public_programme WHERE numerator BETWEEN 1 AND 4 "
+        "OR denominator BETWEEN 1 AND 4 OR n_missing BETWEEN 1 AND 4"
+    )
+    assert shown == [(0,)]
+    reasons = query("SELECT DISTINCT reason FROM quality.programme_log ORDER BY 1")
+    assert [reason for (reason,) in reasons] == [
+        "low_coverage", "secondary", "small_count", "small_denominator",
+    ]  # fmt: skip
 
 
 def test_a_line_per_system(whole_run: tuple[Home, Outcome]) -> None:

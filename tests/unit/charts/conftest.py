@@ -13,6 +13,9 @@ import pytest
 
 from registry_pipeline.charts import pages
 from registry_pipeline.charts.pages import page
+from registry_pipeline.charts.programme_rows import PUBLIC
+from registry_pipeline.disclosure.printed import TABLES as PRINTED_TABLES
+from registry_pipeline.disclosure.programmes import public_programmes
 from registry_pipeline.disclosure.release import public_tables
 from registry_pipeline.warehouse.tables import create_sql, insert
 from schemas.catalog import TABLES
@@ -65,7 +68,21 @@ class Store:
             self.put(name, frame.to_dicts(), cohort)
 
     def page(self, name: str) -> str:
-        """The Markdown of a table's page."""
+        """The Markdown of a table's page, with what may be shown of the programmes' tables."""
+        for cohort, content in self.connection.execute(
+            "SELECT protocol, content FROM meta.protocol"
+        ).fetchall():
+            tables = {
+                table: pl.DataFrame(
+                    self.connection.sql(
+                        f"SELECT * FROM {table} WHERE protocol = ?", params=[cohort]
+                    )
+                )
+                for table in PRINTED_TABLES
+            }
+            self.connection.execute(f"DELETE FROM {PUBLIC} WHERE protocol = ?", [cohort])
+            made = public_programmes(tables, parse_protocol(content, cohort))
+            self.put(PUBLIC, made[PUBLIC].to_dicts(), cohort)
         shown = page(self.connection, name)
         assert shown is not None
         return shown.markdown
