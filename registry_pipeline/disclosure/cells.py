@@ -69,7 +69,7 @@ class Cells:
                 cell = leader[cell]
             return cell
 
-        relations = self.relations
+        relations, printed = self.relations, set(self.of_row.values())
         for relation in relations:
             for part in relation.parts:
                 leader[lead(part)] = lead(relation.total)
@@ -93,7 +93,8 @@ class Cells:
             }
             decided = {place[cell]: self.decided[cell] for cell in cells if cell in self.decided}
             none = np.zeros_like(counts)
-            yield cells, Family(counts, none, sums, beside=lines, decided=decided)
+            unprinted = frozenset(place[cell] for cell in cells if cell not in printed)
+            yield cells, Family(counts, none, sums, (), lines, unprinted, decided)
 
 
 def counted(row: Row) -> dict[str, int]:

@@ -54,6 +54,7 @@ class Family:
         nested: (period, parts of it) whose denominators do not add up but lie within: a person
             counts once in each part and once in the period.
         beside: rows that are hidden wherever a row is, because they are printed in one line.
+        unprinted: rows that nobody prints: what is left of a total.
         decided: rows of a table made before, and what is shown of them there.
     """
 
@@ -62,6 +63,7 @@ class Family:
     relations: tuple[Relation, ...]
     nested: tuple[Relation, ...] = ()
     beside: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    unprinted: frozenset[int] = frozenset()
     decided: Mapping[int, Exposure] = field(default_factory=dict)
 
     @property

@@ -80,6 +80,7 @@ def suppress_counts(families: Sequence[Family], rule: Disclosure) -> list[Suppre
     """
     hidings = [_Hiding.none_of(one) for one in families]
     for one, hiding in zip(families, hidings, strict=True):
+        hiding.exposure[list(one.unprinted)] = Exposure.NOTHING
         hiding.hide(_small(one.fulfilled, rule), Exposure.NOTHING, OWN_COUNT)
         for decided, exposure in one.decided.items():
             hiding.exposure[decided], hiding.why[decided] = exposure, ELSEWHERE
@@ -193,10 +194,15 @@ def _keep_company(family: Family, hiding: _Hiding, to: Exposure, rule: Disclosur
         changed = False
         for relation in family.relations:
             unknown = [row for row in relation.rows if exposure[row] >= to]
+            secret = [
+                row
+                for row in unknown
+                if row not in family.unprinted or denominator[row] < rule.min_count
+            ]
             together = sum(int(denominator[row]) for row in unknown if row != relation.total)
             few = relation.total not in unknown and 0 < together < rule.min_count
             known = [row for row in relation.rows if _may_hide(family, exposure, row, to)]
-            if not unknown or not known or (len(unknown) > 1 and not few):
+            if not secret or not known or (len(unknown) > 1 and not few):
                 continue
             row = min(known, key=lambda row: (row == relation.total, int(denominator[row]), row))
             exposure[row], hiding.why[row] = to, relation.words
