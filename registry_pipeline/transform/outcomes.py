@@ -162,8 +162,11 @@ def _primary_substance(use: Frame, people: Frame, protocol: Protocol) -> Frame:
     """patient_id, wave after the baseline, primary_substance_reduced."""
     states = protocol.states
     change = verdict(states.improved_share, states.deteriorated_share, states.deteriorated_days_28)
-    primary = use.join(people, on="patient_id", how="inner").filter(
-        (nw.col("substance") == nw.col("primary_substance")) & nw.col("state").is_in(USED_STATES)
+    own = people.select("patient_id", substance="primary_substance")
+    primary = materialise(
+        use.filter(nw.col("state").is_in(USED_STATES))
+        .join(own, on=["patient_id", "substance"], how="inner")
+        .select(*PERSON_WAVE, "days", "recall_days")
     )
     baseline = primary.filter(nw.col("wave") == 0).select(
         "patient_id", baseline_days="days", baseline_recall="recall_days"
