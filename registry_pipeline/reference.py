@@ -59,11 +59,16 @@ anything is written.
 
 ## An example
 
-Of 76 people whose first measurement point in 2023 was active, 53 had a treatment plan, 7 had
-none and 16 answers were missing or "don't know". The value is 53 of 76, 70 %: level M, since
-the target is 80 % and the lower one 60 %. Among the 60 whose answer is known it is 53 of 60, 88
-%. Both are in the table, so the reader sees what the missing answers may hide.
-(Synthetic numbers.)
+```sql
+SELECT numerator, denominator, n_missing, value, value_known, level FROM quality.indicator
+WHERE protocol = 'tsb' AND indicator_id = 'treatment_plan_early' AND unit_id = 'all'
+  AND period_type = 'year' AND period_start = '2023-01-01';
+```
+
+Of 89 people in the synthetic sample whose first measurement point in 2023 was active, 59 had a
+treatment plan, 15 had none and 15 answers were missing or "don't know". The value is 59 of 89,
+66 %: level M, since the target is 80 % and the lower one 60 %. Among the 74 whose answer is known
+it is 59 of 74, 80 %. Both are in the table, so the reader sees what the missing answers may hide.
 """
 _QUALITY: Final = """
 Each rule is a check type spread over the tables and columns it fits: two sums over rows, those

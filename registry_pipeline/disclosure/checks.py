@@ -6,13 +6,13 @@ Does not belong here: the attack itself (see `attack`) and what is hidden (see `
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import duckdb
 import polars as pl
 
-from registry_pipeline.disclosure import programmes
-from registry_pipeline.disclosure.printed import TABLES
+from registry_pipeline.disclosure import printed, programmes
 from registry_pipeline.disclosure.release import KEY, recovered
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.tables import quoted
@@ -21,6 +21,11 @@ from schemas.protocol import Disclosure, Protocol, parse_protocol
 PUBLIC: Final = "quality.public_result"
 PUBLIC_PROGRAMMES: Final = "quality.public_programme"
 COUNTS: Final = ("numerator", "denominator")
+COMPARED: Final[Mapping[str, Sequence[str]]] = {
+    PUBLIC: KEY,
+    PUBLIC_PROGRAMMES: [name for name in printed.KEY if name != "period_end"],
+}
+"""What two publications are compared by: a programme's whole period grows with each delivery."""
 
 
 def attack(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -40,7 +45,7 @@ def attack_programmes(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Counts that an attacker works out of the stored public programme table, per cohort."""
     return {
         name: programmes.recovered(
-            {table: _rows(connection, table, name) for table in TABLES},
+            {table: _rows(connection, table, name) for table in printed.TABLES},
             _rows(connection, PUBLIC_PROGRAMMES, name),
             protocol,
         )
@@ -59,28 +64,29 @@ def differences(connection: duckdb.DuckDBPyConnection, home: Home) -> dict[str, 
         return {}
     connection.execute(f"ATTACH {quoted(str(home.analysis.resolve()))} AS before (READ_ONLY)")
     try:
-        known = connection.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'before' AND "
-            "schema_name = 'quality' AND table_name = 'public_result'"
+        found = connection.execute(
+            "SELECT 'quality.' || table_name FROM duckdb_tables() "
+            "WHERE database_name = 'before' AND schema_name = 'quality'"
         ).fetchall()
-        if not known:
-            return {}
-        return {
-            protocol: moved_by_few(
-                _rows(connection, f"before.{PUBLIC}", protocol),
-                _rows(connection, PUBLIC, protocol),
-                rule,
-            )
-            for protocol, rule in _rules(connection).items()
-        }
+        moved: dict[str, int] = {}
+        for table, key in COMPARED.items():
+            if (table,) in found:
+                for name, protocol in _protocols(connection, table).items():
+                    old = _counts(connection, f"before.{table}", name)
+                    new = _counts(connection, table, name)
+                    few = moved_by_few(old, new, protocol.disclosure, key)
+                    moved[name] = moved.get(name, 0) + few
+        return moved
     finally:
         connection.execute("DETACH before")
 
 
-def moved_by_few(before: pl.DataFrame, after: pl.DataFrame, rule: Disclosure) -> int:
+def moved_by_few(
+    before: pl.DataFrame, after: pl.DataFrame, rule: Disclosure, key: Sequence[str]
+) -> int:
     """How many results two publications show that differ by fewer people than may be shown."""
-    pairs = after.select(*KEY, *COUNTS).join(
-        before.select(*KEY, *(pl.col(name).alias(f"old_{name}") for name in COUNTS)), on=KEY
+    pairs = after.select(*key, *COUNTS).join(
+        before.select(*key, *(pl.col(name).alias(f"old_{name}") for name in COUNTS)), on=key
     )
     moved = [
         pl.col("numerator") - pl.col("old_numerator"),
@@ -104,6 +110,13 @@ def _protocols(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, P
         f"WHERE protocol IN (SELECT protocol FROM {table}) ORDER BY protocol"
     ).fetchall()
     return {name: parse_protocol(content, name) for name, content in rows}
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, table: str, protocol: str) -> pl.DataFrame:
+    """The rows with a numerator only where it counts people or events: a mean's is a sum."""
+    is_count = ~pl.col("method").str.starts_with("mean")
+    rows = _rows(connection, table, protocol)
+    return rows.with_columns(pl.when(is_count).then("numerator").alias("numerator"))
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, protocol: str) -> pl.DataFrame:

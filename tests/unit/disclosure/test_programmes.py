@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry_pipeline.disclosure.checks import attack_programmes
+from registry_pipeline.disclosure.checks import attack_programmes, differences
 from registry_pipeline.disclosure.printed import (
     CHART,
     FUNNEL,
@@ -23,6 +24,7 @@ from registry_pipeline.disclosure.printed import (
 )
 from registry_pipeline.disclosure.programmes import public_programmes, recovered
 from registry_pipeline.disclosure.release import public_tables
+from registry_pipeline.home import Home
 from registry_pipeline.warehouse.tables import create_sql, insert
 from schemas.catalog import TABLES as MODELS
 from schemas.protocol import Disclosure, Protocol, load_shipped, shipped_protocols
@@ -296,24 +298,51 @@ def test_nothing_small_is_shown_and_nothing_follows(given_tables: Tables) -> Non
     )
 
 
-@pytest.fixture
-def live() -> Iterator[duckdb.DuckDBPyConnection]:
-    protocol = load_shipped("randers")
-    made = public_programmes(TestFunnel.given, protocol)
+def fill(connection: duckdb.DuckDBPyConnection, given_tables: Tables) -> None:
+    """The programmes' tables, and what may be shown of them."""
+    made = public_programmes(given_tables, load_shipped("randers"))
     text = shipped_protocols()["randers"]
     stored = {
         "meta.protocol": pl.DataFrame(
             [{"protocol": "randers", "sha256": "0" * 64, "content": text}]
         ),
-        **TestFunnel.given,
+        **given_tables,
         PUBLIC: made[PUBLIC].with_columns(as_of_delivery=pl.lit("2024-Q4")),
     }
-    with duckdb.connect() as connection:
-        for name, frame in stored.items():
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
-            connection.execute(create_sql(MODELS[name]))
-            insert(connection, name, frame)
+    for name, frame in stored.items():
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
+        connection.execute(create_sql(MODELS[name]))
+        insert(connection, name, frame)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    place = Home(tmp_path / "home")
+    place.prepare()
+    return place
+
+
+@pytest.fixture
+def live(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(home.database) as connection:
+        fill(connection, TestFunnel.given)
         yield connection
+
+
+@pytest.mark.parametrize(("more", "moved"), [(0, 0), (2, 2), (20, 0)])
+def test_a_whole_period_that_grew_by_few_is_counted(
+    live: duckdb.DuckDBPyConnection, home: Home, more: int, moved: int
+) -> None:
+    """Two more conversations in the publication before: of them, and of all identified."""
+    rows = [
+        {**one, "numerator": one["numerator"] + more * (one["measure"] != "declined"),
+         "denominator": 60 + more, "period_end": date(2024, 9, 30)}
+        for one in TestFunnel.given[FUNNEL].to_dicts()
+        if one["measure"] in {"identified", "conversation"}
+    ]  # fmt: skip
+    with duckdb.connect(home.analysis) as before:
+        fill(before, tables(bridging_funnel=rows))
+    assert differences(live, home) == {"randers": moved}
 
 
 def test_the_check_reads_the_stored_table(live: duckdb.DuckDBPyConnection) -> None:

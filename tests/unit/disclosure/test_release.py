@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from registry_pipeline.disclosure.checks import moved_by_few
-from registry_pipeline.disclosure.release import public_tables, recovered
+from registry_pipeline.disclosure.release import KEY, public_tables, recovered
 from schemas.catalog import TABLES
 from schemas.protocol import Disclosure
 
@@ -132,4 +132,4 @@ def test_publications_a_few_people_apart(
     before: tuple[int, int], after: tuple[int, int], moved: int
 ) -> None:
     old, new = (made(results(north=pair))[0] for pair in (before, after))
-    assert moved_by_few(old, new, RULE) == moved
+    assert moved_by_few(old, new, RULE, KEY) == moved
