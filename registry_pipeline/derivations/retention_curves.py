@@ -16,13 +16,19 @@ from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import GROUP
 from registry_pipeline.statistics.intervals import Z95
-from registry_pipeline.statistics.survival import at_days, kaplan_meier, summary
+from registry_pipeline.statistics.survival import (
+    at_days,
+    kaplan_meier,
+    summary,
+    with_cumulative_hazard,
+)
 from schemas.codes import DROP_OUT
 from schemas.derived.retention import RetentionAt, RetentionCurve, RetentionSummary
 from schemas.fields import describe
 from schemas.protocol import Protocol
 
 KAPLAN_MEIER: Final = "Kaplan-Meier, log-log interval"
+CURVE_METHOD: Final = f"{KAPLAN_MEIER}; Nelson-Aalen, log interval"
 IN_SHORT: Final = "Kaplan-Meier median, restricted mean with normal interval"
 N: Final = pl.col("n")
 
@@ -55,7 +61,7 @@ def curve_tables(
     short = short.join(reentries, on=CURVE, how="left", maintain_order="left")
     months = dict(zip(waves.nominal_days, waves.months, strict=True))
     made = (
-        (RetentionCurve, counted.labelled(curve.drop_nulls("day")), KAPLAN_MEIER),
+        (RetentionCurve, counted.labelled(_every_day(curve)), CURVE_METHOD),
         (RetentionAt, on_days(counted, months), KAPLAN_MEIER),
         (RetentionSummary, short.with_columns(pl.col("n_reentries").fill_null(0)), IN_SHORT),
     )
@@ -63,6 +69,11 @@ def curve_tables(
         describe(model).full_name: as_table(frame, model, cohort=protocol.id, method=method(text))
         for model, frame, text in made
     }
+
+
+def _every_day(curve: pl.DataFrame) -> pl.DataFrame:
+    """The curves that speak, with their cumulative hazard."""
+    return with_cumulative_hazard(curve.drop_nulls("day"), [GROUP])
 
 
 def on_days(counted: Counted, months: Mapping[int, int]) -> pl.DataFrame:

@@ -7,7 +7,6 @@ Does not belong here: curves that do not (`survival`). The frames are those of `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -15,7 +14,7 @@ import polars as pl
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.comparison import answers, chi_square_test, matrix, panel
 from registry_pipeline.statistics.grouping import one_key
-from registry_pipeline.statistics.intervals import FloatArray, boundary_reason, log_log_bounds
+from registry_pipeline.statistics.intervals import FloatArray, boundary_reason, with_curve_interval
 from registry_pipeline.statistics.survival import kaplan_meier
 
 ESTIMATES = ("incidence", "std_error", "ci_low", "ci_high")
@@ -28,13 +27,11 @@ def cumulative_incidence(
     by: Sequence[str],
     *,
     min_at_risk: int = 0,
-    log_log_of: Literal["incidence", "complement"] = "incidence",
 ) -> pl.DataFrame:
     """Share that has left by each day through each exit type (Aalen and Johansen 1978).
 
     The error is of the Greenwood form, as R's `etm` gives it; without delayed entry it is the
-    infinitesimal jackknife of `survfit` too. The interval is log-log on the incidence, as
-    `survfit` gives it, or on its complement, as `etm` does.
+    infinitesimal jackknife of `survfit` too. The interval is log-log.
 
     Returns:
         One row per group, exit type seen in the group, and day with an exit of any type or a
@@ -44,20 +41,14 @@ def cumulative_incidence(
         `kaplan_meier` add up to 1. A group without exits has no row; one that never has
         `min_at_risk` people at risk has a row of nulls per type.
     """
-    estimate = pl.col("incidence") if log_log_of == "incidence" else 1 - pl.col("incidence")
-    bounds = log_log_bounds(estimate, pl.col("std_error"))
-    low, high = bounds if log_log_of == "incidence" else (1 - bounds[1], 1 - bounds[0])
     silent = pl.when(pl.col("day").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
     curve = kaplan_meier(exits, entries, by, min_at_risk=min_at_risk)
-    return (
-        _with_variance(_cells(exits, curve, by))
-        .with_columns(std_error=pl.col("variance").clip(lower_bound=0).sqrt())
-        .with_columns(
-            ci_low=low,
-            ci_high=high,
-            reason=pl.coalesce(silent, boundary_reason(pl.col("incidence"))),
-        )
-        .select(*by, "exit_type", "day", "n_at_risk", *ESTIMATES, "reason", n_event=pl.col("n_own"))
+    incidence = _with_variance(_cells(exits, curve, by)).with_columns(
+        std_error=pl.col("variance").clip(lower_bound=0).sqrt(),
+        reason=pl.coalesce(silent, boundary_reason(pl.col("incidence"))),
+    )
+    return with_curve_interval(incidence, "incidence").select(
+        *by, "exit_type", "day", "n_at_risk", *ESTIMATES, "reason", n_event=pl.col("n_own")
     )
 
 

@@ -1,10 +1,12 @@
-"""Intervals for one share, rate or mean per row, and the log-log interval of a curve.
+"""Intervals for one share, rate or mean per row, and those of a curve.
 
 Belongs here: an estimate with its bounds from counts and sums in the same row.
 Does not belong here: comparisons of two rows, or anything cumulated over rows.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,6 +18,7 @@ from registry_pipeline.statistics import reasons
 FloatArray = NDArray[np.float64]
 Z95 = float(special.ndtri(0.975))
 BOUNDARY = 1e-12
+Scale = Literal["log_log", "complementary_log_log", "log", "plain"]
 
 
 def with_wilson(
@@ -125,19 +128,45 @@ def sample_variance(frame: pl.DataFrame, n: str, total: str, total_squares: str)
     return np.asarray(np.maximum(values.to_numpy(), 0.0), dtype=np.float64)
 
 
-def log_log_bounds(estimate: pl.Expr, std_error: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    """The 95 % bounds on the log(-log) scale; null where the estimate is 0 or 1.
+def with_curve_interval(
+    frame: pl.DataFrame, estimate: str, scale: Scale = "log_log"
+) -> pl.DataFrame:
+    """Adds `ci_low` and `ci_high`, the 95 % interval of a share on a curve, from its `std_error`.
 
-    Source: Kalbfleisch and Prentice 2002, section 1.4; `conf.type = "log-log"` of R's survfit.
+    Null where the share is 0 or 1. The tables are on the log(-log) scale, which keeps to 0 and 1
+    with few people; what others publish may be on another.
+    Source: Kalbfleisch and Prentice 2002, section 1.4; `conf.type` of R's survfit.
+
+    Args:
+        frame: the curve; bounds it has already are replaced.
+        estimate: the column of shares.
+        scale: log(-log) of the share, or of its complement as in R's etm; its logarithm, R's own
+            choice; or the share itself. The latter two are cut off at 0 and 1.
     """
-    inside = (estimate > BOUNDARY) & (estimate < 1 - BOUNDARY)
-    width = (Z95 * std_error / (estimate * -estimate.log())).exp()
-    bounds = (estimate.pow(width), estimate.pow(1 / width))
-    return pl.when(inside).then(bounds[0]), pl.when(inside).then(bounds[1])
+    share, half = pl.col(estimate), Z95 * pl.col("std_error")
+    inside = (share > BOUNDARY) & (share < 1 - BOUNDARY)
+    if scale == "log":
+        ratio = (half / share).exp()
+        low, high = share / ratio, share * ratio
+    elif scale == "plain":
+        low, high = share - half, share + half
+    elif scale == "log_log":
+        low, high = _log_log(share, half)
+    else:
+        high, low = (1 - bound for bound in _log_log(1 - share, half))
+    return frame.with_columns(
+        ci_low=pl.when(inside).then(low.clip(lower_bound=0.0)),
+        ci_high=pl.when(inside).then(high.clip(upper_bound=1.0)),
+    )
+
+
+def _log_log(share: pl.Expr, half: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    width = (half / (share * -share.log())).exp()
+    return share.pow(width), share.pow(1 / width)
 
 
 def boundary_reason(estimate: pl.Expr) -> pl.Expr:
-    """The reason why `log_log_bounds` are null, null where they are not."""
+    """The reason why the interval of a curve is null, null where it is not."""
     return (
         pl.when(estimate <= BOUNDARY)
         .then(pl.lit(reasons.AT_ZERO))

@@ -21,7 +21,7 @@ import polars as pl
 
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import one_key
-from registry_pipeline.statistics.intervals import Z95, boundary_reason, log_log_bounds
+from registry_pipeline.statistics.intervals import Z95, boundary_reason, with_curve_interval
 
 COUNTS = ("n_at_risk", "n_event", "n_censored")
 ESTIMATES = ("retained", "std_error", "ci_low", "ci_high")
@@ -109,6 +109,30 @@ def kaplan_meier(
         )
         .select(*by, "start_day", "day", *COUNTS, *ESTIMATES, "reason")
         .sort(*by, "day")
+    )
+
+
+def with_cumulative_hazard(curve: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Adds the cumulative hazard to a curve of `kaplan_meier` (Nelson 1972; Aalen 1978).
+
+    Returns:
+        The curve, sorted by group and day, with `cumulative_hazard` (exits over people at risk,
+        added up since the curve starts), its `cumulative_hazard_std_error` (Aalen's, as R's
+        survfit), and the bounds `cumulative_hazard_ci_low` and `_ci_high` on the logarithm, null
+        before the first exit.
+    """
+    n, day = pl.col("n_at_risk"), pl.col("n_event") / pl.col("n_at_risk")
+    hazard, error = pl.col("cumulative_hazard"), pl.col("cumulative_hazard_std_error")
+    ratio = pl.when(hazard > 0).then((Z95 * error / hazard).exp())
+    return (
+        curve.sort(*by, "day")
+        .with_columns(
+            cumulative_hazard=day.cum_sum().over(by),
+            cumulative_hazard_std_error=(day / n).cum_sum().over(by).sqrt(),
+        )
+        .with_columns(
+            cumulative_hazard_ci_low=hazard / ratio, cumulative_hazard_ci_high=hazard * ratio
+        )
     )
 
 
@@ -242,8 +266,7 @@ def life_table(
     effective = pl.col("n_entered") + (pl.col("n_late") - pl.col("n_half")) / 2
     hazard = pl.when(pl.col("n_effective") > 0).then(pl.col("n_event") / pl.col("n_effective"))
     gone = pl.col("hazard") / (pl.col("n_effective") * (1 - pl.col("hazard")))
-    low, high = log_log_bounds(pl.col("retained"), pl.col("std_error"))
-    return (
+    table = (
         grid.join(moves, on=[*by, "interval_start"], how="left", nulls_equal=True)
         .with_columns(numbers.fill_null(0))
         .sort(*by, "interval_start")
@@ -260,9 +283,9 @@ def life_table(
                 pl.col("retained") * pl.col("greenwood").sqrt()
             )
         )
-        .with_columns(ci_low=low, ci_high=high)
         .drop("n_half", "greenwood")
     )
+    return with_curve_interval(table, "retained")
 
 
 def _moves(
@@ -290,11 +313,10 @@ def _moves(
 def _steps(table: pl.DataFrame, by: Sequence[str], min_at_risk: int) -> pl.DataFrame:
     """A risk table with the curve on every row; `start_day` is null where it never starts."""
     day, n_at_risk, n_event = pl.col("day"), pl.col("n_at_risk"), pl.col("n_event")
-    low, high = log_log_bounds(pl.col("retained"), pl.col("std_error"))
     counted = (n_event > 0) & (day >= pl.col("start_day"))
     hazard = pl.when(counted).then(n_event / n_at_risk).otherwise(0.0)
     greenwood = pl.when(counted).then(GREENWOOD).otherwise(0.0)
-    return (
+    curve = (
         table.with_columns(start_day=day.filter(n_at_risk >= max(min_at_risk, 1)).min().over(by))
         .with_columns(
             retained=(1 - hazard).cum_prod().over(by),
@@ -305,8 +327,9 @@ def _steps(table: pl.DataFrame, by: Sequence[str], min_at_risk: int) -> pl.DataF
                 pl.col("retained") * pl.col("greenwood").sqrt()
             )
         )
-        .with_columns(ci_low=low, ci_high=high, reason=boundary_reason(pl.col("retained")))
+        .with_columns(reason=boundary_reason(pl.col("retained")))
     )
+    return with_curve_interval(curve, "retained")
 
 
 def _half_day(column: str) -> pl.Expr:

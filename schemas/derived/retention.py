@@ -14,6 +14,7 @@ from schemas.shared import Result, Stratified
 
 KAPLAN_MEIER = "Kaplan and Meier 1958"
 GREENWOOD = "Greenwood 1926"
+NELSON_AALEN = "Nelson 1972; Aalen 1978"
 CURVE_KEY = ["cohort", "kind", "origin", "stratum_by", "stratum"]
 
 
@@ -132,7 +133,8 @@ class RetentionCurve(RetentionTable):
     """One row per cohort, kind, origin, stratum and day with an exit or a censoring.
 
     The product-limit estimate: any exit is the event. It falls only on days with an exit; an
-    exit goes before a censoring of the same day. Made from derived.retention_person.
+    exit goes before a censoring of the same day. Beside it the cumulative hazard, whose slope
+    tells when people leave. Made from derived.retention_person.
     """
 
     day: pl.Int32 = shared.day("Day", "Dag", "Days since the origin.")
@@ -149,6 +151,21 @@ class RetentionCurve(RetentionTable):
     std_error: pl.Float64 = shared.std_error("retained", source=GREENWOOD)
     ci_low: pl.Float64 = shared.share_low("retained, log-log; null where retained is 0 or 1")
     ci_high: pl.Float64 = shared.share_high("retained, log-log; null where retained is 0 or 1")
+
+    cumulative_hazard: pl.Float64 = field(
+        "Cumulative hazard",
+        "Exits over people at risk, added up over the days so far; the share that has left only "
+        "while it is small.",
+        nb="Kumulativ hasard",
+        low=0,
+        null=shared.NOT_COMPUTABLE,
+        source=NELSON_AALEN,
+    )
+    cumulative_hazard_std_error: pl.Float64 = shared.std_error(
+        "cumulative_hazard", source=NELSON_AALEN
+    )
+    cumulative_hazard_ci_low: pl.Float64 = shared.ci_low("the cumulative hazard, log")
+    cumulative_hazard_ci_high: pl.Float64 = shared.ci_high("the cumulative hazard, log")
 
     class Config(RetentionTable.Config):
         """Table name and key."""

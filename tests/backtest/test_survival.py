@@ -283,7 +283,7 @@ def test_abortion_delayed_entry(
 ) -> None:
     key = answers("etm_abortion")["cif"][f"group={group}"][f"CIF {cause}"]
     exits, entries = one_group(abortion(shared_data), group)
-    curve = cumulative_incidence(exits, entries, ["group"], log_log_of="complement")
+    curve = cumulative_incidence(exits, entries, ["group"], )
     curve = curve.filter(exit_type=cause)
     at_risk = at_days(exits, entries, ["group"], [point["time"] for point in key])
     for point, n in zip(key, at_risk["n_at_risk"], strict=True):

@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from statsmodels.duration.survfunc import CumIncidenceRight
 
 from registry_pipeline.statistics.competing import cumulative_incidence, gray_test
+from registry_pipeline.statistics.intervals import with_curve_interval
 from registry_pipeline.statistics.survival import kaplan_meier
 
 QUICK = settings(max_examples=40, deadline=None)
@@ -57,7 +58,8 @@ def test_one_type_alone_is_one_minus_the_curve():
     people = [(0, 2, "a"), (0, 3, "a"), (0, 3, None), (0, 5, "a"), (0, 9, None)]
     exits, entries = counts(*people)
     curve = kaplan_meier(exits, entries, BY)
-    got = cumulative_incidence(exits, entries, BY, log_log_of="complement")
+    got = cumulative_incidence(exits, entries, BY)
+    got = with_curve_interval(got, "incidence", "complementary_log_log")
     for name, mirrored in (("incidence", "retained"), ("ci_low", "ci_high"), ("ci_high", "ci_low")):
         assert got[name].to_list() == pytest.approx((1 - curve[mirrored]).to_list())
     assert got["std_error"].to_list() == pytest.approx(curve["std_error"].to_list())

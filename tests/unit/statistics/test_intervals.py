@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from registry_pipeline.statistics.intervals import (
+    with_curve_interval,
     with_exact,
     with_mean,
     with_poisson_rate,
@@ -97,3 +98,28 @@ def test_mean_of_one_value_has_no_interval_and_of_none_no_mean():
 def test_mean_lies_within_its_interval(values):
     mean, low, high = estimates(with_mean(sums(*values), "n", "total", "total_squares"))
     assert low <= mean <= high
+
+
+def test_the_scales_of_a_curve_by_hand():
+    """A share of 0.8 with error 0.1, and of 0.95, whose plain bounds pass 1."""
+    curve = pl.DataFrame({"retained": [0.8, 0.95], "std_error": [0.1, 0.1]})
+    half = 1.959963984540054 * 0.1
+    width = math.exp(half / (0.8 * -math.log(0.8)))
+    mirrored = math.exp(half / (0.2 * -math.log(0.2)))
+    wanted = {
+        "log_log": (0.8**width, 0.8 ** (1 / width)),
+        "complementary_log_log": (1 - 0.2 ** (1 / mirrored), 1 - 0.2**mirrored),
+        "log": (0.8 * math.exp(-half / 0.8), 1.0),
+        "plain": (0.8 - half, 0.8 + half),
+    }
+    for scale, bounds in wanted.items():
+        got = with_curve_interval(curve, "retained", scale)
+        assert got.select("ci_low", "ci_high").row(0) == pytest.approx(bounds)
+    assert with_curve_interval(curve, "retained", "plain")["ci_high"][1] == 1
+
+
+@pytest.mark.parametrize("scale", ["log_log", "complementary_log_log", "log", "plain"])
+def test_a_curve_at_0_or_1_has_no_interval(scale):
+    curve = pl.DataFrame({"retained": [0.0, 1.0], "std_error": [None, 0.0]})
+    got = with_curve_interval(curve, "retained", scale)
+    assert got.select("ci_low", "ci_high").rows() == [(None, None)] * 2

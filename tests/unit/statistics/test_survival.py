@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from registry_pipeline.statistics.survival import at_days, kaplan_meier, life_table, summary
+from registry_pipeline.statistics.survival import (
+    at_days,
+    kaplan_meier,
+    life_table,
+    summary,
+    with_cumulative_hazard,
+)
 
 QUICK = settings(max_examples=40, deadline=None)
 BY = ["stratum"]
@@ -133,6 +139,25 @@ def test_median_is_the_middle_of_a_piece_flat_at_one_half():
     assert column(flat, "median_day") == [(4 + 10) / 2]
     steep = summary(curve((2, "a"), (4, "a"), (10, "a")), BY, 10)
     assert column(steep, "median_day") == [4]
+
+
+def test_cumulative_hazard_by_hand():
+    """Five people: one leaves on day 2, one is censored on day 3, two leave on day 4."""
+    people = [(0, 2, "a"), (0, 3, None), (0, 4, "a"), (0, 4, "b"), (0, 9, None)]
+    got = with_cumulative_hazard(curve(*people), BY)
+    assert got["day"].to_list() == [2, 3, 4, 9]
+    hazard, error = 1 / 5 + 2 / 3, math.sqrt(1 / 25 + 2 / 9)
+    assert got["cumulative_hazard"].to_list() == pytest.approx([1 / 5, 1 / 5, hazard, hazard])
+    assert got["cumulative_hazard_std_error"][2] == pytest.approx(error)
+    ratio = math.exp(1.959963984540054 * error / hazard)
+    bounds = got.select("cumulative_hazard_ci_low", "cumulative_hazard_ci_high").row(2)
+    assert bounds == pytest.approx((hazard / ratio, hazard * ratio))
+
+
+def test_cumulative_hazard_before_the_first_exit_has_no_interval():
+    got = with_cumulative_hazard(curve((0, 3, None), (0, 5, "a")), BY)
+    assert got["cumulative_hazard"].to_list() == [0, 1]
+    assert got["cumulative_hazard_ci_low"].is_null().to_list() == [True, False]
 
 
 def test_restricted_mean_is_the_area_under_the_curve():
