@@ -17,6 +17,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest_plugins = ["tests.backtest.keys"]
+
 hypothesis.settings.register_profile("registry", deadline=None)
 hypothesis.settings.load_profile("registry")  # a busy machine is no failure
 

@@ -25,7 +25,10 @@ from schemas.derived.hazards import RetentionLifeTable
 from schemas.fields import describe
 from schemas.protocol import Protocol, Waves
 
-ESTIMATES: Final = ("hazard", "retained", "std_error", "ci_low", "ci_high")
+ESTIMATES: Final = (
+    *("hazard", "hazard_std_error", "hazard_ci_low", "hazard_ci_high"),
+    *("retained", "std_error", "ci_low", "ci_high"),
+)
 
 
 def life_table_beside(counted: Counted, protocol: Protocol) -> dict[str, pl.DataFrame]:

@@ -21,7 +21,12 @@ import polars as pl
 
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import one_key
-from registry_pipeline.statistics.intervals import Z95, boundary_reason, with_curve_interval
+from registry_pipeline.statistics.intervals import (
+    Z95,
+    boundary_reason,
+    with_curve_interval,
+    with_wilson,
+)
 
 COUNTS = ("n_at_risk", "n_event", "n_censored")
 ESTIMATES = ("retained", "std_error", "ci_low", "ci_high")
@@ -249,8 +254,9 @@ def life_table(
     Returns:
         One row per group and interval: `*by`, `interval_start`, `n_entered` (there from its first
         day), `n_late`, `n_event`, `n_censored`, `n_effective`, `hazard` (null with a reason where
-        nobody is left), `retained` (at the end of the interval), `std_error` (null at 0),
-        `ci_low`, `ci_high`, `reason`.
+        nobody is left) with its binomial `hazard_std_error`, `hazard_ci_low` and `hazard_ci_high`
+        (Wilson, of the effective number), `retained` (at the end of the interval), `std_error`
+        (null at 0), `ci_low`, `ci_high`, `reason`.
     """
     numbers = pl.col("n_entered", "n_late", "n_event", "n_censored", "n_half")
     starts = pl.DataFrame({"interval_start": breaks}, schema={"interval_start": pl.Int64})
@@ -266,6 +272,7 @@ def life_table(
     effective = pl.col("n_entered") + (pl.col("n_late") - pl.col("n_half")) / 2
     hazard = pl.when(pl.col("n_effective") > 0).then(pl.col("n_event") / pl.col("n_effective"))
     gone = pl.col("hazard") / (pl.col("n_effective") * (1 - pl.col("hazard")))
+    binomial = pl.col("hazard") * (1 - pl.col("hazard")) / pl.col("n_effective")
     table = (
         grid.join(moves, on=[*by, "interval_start"], how="left", nulls_equal=True)
         .with_columns(numbers.fill_null(0))
@@ -276,6 +283,7 @@ def life_table(
         .with_columns(
             retained=(1 - pl.col("hazard").fill_null(0)).cum_prod().over(by),
             greenwood=pl.when(pl.col("n_event") > 0).then(gone).otherwise(0.0).cum_sum().over(by),
+            hazard_std_error=binomial.sqrt(),
             reason=pl.when(pl.col("hazard").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE)),
         )
         .with_columns(
@@ -285,7 +293,14 @@ def life_table(
         )
         .drop("n_half", "greenwood")
     )
-    return with_curve_interval(table, "retained")
+    return with_wilson(
+        with_curve_interval(table, "retained"),
+        "n_event",
+        "n_effective",
+        estimate="hazard",
+        low="hazard_ci_low",
+        high="hazard_ci_high",
+    )
 
 
 def _moves(

@@ -53,6 +53,9 @@ class RetentionLifeTable(RetentionTable):
         "n_event of effective_n.",
         source=ACTUARIAL,
     )
+    hazard_std_error: pl.Float64 = shared.std_error("hazard, binomial", source=ACTUARIAL)
+    hazard_ci_low: pl.Float64 = shared.share_low("hazard, Wilson, of effective_n")
+    hazard_ci_high: pl.Float64 = shared.share_high("hazard, Wilson, of effective_n")
     retained: pl.Float64 = shared.share(
         "Retained", "Andel igjen", "Share still there at the end of the interval.", source=ACTUARIAL
     )

@@ -1,23 +1,22 @@
-"""What the comparisons with published and R answers share: tolerance, and a count of figures."""
+"""What the comparisons with published and R answers share: the keys, and the tolerance."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-COMPARED = pytest.StashKey[int]()
+from tests.backtest.keys import COMPARED, Keyed, close, read
+
 Figure = tuple[str, float | None, float | None]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def answers(shared_data: Path) -> Callable[[str], dict[str, Any]]:
     """The answer key of a data set, by name."""
-    return lambda name: json.loads((shared_data / "expected" / f"{name}.json").read_text())
+    return lambda name: read(name, shared_data / "expected")
 
 
 @pytest.fixture
@@ -26,22 +25,10 @@ def agree(request: pytest.FixtureRequest) -> Callable[[Iterable[Figure]], None]:
 
     def compare(figures: Iterable[Figure]) -> None:
         figures = list(figures)
-        wrong = [figure for figure in figures if not _close(*figure[1:])]
-        request.config.stash[COMPARED] = request.config.stash.get(COMPARED, 0) + len(figures)
+        wrong = [figure for figure in figures if not close(*figure[1:])]
+        paths = [path for *_, keyed in figures if isinstance(keyed, Keyed) for path in keyed.paths]
+        request.node.user_properties.append((COMPARED, paths))
         assert figures
         assert not wrong
 
     return compare
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Prints how many keyed figures were compared."""
-    compared = config.stash.get(COMPARED, 0)
-    if compared:
-        terminalreporter.write_line(f"{compared} keyed figures compared")
-
-
-def _close(ours: float | None, keyed: float | None) -> bool:
-    if ours is None or keyed is None:
-        return ours is keyed
-    return math.isclose(ours, keyed, rel_tol=1e-6, abs_tol=1e-6)

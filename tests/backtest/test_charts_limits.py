@@ -64,7 +64,7 @@ def chart_figures(chart: pl.DataFrame, key: dict[str, Any], per: float = 1) -> A
 
 def run_figures(chart: pl.DataFrame, key: dict[str, Any]) -> Any:
     row = chart.row(0, named=True)
-    yield from ((name, float(row[name]), float(key[name])) for name in RUNS)
+    yield from ((name, float(row[name]), key[name]) for name in RUNS)
 
 
 def test_funnel(sites: pl.DataFrame, key: dict[str, Any], agree: Any) -> None:
@@ -123,26 +123,32 @@ def test_u_chart(infections: pl.DataFrame, key: dict[str, Any], agree: Any) -> N
 
 
 def test_xmr_chart(key: dict[str, Any], agree: Any) -> None:
-    """The limits are the health service's 2.66 mean ranges; qicharts2's are 3 / 1.128."""
+    """The limits are the health service's 2.66 mean ranges; no range is beyond the screening."""
     keyed = key["xmr"]
     values = pl.DataFrame({"value": keyed["values"]}).with_row_index("period")
     chart = xmr_chart(values.with_columns(measure=pl.lit("m")), BY, "period")
     row = chart.row(0, named=True)
     low, high = keyed["limits_2.66"]
+    # The same limits with 3 / 1.128, which the health service rounds to 2.66.
+    half = (row["upper"] - row["centre"]) / 2.66 * 3 / 1.128
+    theirs = {"lcl": row["centre"] - half, "ucl": row["centre"] + half}
+    i_chart, mr_chart = keyed["qicharts2_i"], keyed["qicharts2_mr"]
     ranges = chart.drop_nulls("moving_range").select(
         "measure", value="moving_range", centre=pl.col("moving_range").mean()
     )
     agree(
         [
             ("centre", row["centre"], keyed["centre"]),
-            ("centre of the i-chart", row["centre"], keyed["qicharts2_i"]["cl"]),
-            ("mean range of the mr-chart", ranges["centre"][0], keyed["qicharts2_mr"]["cl"]),
+            ("centre of the i-chart", row["centre"], i_chart["cl"]),
+            ("mean range of the mr-chart", ranges["centre"][0], mr_chart["cl"]),
             ("mean range", ranges["centre"][0], keyed["mean_mr"]),
             ("lower", row["lower"], low),
             ("upper", row["upper"], high),
-            ("range upper", row["moving_range_upper"], keyed["qicharts2_mr"]["ucl"][0]),
-            *run_figures(chart, keyed["qicharts2_i"]),
-            *run_figures(with_run_signals(ranges, BY), keyed["qicharts2_mr"]),
+            *(("range upper", row["moving_range_upper"], of) for of in mr_chart["ucl"]),
+            *(("range lower", 0.0, of) for of in mr_chart["lcl"]),
+            *((name, ours, of) for name, ours in theirs.items() for of in i_chart[name]),
+            *run_figures(chart, i_chart),
+            *run_figures(with_run_signals(ranges, BY), mr_chart),
         ]
     )
     assert chart["signal"].null_count() == len(chart)

@@ -22,9 +22,11 @@ pytestmark = pytest.mark.backtest
 ARMS = ("naltrexone+fluoxetine", "naltrexone+placebo", "placebo+fluoxetine", "placebo+placebo")
 
 
-def share_figures(rows: list[dict[str, Any]]) -> Iterator[Any]:
-    """Share, Wilson and exact interval of rows with `x`, `n`, `p`, `ci_wilson`, `ci_exact`."""
-    counts = pl.DataFrame([{"x": row["x"], "n": row["n"]} for row in rows])
+def share_figures(counted: list[tuple[int, int]], rows: list[dict[str, Any]]) -> Iterator[Any]:
+    """Counts, share, Wilson and exact interval: `x`, `n`, `p`, `ci_wilson`, `ci_exact`."""
+    counts = pl.DataFrame(counted, schema=["x", "n"], orient="row")
+    for (x, n), row in zip(counted, rows, strict=True):
+        yield from (("x", x, row["x"]), ("n", n, row["n"]))
     for add, name in ((with_wilson, "ci_wilson"), (with_exact, "ci_exact")):
         for ours, row in zip(add(counts, "x", "n").iter_rows(), rows, strict=True):
             yield from zip(("p", "low", "high"), ours[2:], (row["p"], *row[name]), strict=True)
@@ -48,8 +50,9 @@ def remission(shared_data: Path) -> dict[str, tuple[int, int]]:
     return {arm: (x, n) for arm, n, x in table.select("arm", "n", "remission_6m").iter_rows()}
 
 
-def test_naltrexone_arms(answers: Any, agree: Any) -> None:
-    agree(share_figures(answers("naltrexone_spb_aggregate")["arms"]))
+def test_naltrexone_arms(remission: Any, answers: Any, agree: Any) -> None:
+    key = answers("naltrexone_spb_aggregate")["arms"]
+    agree(share_figures([remission[arm["arm"]] for arm in key], key))
 
 
 def test_naltrexone_pairs(remission: Any, answers: Any, agree: Any) -> None:
@@ -73,8 +76,9 @@ def test_naltrexone_factors(
 
 
 def test_start_shares(answers: Any, agree: Any) -> None:
+    """The intervals of the keyed counts, which `test_ctn0027_run` derives from the rows."""
     for arm in answers("ctn0027")["retention_last_dose"].values():
-        agree(share_figures(arm["at"]))
+        agree(share_figures([(point["x"], point["n"]) for point in arm["at"]], arm["at"]))
 
 
 def test_start_weekly_transitions(answers: Any, agree: Any) -> None:
@@ -97,9 +101,11 @@ def youth(shared_data: Path) -> pl.DataFrame:
     return pl.read_csv(shared_data / "gain_sud_synthetic.csv", infer_schema_length=None)
 
 
-def test_youth_shares(answers: Any, agree: Any) -> None:
-    for wave in answers("gain_sud_synthetic")["recov"].values():
-        agree(share_figures(list(wave.values())))
+def test_youth_shares(youth: pl.DataFrame, answers: Any, agree: Any) -> None:
+    for wave, arms in answers("gain_sud_synthetic")["recov"].items():
+        for arm, keyed in arms.items():
+            recovered = youth.filter(treat=arm)[f"recov_{wave.removeprefix('m')}"]
+            agree(share_figures([(int(recovered.sum()), len(recovered))], [keyed]))
 
 
 def test_youth_standardised_differences(youth: pl.DataFrame, answers: Any, agree: Any) -> None:

@@ -9,17 +9,28 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy import special
 
 from registry_pipeline.cohorts.ctn0027 import import_ctn0027
 from registry_pipeline.statistics.comparison import log_rank, panel
 from registry_pipeline.statistics.competing import cumulative_incidence, gray_test
-from registry_pipeline.statistics.cox import Stays, cox
-from registry_pipeline.statistics.survival import at_days, kaplan_meier, life_table, summary
+from registry_pipeline.statistics.concordance import concordance
+from registry_pipeline.statistics.cox import Fit, Stays, cox
+from registry_pipeline.statistics.intervals import Scale, with_curve_interval
+from registry_pipeline.statistics.subdistribution import fine_gray
+from registry_pipeline.statistics.survival import (
+    at_days,
+    kaplan_meier,
+    life_table,
+    summary,
+    with_cumulative_hazard,
+)
 
 pytestmark = pytest.mark.backtest
 
 Counts = tuple[pl.DataFrame, pl.DataFrame]
 DAYS_PER_WEEK = 7
+SCALES: dict[Scale, str] = {"log_log": "ci_loglog", "log": "ci_log", "plain": "ci_plain"}
 
 
 def counted(people: pl.DataFrame, entry: pl.Expr | None = None) -> Counts:
@@ -82,31 +93,44 @@ def start(folder: Path, tmp_path: Path) -> Counts:
     return counted(stays.select("exit_type", group="pathway", day=length // DAYS_PER_WEEK))
 
 
+def median_figures(curve: pl.DataFrame, key: dict[str, Any], unit: int) -> Iterator[Any]:
+    """The median, and its interval on each scale; `unit` days to one of the key's."""
+    for scale, name in SCALES.items():
+        on_scale = with_curve_interval(curve, "retained", scale)
+        row = summary(on_scale, ["group"], 1).row(0, named=True)
+        ours = (row[name] for name in ("median_day", "median_ci_low", "median_ci_high"))
+        keyed = (key["median"], *key[f"median_{name}"])
+        for day, wanted in zip(ours, keyed, strict=True):
+            yield f"median {name}", day and day / unit, wanted
+
+
+def interval_figures(
+    rows: pl.DataFrame, points: list[dict[str, Any]], estimate: str
+) -> Iterator[Any]:
+    """The interval on each scale of rows with `estimate` and `std_error`."""
+    for scale, name in SCALES.items():
+        on_scale = with_curve_interval(rows, estimate, scale)
+        for row, point in zip(on_scale.iter_rows(named=True), points, strict=True):
+            # Where nobody has left R writes (1, 1); there the contract has no interval.
+            assert (row["ci_low"] is None) == (row[estimate] in (0, 1))
+            bounds = [1.0 if row[estimate] == 1 else row[end] for end in ("ci_low", "ci_high")]
+            yield from ((name, *pair) for pair in zip(bounds, point[name], strict=True))
+
+
 def curve_figures(counts: Counts, key: dict[str, Any], unit: int = 1) -> Iterator[Any]:
     """Size, median and every point of one keyed curve; `unit` days to one of the key's."""
     exits, entries = counts
-    row = summary(kaplan_meier(exits, entries, ["group"]), ["group"], 1).row(0, named=True)
-    keyed_low, keyed_high = key["median_ci_loglog"]
-    yield "n", row["n"], key["n"]
-    yield "events", row["n_event"], key["events"]
-    for name, ours, keyed in (
-        ("median", row["median_day"], key["median"]),
-        ("median low", row["median_ci_low"], keyed_low),
-        ("median high", row["median_ci_high"], keyed_high),
-    ):
-        yield name, ours, keyed and keyed * unit
+    curve = kaplan_meier(exits, entries, ["group"])
+    yield "n", curve["n_event"].sum() + curve["n_censored"].sum(), key["n"]
+    yield "events", curve["n_event"].sum(), key["events"]
+    yield from median_figures(curve, key, unit)
     days = [round(point["time"] * unit) for point in key["at"]]
-    for ours, point in zip(
-        at_days(exits, entries, ["group"], days).iter_rows(named=True), key["at"], strict=True
-    ):
-        # R writes (1, 1) where nobody has left yet; there the contract has no interval.
-        inside = 0 < point["survival"] < 1
-        low, high = point["ci_loglog"] if inside else (None, None)
+    rows = at_days(exits, entries, ["group"], days)
+    for ours, point in zip(rows.iter_rows(named=True), key["at"], strict=True):
         yield f"n_risk {point['time']}", ours["n_at_risk"], point["n_risk"]
         yield f"survival {point['time']}", ours["retained"], point["survival"]
         yield f"std_err {point['time']}", ours["std_error"], point["std_err_greenwood"]
-        yield f"low {point['time']}", ours["ci_low"], low
-        yield f"high {point['time']}", ours["ci_high"], high
+    yield from interval_figures(rows, key["at"], "retained")
 
 
 def one_group(counts: Counts, group: str) -> Counts:
@@ -130,32 +154,57 @@ def log_rank_figures(counts: Counts, key: dict[str, Any]) -> Iterator[Any]:
     yield from zip(groups["group"], groups["expected"], key["expected"], strict=True)
 
 
-def cox_figures(exits: pl.DataFrame, level: str, key: dict[str, Any]) -> Iterator[Any]:
-    """The hazard ratio of a level of `group` against the other, all exits of `exits` being one."""
-    fit = cox(
-        Stays(
-            terms=np.array([[0.0], [1.0]]),
-            which=(exits["group"] == level).cast(pl.Int64).to_numpy(),
-            entry_day=np.zeros(exits.height, dtype=np.int64),
-            exit_day=exits["day"].cast(pl.Int64).to_numpy(),
-            is_event=exits["exit_type"].is_not_null().to_numpy(),
-            people=exits["n"].cast(pl.Int64).to_numpy(),
-        )
+def stays_of(exits: pl.DataFrame, level: str, event: str | None = None) -> Stays:
+    """People of two groups; one exit type is the event, or any."""
+    exit_type = pl.col("exit_type")
+    is_event = exit_type.is_not_null() if event is None else exit_type.eq_missing(event)
+    marked = exits.with_columns(e=is_event, c=exit_type.is_not_null() & ~is_event)
+    return Stays(
+        terms=np.array([[0.0], [1.0]]),
+        which=(exits["group"] == level).cast(pl.Int64).to_numpy(),
+        entry_day=np.zeros(exits.height, dtype=np.int64),
+        exit_day=exits["day"].cast(pl.Int64).to_numpy(),
+        is_event=marked["e"].to_numpy(),
+        people=exits["n"].cast(pl.Int64).to_numpy(),
+        competes=marked["c"].to_numpy(),
     )
+
+
+def ratio_figures(fit: Fit, key: dict[str, Any]) -> Iterator[Any]:
+    """The one coefficient and the likelihoods of a model."""
+    [(_, keyed)] = key["coef"].items()
+    value, null = fit.log_likelihood
+    yield from zip(("null", "fitted"), (null, value), key["loglik"], strict=True)
+    ratio = 2 * (value - null)
+    yield "likelihood ratio", ratio, key["lr_test"][0]
+    yield "its df", len(fit.estimate), key["lr_test"][1]
+    yield "its p", float(special.chdtrc(1, ratio)), key["lr_test"][2]
+    yield "coef", fit.estimate[0], keyed["coef"]
+    yield "hr", np.exp(fit.estimate[0]), keyed["hr"]
+
+
+def cox_figures(exits: pl.DataFrame, level: str, key: dict[str, Any], event: str | None) -> Any:
+    """The cause-specific hazard ratio of a level of `group` against the other."""
+    stays = stays_of(exits, level, event)
+    fit = cox(stays)
     assert fit is not None
     [(_, keyed)] = key["coef"].items()
-    (value, null), (estimate,), (error,) = fit.log_likelihood, fit.estimate, fit.std_error
-    yield "n", exits["n"].sum(), key["n"]
-    yield "events", exits.filter(pl.col("exit_type").is_not_null())["n"].sum(), key["events"]
-    yield from zip(("null", "fitted"), (null, value), key["loglik"], strict=True)
-    yield "likelihood ratio", 2 * (value - null), key["lr_test"][0]
-    yield "Wald p", fit.p_value[0], key["wald_test"][2]
-    for name, ours in (("coef", estimate), ("hr", np.exp(estimate)), ("se", error)):
-        yield name, ours, keyed[name]
+    (estimate,), (error,), (p_value,) = fit.estimate, fit.std_error, fit.p_value
+    yield from ratio_figures(fit, key)
+    yield "n", stays.people.sum(), key["n"]
+    yield "events", stays.people[stays.is_event].sum(), key["events"]
+    yield "Wald, as it is printed", round((estimate / error) ** 2, 2), key["wald_test"][0]
+    yield "Wald df", 1, key["wald_test"][1]
+    yield "Wald p", p_value, key["wald_test"][2]
+    yield "p", p_value, keyed["p"]
+    yield "se", error, keyed["se"]
     yield "z", estimate / error, keyed["z"]
     yield from zip(("low", "high"), (fit.low[0], fit.high[0]), keyed["ci95_coef"], strict=True)
     yield "ratio low", np.exp(fit.low[0]), keyed["ci95_hr"][0]
     yield "ratio high", np.exp(fit.high[0]), keyed["ci95_hr"][1]
+    told = concordance(stays, fit.estimate)
+    assert told is not None
+    yield from zip(("concordance", "its error"), told, key["concordance"], strict=True)
 
 
 @pytest.mark.parametrize("group", ["Maintained", "Nonmaintained"])
@@ -172,6 +221,20 @@ def test_alcohol_relapse(shared_data: Path, answers: Any, agree: Any) -> None:
     agree(curve_figures(alcohol(shared_data), key, DAYS_PER_WEEK))
 
 
+def test_alcohol_cumulative_hazard(shared_data: Path, answers: Any, agree: Any) -> None:
+    curve = kaplan_meier(*alcohol(shared_data), ["group"])
+    hazard = with_cumulative_hazard(curve, ["group"])
+    for point in answers("alda")["alcohol_relapse"]["nelson_aalen"]:
+        until = hazard.filter(pl.col("day") <= round(point["time"] * DAYS_PER_WEEK))
+        row = until.row(-1, named=True)
+        agree(
+            [
+                ("hazard", row["cumulative_hazard"], point["cumhaz"]),
+                ("error", row["cumulative_hazard_std_error"], point["se"]),
+            ]
+        )
+
+
 def test_alcohol_life_table(shared_data: Path, answers: Any, agree: Any) -> None:
     key = answers("alda")["alcohol_relapse"]["life_table_13wk"]
     counts = alcohol(shared_data)
@@ -184,12 +247,15 @@ def test_alcohol_life_table(shared_data: Path, answers: Any, agree: Any) -> None
         "hazard": "cond_event",
         "retained": "survival",
     }
-    ours = life_table(*counts, ["group"], breaks).iter_rows(named=True)
+    ours = life_table(*counts, ["group"], breaks)
+    # Of nobody the key says that 0 % left; here that is null.
+    assert ours.filter(pl.col("hazard").is_null() != (pl.col("n_entered") == 0)).is_empty()
     agree(
         (f"{theirs} {row['interval']}", got[name], row[theirs])
-        for got, row in zip(ours, key, strict=True)
+        for got, row in zip(
+            ours.with_columns(pl.col("hazard").fill_null(0)).iter_rows(named=True), key, strict=True
+        )
         for name, theirs in names.items()
-        if not (name == "hazard" and row["entered"] == 0)  # null here, 0 in the key
     )
 
 
@@ -202,43 +268,56 @@ def test_cocaine_relapse(shared_data: Path, answers: Any, agree: Any) -> None:
 
 
 def test_cocaine_hazards(shared_data: Path, answers: Any, agree: Any) -> None:
-    key = answers("alda")["cocaine_relapse_1"]["discrete_life_table"][1:]
-    ours = kaplan_meier(*pooled(cocaine(shared_data)), ["group"]).iter_rows(named=True)
-    for row, period in zip(ours, key, strict=True):
-        hazard = row["n_event"] / row["n_at_risk"]
+    """Weeks of their own, each an interval of a life table; nobody leaves before the first."""
+    key = answers("alda")["cocaine_relapse_1"]["discrete_life_table"]
+    weeks = [round(period["period"]) for period in key]
+    ours = life_table(*pooled(cocaine(shared_data)), ["group"], [*weeks, weeks[-1] + 1])
+    names = {
+        "n_effective": "n",
+        "n_event": "events",
+        "n_censored": "censored",
+        "hazard": "hazard",
+        "hazard_std_error": "se_hazard",
+        "retained": "survival",
+    }
+    for row, period in zip(ours.iter_rows(named=True), key, strict=False):
         agree(
-            [
-                ("n", row["n_at_risk"], period["n"]),
-                ("events", row["n_event"], period["events"]),
-                ("censored", row["n_censored"], period["censored"]),
-                ("hazard", hazard, period["hazard"]),
-                ("survival", row["retained"], period["survival"]),
-            ]
+            (theirs, row[name], period[theirs])
+            for name, theirs in names.items()
+            if theirs in period and not (theirs == "hazard" and row["interval_start"] == 0)
         )
 
 
 def state_figures(counts: Counts, key: dict[str, Any]) -> Iterator[Any]:
     """Event-free share and incidences of one keyed group at each keyed time."""
     exits, entries = counts
+    left = exits.with_columns(kind=pl.col("exit_type").fill_null("censor"))
+    yield "n", left["n"].sum(), key["n"]
+    for kind, n in key["counts"].items():
+        yield kind, left.filter(kind=kind)["n"].sum(), n
     times = [point["time"] for point in key["at"]]
     free = at_days(exits, entries, ["group"], times)
     types = cumulative_incidence(exits, entries, ["group"])
     for row, point in zip(free.iter_rows(named=True), key["at"], strict=True):
         yield "n_risk", row["n_at_risk"], point["n_risk"]
-        ours = {"event_free": (row["retained"], row["std_error"], row["ci_low"], row["ci_high"])}
-        until = types.filter(pl.col("day") <= point["time"])
-        for kind in ("pcm", "death"):
-            last = until.filter(exit_type=kind).row(-1, named=True)
-            ours[kind] = (last["incidence"], last["std_error"], last["ci_low"], last["ci_high"])
-        for state, values in ours.items():
-            keyed = (point[state]["est"], point[state]["se"], *point[state]["ci_loglog"])
-            for value, expected in zip(values, keyed, strict=True):
-                yield f"{state} {point['time']}", value, expected
+    asked = free.select("group", "day").sort("day")
+    rows = {"event_free": free.rename({"retained": "incidence"})} | {
+        kind: asked.join_asof(types.filter(exit_type=kind).sort("day"), on="day", by="group")
+        for kind in ("pcm", "death")
+    }
+    for state, on_days in rows.items():
+        points = [point[state] for point in key["at"]]
+        for row, point in zip(on_days.iter_rows(named=True), points, strict=True):
+            yield state, row["incidence"], point["est"]
+            yield f"{state} error", row["std_error"], point["se"]
+        yield from interval_figures(on_days, points, "incidence")
 
 
 def test_mgus2_states(shared_data: Path, answers: Any, agree: Any) -> None:
     key, counts = answers("surv_mgus2"), mgus(shared_data)
-    agree(state_figures(pooled(counts), key["aalen_johansen"]))
+    whole = key["aalen_johansen"]
+    agree(state_figures(pooled(counts), whole))
+    agree((kind, float(n), key["counts"][kind]) for kind, n in whole["counts"].items())
     for sex, states in key["aj_by_sex"].items():
         agree(state_figures(one_group(counts, sex), states))
 
@@ -272,8 +351,26 @@ def test_mgus2_gray(shared_data: Path, answers: Any, agree: Any) -> None:
 
 def test_mgus2_cause_specific_hazard(shared_data: Path, answers: Any, agree: Any) -> None:
     exits, _ = mgus(shared_data)
-    alone = exits.with_columns(exit_type=marked(pl.col("exit_type") == "pcm"))
-    agree(cox_figures(alone, "M", answers("surv_mgus2")["cause_specific_cox_sex"]))
+    agree(cox_figures(exits, "M", answers("surv_mgus2")["cause_specific_cox_sex"], "pcm"))
+
+
+def test_mgus2_subdistribution_hazard(shared_data: Path, answers: Any, agree: Any) -> None:
+    """As coxph makes it of R's finegray, and with the conventions and errors of cmprsk's crr."""
+    exits, _ = mgus(shared_data)
+    stays, key = stays_of(exits, "M", "pcm"), answers("surv_mgus2")
+    efron, breslow = fine_gray(stays), fine_gray(stays, "breslow")
+    assert efron is not None
+    assert breslow is not None
+    crr = key["crr_sex"]
+    agree(
+        [
+            *ratio_figures(efron, key["finegray_sex"]),
+            ("events", stays.people[stays.is_event].sum(), key["finegray_sex"]["events"]),
+            ("crr", breslow.estimate[0], crr["coef"]),
+            ("crr error", breslow.std_error[0], crr["se"]),
+        ]
+    )
+    assert efron.std_error[0] == pytest.approx(crr["se"], rel=1e-3)
 
 
 @pytest.mark.parametrize("group", ["0", "1"])
@@ -283,20 +380,21 @@ def test_abortion_delayed_entry(
 ) -> None:
     key = answers("etm_abortion")["cif"][f"group={group}"][f"CIF {cause}"]
     exits, entries = one_group(abortion(shared_data), group)
-    curve = cumulative_incidence(exits, entries, ["group"], )
-    curve = curve.filter(exit_type=cause)
+    curve = cumulative_incidence(exits, entries, ["group"]).filter(exit_type=cause)
+    curve = with_curve_interval(curve, "incidence", "complementary_log_log")
     at_risk = at_days(exits, entries, ["group"], [point["time"] for point in key])
     for point, n in zip(key, at_risk["n_at_risk"], strict=True):
         row = curve.filter(pl.col("day") <= point["time"]).row(-1, named=True)
         own = curve.filter(day=point["time"])["n_event"].sum()
         # At incidence 0 etm writes the interval (0, 0); there the contract has none.
-        low, high = (point["lower"], point["upper"]) if point["P"] else (None, None)
+        bounds = [row[name] if row["incidence"] else 0.0 for name in ("ci_low", "ci_high")]
+        assert (row["ci_low"] is None) == (row["incidence"] == 0)
         agree(
             [
                 ("P", row["incidence"], point["P"]),
                 ("var", row["std_error"] ** 2, point["var"]),
-                ("lower", row["ci_low"], low),
-                ("upper", row["ci_high"], high),
+                ("lower", bounds[0], point["lower"]),
+                ("upper", bounds[1], point["upper"]),
                 ("n.risk", n, point["n.risk"]),
                 ("n.event", own, point["n.event"]),
             ]
@@ -313,4 +411,4 @@ def test_start_trial(shared_data: Path, tmp_path: Path, answers: Any, agree: Any
         frame.with_columns(pl.col("group").replace(methadone_first)) for frame in counts
     )
     agree(log_rank_figures((exits, entries), key["logrank_dropout_start"]))
-    agree(cox_figures(counts[0], "buprenorphine", key["cox_dropout_start_bup_vs_met"]))
+    agree(cox_figures(counts[0], "buprenorphine", key["cox_dropout_start_bup_vs_met"], None))
