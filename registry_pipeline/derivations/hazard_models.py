@@ -41,16 +41,14 @@ def stays_of(people: pl.DataFrame, terms: Sequence[Term]) -> Stays:
     """The cells put together that are alike in the model's factors.
 
     Args:
-        people: factors, entry_day, exit_day, is_event, n people, and `competes` where an exit may
-            be another one.
+        people: factors, entry_day, exit_day, is_event and n people.
         terms: of the model.
     """
     factors = list(dict.fromkeys(term.factor for term in terms))
     combinations = people.select(factors).unique().sort(factors).with_row_index("which")
-    marks = [name for name in ("is_event", "competes") if name in people.columns]
-    days = ["entry_day", "exit_day", *marks]
+    days = ["entry_day", "exit_day", "is_event"]
     cells = people.join(combinations, on=factors).group_by("which", *days).agg(pl.col("n").sum())
-    columns = cells.with_columns(pl.exclude(marks).cast(pl.Int64))
+    columns = cells.select(pl.exclude("is_event").cast(pl.Int64), "is_event")
     return Stays(
         terms=design(combinations, terms)[:, 1:],
         which=columns["which"].to_numpy(),
@@ -58,21 +56,19 @@ def stays_of(people: pl.DataFrame, terms: Sequence[Term]) -> Stays:
         exit_day=columns["exit_day"].to_numpy(),
         is_event=columns["is_event"].to_numpy(),
         people=columns["n"].to_numpy(),
-        competes=columns["competes"].to_numpy() if "competes" in marks else None,
     )
 
 
 def fitted(
-    people: pl.DataFrame, terms: Sequence[Term], hazards: Sequence[str]
+    stays: Stays, terms: Sequence[Term], hazards: Sequence[str]
 ) -> dict[str, dict[Term, dict[str, Any]] | str]:
     """What the model of each hazard says of each of its terms, or why there is none.
 
     Args:
-        people: as `stays_of`.
+        stays: the people.
         terms: of the model, at least one.
         hazards: CAUSE_SPECIFIC, and SUBDISTRIBUTION, which is refused with delayed entry.
     """
-    stays = stays_of(people, terms)
     fit = cox(stays)
     if fit is None:
         return dict.fromkeys(hazards, reasons.NOT_COMPUTABLE)
@@ -90,7 +86,16 @@ def fitted(
 def _of_terms(
     fit: Fit, terms: Sequence[Term], tells: Mapping[str, float] = MappingProxyType({})
 ) -> dict[Term, dict[str, Any]]:
-    return {term: _estimate(fit, terms, term, tells) for term in terms}
+    factors = dict.fromkeys(term.factor for term in terms)
+    checks = {
+        name: proportional_hazards_test(
+            fit, [place for place, term in enumerate(terms) if term.factor == name]
+        )
+        for name in factors
+    }
+    return {
+        term: _estimate(fit, place, checks[term.factor], tells) for place, term in enumerate(terms)
+    }
 
 
 def _concordance(stays: Stays, fit: Fit) -> dict[str, float]:
@@ -105,14 +110,11 @@ def _concordance(stays: Stays, fit: Fit) -> dict[str, float]:
 
 
 def _estimate(
-    fit: Fit, terms: Sequence[Term], term: Term, tells: Mapping[str, float]
+    fit: Fit, place: int, check: tuple[float, int, float] | None, tells: Mapping[str, float]
 ) -> dict[str, Any]:
     """The hazard ratio of a term, the check of its factor, and the concordance of the model."""
-    place = terms.index(term)
     if np.isnan(fit.estimate[place]):
         return {"reason": reasons.NOT_COMPUTABLE}
-    of_factor = [i for i, other in enumerate(terms) if other.factor == term.factor]
-    check = proportional_hazards_test(fit, of_factor)
     estimate, low, high = (
         float(np.exp(values[place])) for values in (fit.estimate, fit.low, fit.high)
     )

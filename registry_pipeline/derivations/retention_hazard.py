@@ -10,10 +10,11 @@ An association between who people are and how they leave, never an effect.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from registry_pipeline.derivations.hazard_models import (
     CAUSE_SPECIFIC,
@@ -21,6 +22,7 @@ from registry_pipeline.derivations.hazard_models import (
     SUBDISTRIBUTION,
     fitted,
 )
+from registry_pipeline.derivations.hazard_people import Compared, Levels, compared
 from registry_pipeline.derivations.pathways_counts import TOO_FEW_FOR_TERMS
 from registry_pipeline.derivations.pathways_models import (
     EVENTS_PER_TERM,
@@ -28,17 +30,14 @@ from registry_pipeline.derivations.pathways_models import (
     against,
     levels_of,
 )
-from registry_pipeline.derivations.retention_counts import DAYS, Counted
+from registry_pipeline.derivations.retention_counts import Counted
 from registry_pipeline.derivations.strata import STRATA
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.comparison import MIN_EXPECTED
+from registry_pipeline.statistics.intervals import FloatArray
 from schemas.codes import DROP_OUT
 from schemas.protocol import Protocol
 
-Levels = dict[str, dict[str, int]]
-"""Factor to its levels to people."""
-
-N: Final = pl.col("n")
 ANY, DROPOUT = "any", "dropout"
 MODELS: Final = ("univariable", "adjusted")
 SCHEMA: Final = {
@@ -67,33 +66,6 @@ SCHEMA: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Compared:
-    """People compared in the models of some factors, whichever exit is the event.
-
-    Attributes:
-        cells: those with every factor known: the factors, `DAYS`, n.
-        levels: factor to its levels to people.
-        left: factor to level and exit type to people.
-        everyone: people, those with a factor unknown among them.
-    """
-
-    cells: pl.DataFrame
-    levels: Levels
-    left: dict[str, dict[tuple[str, str], int]]
-    everyone: int
-
-    def left_by(self, event: Sequence[str]) -> Levels:
-        """Factor to its levels to people who left in one of the ways of `event`."""
-        return {
-            name: {
-                level: sum(self.left[name].get((level, how), 0) for how in event)
-                for level in levels
-            }
-            for name, levels in self.levels.items()
-        }
-
-
 def hazards(counted: Counted, protocol: Protocol) -> pl.DataFrame:
     """Hazard ratios of each factor of `STRATA`, alone and all in one model.
 
@@ -115,7 +87,7 @@ def hazards(counted: Counted, protocol: Protocol) -> pl.DataFrame:
         types = sorted(cells["exit_type"].drop_nulls().unique())
         events = {ANY: types, DROPOUT: sorted(DROP_OUT), **{name: [name] for name in types}}
         for factors in _asked(cells):
-            people = _compared(factors, cells)
+            people = compared(cells, factors)
             for exit_type, event in events.items():
                 who = {"kind": kind, "origin": origin, "exit_type": exit_type}
                 hazards = [CAUSE_SPECIFIC, *([SUBDISTRIBUTION] if exit_type == DROPOUT else [])]
@@ -129,43 +101,28 @@ def _asked(cells: pl.DataFrame) -> list[list[str]]:
     return [*([name] for name in factors), *([factors] if len(factors) > 1 else [])]
 
 
-def _compared(factors: list[str], cells: pl.DataFrame) -> Compared:
-    people = cells.group_by(*factors, *DAYS).agg(N.sum())
-    complete = people.drop_nulls(factors)
-    gone = complete.drop_nulls("exit_type")
-    left = {
-        name: {(level, how): n for level, how, n in counted.iter_rows()}
-        for name in factors
-        for counted in [gone.group_by(name, "exit_type").agg(N.sum())]
-    }
-    levels = {name: levels_of(complete, name) for name in factors}
-    return Compared(complete, levels, left, _people(people))
-
-
 def _model(
     people: Compared, event: Sequence[str], hazards: Sequence[str], protocol: Protocol
 ) -> list[dict[str, Any]]:
     """The rows of one model: estimated where the exits carry the level, else refused."""
-    left = people.left_by(event)
-    asked = [term for name, of in people.levels.items() for term in _terms(name, of, protocol)]
-    cells, carried = people.cells, _dense(left)
-    if _between(asked, carried):
-        is_event = pl.col("exit_type").is_in(event).fill_null(value=False)
-        competes = pl.col("exit_type").is_not_null() & ~is_event
-        there = {name: set(levels) for name, levels in people.levels.items()}
-        marked = cells.with_columns(is_event=is_event, competes=competes)
-        cells, carried = _carried(marked, carried, there)
+    everyone, exits = people.left.sum(axis=1), people.exits(event)
+    of_level, left = people.by_level(everyone), people.by_level(exits)
+    asked = [term for name, levels in of_level.items() for term in _terms(name, levels, protocol)]
+    kept, carried = np.ones(len(exits), dtype=np.bool_), _dense(left)
+    if _between(asked, carried):  # else there is no model
+        kept, carried = _carried(people, exits, carried)
     terms = _between(asked, carried)
-    is_adjusted = len(people.levels) > 1
-    n_events = sum(next(iter(left.values())).values())
-    model_events = _people(cells.filter("is_event")) if cells is not people.cells else n_events
+    is_adjusted = len(of_level) > 1
+    n_events, model_events = int(exits.sum()), int(exits[kept].sum())
     too_many = is_adjusted and not 0 < len(terms) * EVENTS_PER_TERM <= model_events
-    models = fitted(cells, terms, hazards) if terms and not too_many else {}
+    models = {}
+    if terms and not too_many:
+        models = fitted(people.stays(kept, event, terms), terms, hazards)
     rows = []
     for hazard in hazards:
         found = models.get(hazard, reasons.NOT_COMPUTABLE)
         is_fitted = not isinstance(found, str)
-        n = _people(cells if is_fitted else people.cells)
+        n = int(everyone[kept].sum() if is_fitted else everyone.sum())
         shared = {
             "hazard": hazard,
             "model": MODELS[is_adjusted],
@@ -174,11 +131,11 @@ def _model(
             "n_missing": people.everyone - n,
         }
         for term in asked:
-            of_level = {
+            about = {
                 "factor": term.factor,
                 "level": term.level,
                 "reference": term.reference,
-                "n_level": people.levels[term.factor][term.level],
+                "n_level": of_level[term.factor][term.level],
                 "n_level_events": left[term.factor][term.level],
             }
             if too_many:
@@ -187,7 +144,7 @@ def _model(
                 numbers = {"reason": reasons.SPARSE_CELLS}
             else:
                 numbers = {"reason": found} if isinstance(found, str) else found[term]
-            rows.append(shared | of_level | numbers)
+            rows.append(shared | about | numbers)
     return rows
 
 
@@ -208,19 +165,16 @@ def _between(asked: Sequence[Term], levels: dict[str, set[str]]) -> list[Term]:
 
 
 def _carried(
-    cells: pl.DataFrame, dense: dict[str, set[str]], there: dict[str, set[str]]
-) -> tuple[pl.DataFrame, dict[str, set[str]]]:
-    """The cells of levels with enough exits, the others taken out, and these levels.
+    people: Compared, exits: FloatArray, dense: dict[str, set[str]]
+) -> tuple[NDArray[np.bool_], dict[str, set[str]]]:
+    """The combinations of levels with enough exits, and these levels.
 
     Whom one factor takes out may leave too few exits in a level of another, so it goes on until
     every level there is carries its exits.
     """
-    if dense == there:
-        return cells, dense
-    kept = cells.filter(pl.all_horizontal(pl.col(f).is_in(of) for f, of in dense.items()))
-    left = {name: levels_of(kept.filter("is_event"), name) for name in dense}
-    return _carried(kept, _dense(left), dense)
-
-
-def _people(cells: pl.DataFrame) -> int:
-    return int(cells["n"].sum())
+    kept = np.ones(len(exits), dtype=np.bool_)
+    there = {name: set(levels) for name, levels in people.by_level(exits).items()}
+    while dense != there:
+        kept = people.of_levels(dense)
+        there, dense = dense, _dense(people.by_level(exits * kept))
+    return kept, dense
