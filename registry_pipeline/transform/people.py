@@ -19,6 +19,9 @@ from schemas.protocol import Origin, Protocol
 AGE_GROUPS: Final = ((23, "under_23"), (30, "age_23_29"), (40, "age_30_39"), (50, "age_40_49"))
 """Each group ends before this age; the last group has no end."""
 
+MOST_ROWS: Final = 1_000_000_000
+"""More rows than any file of patients has."""
+
 HELD: Final = ("completed", "partial")
 """An interview of these was held, wholly or in part: it counts as response."""
 
@@ -90,17 +93,19 @@ def people(
         that stands for the pseudonym in joins and windows, which are twice as fast on it.
         People who are not enrolled have no origin, no days, and the invitation's facts alone.
     """
-    rows = patients.join(
-        deliveries.select("delivery", "sender", cutoff_date="sender_cutoff_date"),
-        on="delivery",
-        how="left",
-    ).join(interview_cutoffs, on="sender", how="left")
+    numbered = deliveries.with_row_index("place", order_by="delivery").select(
+        "delivery", "place", "sender", cutoff_date="sender_cutoff_date"
+    )
+    rows = patients.join(numbered, on="delivery", how="left").join(
+        interview_cutoffs, on="sender", how="left"
+    )
     rows = rows.join(dates, on="patient_id", how="left")
     rows = rows.with_columns(
         enrolled=enrolled(),
         sex=nw.col("sex").fill_null("unknown"),
         legal_basis=nw.col("legal_basis").fill_null("consent"),
         interview_cutoff_date=nw.coalesce("interview_cutoff_date", "cutoff_date"),
+        person=nw.col("place").cast(nw.Int64) * MOST_ROWS + nw.col("row_number"),
     ).with_columns(
         nw.when(nw.col("enrolled")).then(nw.col(name)).alias(name) for name in _ENROLLED_ONLY
     )
@@ -111,8 +116,7 @@ def people(
         retention_origin_date=_if_enrolled(_origin(protocol.retention.origin)),
     )
     rows = with_epoch_days(rows, ["origin_date"]).rename({"origin_date_epoch": "origin_epoch"})
-    rows = _with_age_group(days_from_origin(rows, _DAYS))
-    return rows.with_row_index("person", order_by=["row_number", "delivery"])
+    return _with_age_group(days_from_origin(rows, _DAYS))
 
 
 def with_baseline_pathway(rows: Frame, covered: Frame, protocol: Protocol) -> Frame:
