@@ -17,7 +17,7 @@ import polars as pl
 
 from registry_pipeline.transform.current import current
 from registry_pipeline.transform.deliveries import files
-from registry_pipeline.transform.engine import Frame, materialise
+from registry_pipeline.transform.engine import Frame, is_empty, materialise
 from registry_pipeline.transform.episodes import core_episodes, covers, episode_rows, last_seen
 from registry_pipeline.transform.holding import death_dates, held, judge, kept, standing
 from registry_pipeline.transform.people import known_dates, people, with_baseline_pathway
@@ -56,7 +56,10 @@ def core_tables(
         "core.patient" and so on, and "meta.held", each with exactly its model's columns. Frames
         are lazy: store one before reading it twice.
     """
-    tables = {form: form_table(form, protocol) for form in FORMS}
+    # Steps are not built for forms that nobody delivers; those of events ask for deaths and moves.
+    served = {service.form for service in SERVICES} - {"events"}
+    absent = {form for form in served if is_empty(intake[form])}
+    tables = {form: form_table(form, protocol) for form in FORMS if form not in absent}
     ledger = materialise(files(deliveries))
     patients, judged = _judged(intake, ledger, tables)
     fit = {form: kept(form, rows) for form, rows in judged.items()}
@@ -76,8 +79,10 @@ def core_tables(
         "core.substance_use": _substance_use(visits, intake["interviews"], protocol),
         "core.episode": shaped(core_episodes(stays, clock), describe(Episode), protocol.id),
         **{
-            describe(service.model).full_name: service_rows(
-                service, fit[service.form], clock, protocol
+            describe(service.model).full_name: (
+                service_rows(service, fit[service.form], clock, protocol)
+                if service.form in fit
+                else pl.DataFrame(schema=describe(service.model).dtypes)
             )
             for service in SERVICES
         },
