@@ -142,7 +142,7 @@ def _substance_use(visits: Frame, rows: Frame, protocol: Protocol) -> Frame | pl
     table = describe(SubstanceUse)
     if not protocol.substances:
         return pl.DataFrame(schema=table.dtypes)
-    uses = materialise(use_by_visit(visits, rows, protocol))
+    uses = use_by_visit(visits, rows, protocol)
     return shaped(substance_rows(uses, protocol), table, protocol.id)
 
 

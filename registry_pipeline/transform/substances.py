@@ -65,7 +65,7 @@ def substance_rows(uses: Frame, protocol: Protocol) -> Frame:
     """One row per enrolled person, wave and substance or group.
 
     Args:
-        uses: `use_by_visit`, computed before: each of its rows is read once per substance.
+        uses: `use_by_visit`.
         protocol: substances, groups and the cut point between the states.
 
     Returns:
