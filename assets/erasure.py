@@ -49,7 +49,7 @@ def absence_check(registry: RegistryRun) -> dg.AssetCheckResult:
         key = open_key(connection, registry.place)
     problem = None
     try:
-        prove(registry.place, key)
+        prove(registry.place, key, registry.leaving)
     except WithdrawalError as error:
         problem = str(error)
     return dg.AssetCheckResult(

@@ -64,6 +64,7 @@ def intake(
             report = take_in(connection, registry.place, folder, key, registry.protocol_text)
             for message in report.messages:
                 context.log.warning(message)
+            registry.remember(report.leaving)
             reports.append(report)
     yield from _results(reports)
 

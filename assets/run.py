@@ -4,12 +4,13 @@ Belongs here: the resource every asset works through.
 Does not belong here: what assets do with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import dagster as dg
 import duckdb
+from pydantic import PrivateAttr
 
 from registry_pipeline.home import Home
 from registry_pipeline.operate import WAIT_SECONDS
@@ -34,6 +35,7 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
     landing: str
     protocol_file: str = ""
     wait_seconds: float = WAIT_SECONDS
+    _leaving: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["RegistryRun"]:
@@ -66,6 +68,18 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
         if not self.protocol_file:
             return None
         return Path(self.protocol_file).read_text(encoding="utf-8")
+
+    @property
+    def leaving(self) -> Mapping[str, tuple[str, ...]]:
+        """Whom this run was asked to erase: tombstone to the ways of writing the id.
+
+        Of this process alone: no id is written anywhere, not for the proof either.
+        """
+        return self._leaving
+
+    def remember(self, leaving: Mapping[str, tuple[str, ...]]) -> None:
+        """Keeps the ids of those to be erased until the run has proved them gone."""
+        self._leaving |= leaving
 
     def connect(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A writing connection, opened late and closed by the step that asked for it."""

@@ -27,13 +27,10 @@ from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.proof import InvalidTableError
 from registry_pipeline.warehouse.tables import Part, replace
-from schemas.catalog import TABLES
+from schemas.catalog import COHORT, TABLES
 from schemas.fields import Table
 from schemas.forms import FORMS, intake_table
 from schemas.protocol import Protocol, parse_protocol
-
-COHORT: Final = frozenset({"cohort", "protocol"})
-"""The column that says whose a row is; a table without one is the same for every cohort."""
 
 IN_MEMORY_ROWS: Final = 200_000
 """A cohort of no more accepted rows is derived in memory by Polars, a larger one in the database.

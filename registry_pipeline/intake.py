@@ -18,7 +18,7 @@ from registry_pipeline.folders import form_files, partition_key
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, RepeatedKeysError
 from registry_pipeline.gate.gate import read_form
 from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
-from registry_pipeline.gate.persons import Persons
+from registry_pipeline.gate.persons import Persons, ways_of_writing
 from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
@@ -56,12 +56,18 @@ class FileReport:
 
 @dataclass
 class DeliveryReport:
-    """What became of one delivery: a report per form, and what is wrong with the delivery."""
+    """What became of one delivery: a report per form, and what is wrong with the delivery.
+
+    Attributes:
+        leaving: tombstone of each person it asks to erase, to the ways of writing their id: known
+            here alone, for the search that proves them gone, and never written.
+    """
 
     protocol: str
     delivery: str
     files: list[FileReport] = field(default_factory=list)
     message: str = ""
+    leaving: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def messages(self) -> list[str]:
@@ -106,6 +112,7 @@ def take_in(
     arrivals = [taking.arrival(form, files.get(form)) for form in forms]
     with staged_ahead(home, manifest, arrivals) as staged:
         report.files.extend(taking.form(arrival) for arrival in staged)
+    report.leaving = taking.leaving
     return report
 
 
@@ -135,6 +142,7 @@ class _Taking:
     manifest: Manifest
     protocol: Protocol
     persons: Persons
+    leaving: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def arrival(self, form: str, path: Path | None) -> Arrival:
         """What the ledger has of a form that a delivery brings."""
@@ -257,6 +265,10 @@ class _Taking:
             requested_on="withdrawn_date",
         )
         erasure.request(self.connection, requests)
+        for pseudonym, normal, tombstone in people.iter_rows():
+            self.leaving[tombstone] = ways_of_writing(normal)
+            for word in self.leaving[tombstone]:
+                erasure.claim_quarantined(self.connection, pseudonym, word)
 
     @property
     def _whose(self) -> Constants:

@@ -21,6 +21,9 @@ TABLES: Final[dict[str, Table]] = {
 }
 """`schema.table` to table, for everything that is published."""
 
+COHORT: Final = frozenset({"cohort", "protocol"})
+"""The column that says whose a row is; a table without one is the same for every cohort."""
+
 _TYPE_WORDS: Final[dict[type[pl.DataType], str]] = {
     pl.String: "text",
     pl.Int32: "integer",
@@ -30,6 +33,11 @@ _TYPE_WORDS: Final[dict[type[pl.DataType], str]] = {
     pl.Date: "date",
     pl.Datetime: "timestamp",
 }
+
+
+def is_derived(table: str) -> bool:
+    """Whether a table is made from core: the worklist is core by who may read it alone."""
+    return table.startswith(("derived.", "quality.")) or table == "core.worklist"
 
 
 def type_word(column: Column) -> str:

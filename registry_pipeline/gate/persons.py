@@ -6,11 +6,17 @@ belong here: the hash (`pseudonym`) and the check digits (`identity`).
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import polars as pl
 
-from registry_pipeline.gate.identity import find_identity, is_synthetic, normalise_national
+from registry_pipeline.gate.identity import (
+    find_identity,
+    is_national_id,
+    is_synthetic,
+    normalise_national,
+)
 from registry_pipeline.gate.pseudonym import Key, Pseudonymiser, UniqueMap, namespace
 from schemas.protocol import Protocol
 
@@ -18,6 +24,8 @@ _PLAIN: Final = r"^[A-Za-z0-9](?:[A-Za-z0-9_.:/\-]{0,62}[A-Za-z0-9])?$"
 _LOCAL: Final = r"^[\p{L}\p{N}](?:[\p{L}\p{N}_.:/\-]{0,62}[\p{L}\p{N}])?$"
 _SCIENTIFIC: Final = r"^[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+$"
 _TOMBSTONE: Final = "tombstone\x1f"
+_DISTINCT: Final = re.compile(r"(?=.*[^\W\d_]).{6,}|[0-9]{9,}")
+"""An id that cannot be mistaken for other text: six signs with a letter, or nine digits."""
 
 
 class Persons:
@@ -85,10 +93,11 @@ class Persons:
         return self._tombstones.apply(judged["normal"].set(judged["fault"].is_not_null(), None))
 
     def tombstones_of(self, pseudonyms: pl.Series) -> pl.DataFrame:
-        """[pseudonym, tombstone] of people whose ids were met before."""
+        """[pseudonym, tombstone, normal] of people whose ids were met before."""
         met = self._map.known.filter(pl.col("pseudonym").is_in(pseudonyms.implode()))
         people = met.unique("pseudonym").select("pseudonym", "normal")
-        return people.select("pseudonym", tombstone=self._tombstones.apply(people["normal"]))
+        tombstone = self._tombstones.apply(people["normal"])
+        return people.select("pseudonym", "normal", tombstone=tombstone)
 
     def _judged(self, ids: pl.Series) -> pl.DataFrame:
         normal, is_identity, is_wrong, is_synthetic = (
@@ -130,6 +139,14 @@ class Persons:
             is_right = normal.str.contains(_LOCAL)
         is_wrong = ~is_right | normal.str.contains(_SCIENTIFIC)
         return normal, find_identity(normal), is_wrong, pl.repeat(False, ids.len(), eager=True)
+
+
+def ways_of_writing(normal: str) -> tuple[str, ...]:
+    """The ways a normalised id may be written, where it is distinct enough to be searched for."""
+    if is_national_id(normal):
+        day, rest = normal[:6], normal[6:]
+        return (normal, f"{day} {rest}", f"{day}-{rest}", f"{day}.{rest}")
+    return (normal,) if _DISTINCT.fullmatch(normal) else ()
 
 
 def _normalised_local(ids: pl.Series) -> pl.Series:

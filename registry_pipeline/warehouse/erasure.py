@@ -22,6 +22,7 @@ from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.proof import key_expressions
 from registry_pipeline.warehouse.rewrite import Stored, rewrite
 from registry_pipeline.warehouse.tables import registered
+from schemas.catalog import COHORT, is_derived
 from schemas.fields import describe
 from schemas.forms import FORMS
 from schemas.forms.provenance import PROVENANCE
@@ -29,6 +30,7 @@ from schemas.forms.provenance import PROVENANCE
 _GONE = "(SELECT pseudonym FROM meta.erasure WHERE pseudonym IS NOT NULL)"
 _IS_GONE = f"patient_id IN {_GONE}"
 _STAYS = f"(patient_id IS NULL OR patient_id NOT IN {_GONE})"
+_UNTOUCHED = "NOT IN (SELECT protocol FROM gone_rows)"
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,10 @@ def _person_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def _without_the_erased(
     connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Stored]
 ) -> dict[str, str]:
-    """The SELECT of every table that a person's leaving changes."""
+    """The SELECT of every table that a person's leaving changes.
+
+    What is derived from core is derived again: of the person's cohorts nothing of it is copied.
+    """
     forms = {form: tables[f"intake.{form}"] for form in FORMS if f"intake.{form}" in tables}
     _count_gone(connection, tables, forms)
     now = datetime.now(UTC).replace(tzinfo=None).isoformat()
@@ -124,6 +129,12 @@ def _without_the_erased(
         name: f"SELECT * FROM {name} WHERE {_STAYS}"
         for name, table in tables.items()
         if table.has_person
+    }
+    chosen |= {
+        name: f"SELECT * FROM {name} WHERE {whose} {_UNTOUCHED}"
+        for name, table in tables.items()
+        if is_derived(name)
+        for whose in COHORT.intersection(table.columns)
     }
     chosen["meta.delivery"] = """
         SELECT delivery.* REPLACE (

@@ -25,6 +25,9 @@ LIMIT_DAYS: Final = 30
 """The person is told within so many days of the request (domain notes, section 5)."""
 
 _WAITING: Final = ".waiting"
+_THE_ID: Final = "the id, in every way of writing it"
+_TOO_SHORT: Final = "the id, which is too short to be told from other text"
+_NOT_AT_HAND: Final = "the id, which only the run knew that took the request in"
 
 
 def proof_file(home: Home, tombstone: str) -> Path:
@@ -52,7 +55,11 @@ def waiting(home: Home) -> dict[str, str]:
 
 
 def write_proof(
-    home: Home, key: Key, request: Request, searched_for: Sequence[str], places: Sequence[Place]
+    home: Home,
+    key: Key,
+    request: Request,
+    ways: Sequence[str] | None,
+    places: Sequence[Place],
 ) -> datetime:
     """Writes and signs the proof of an absence.
 
@@ -60,7 +67,8 @@ def write_proof(
         home: the home folder.
         key: signs.
         request: what was asked and done.
-        searched_for: the kinds of text that were searched for, in words.
+        ways: those of writing the id, which were searched for beside the pseudonym; none where the
+            id is too short, None where it was not at hand.
         places: what was searched, and nothing found.
 
     Returns:
@@ -79,7 +87,8 @@ def write_proof(
         "limit_days": LIMIT_DAYS,
         "within_limit": days <= LIMIT_DAYS,
         "rows_erased": request.n_rows,
-        "searched_for": list(searched_for),
+        "searched_for": ["the pseudonym", *([_THE_ID] if ways else [])],
+        "not_searched_for": [] if ways else [_TOO_SHORT if ways is not None else _NOT_AT_HAND],
         "found": 0,
         "tables": [
             {"file": place.file, "table": place.table, "rows": place.size}

@@ -13,7 +13,6 @@ A process killed anywhere leaves the next step to whoever comes next: the same c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,8 +22,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from registry_pipeline.gate.identity import is_national_id
-from registry_pipeline.gate.persons import Persons
+from registry_pipeline.gate.persons import Persons, ways_of_writing
 from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.home import Home
 from registry_pipeline.keys import open_key
@@ -37,12 +35,17 @@ from registry_pipeline.withdrawal.proof import (
     waiting_file,
     write_proof,
 )
-from registry_pipeline.withdrawal.search import DATABASES, Place, search, search_tables
+from registry_pipeline.withdrawal.records import forget
+from registry_pipeline.withdrawal.search import (
+    DATABASES,
+    Place,
+    search,
+    search_file,
+    search_tables,
+)
 from schemas.protocol import Protocol
 
 COMMAND: Final = "command"
-_DISTINCT: Final = re.compile(r"(?=.*[^\W\d_]).{6,}|[0-9]{9,}")
-"""An id that cannot be mistaken for other text: six signs with a letter, or nine digits."""
 
 
 class WithdrawalError(ValueError):
@@ -93,7 +96,7 @@ def note_requests(
         wanted = [
             Wanted(
                 tombstone,
-                _words(normal),
+                ways_of_writing(normal),
                 erasure.rows_of(connection, pseudonym),
                 tombstone in known,
             )
@@ -153,6 +156,8 @@ def drop_copies(home: Home, words: Sequence[str] = ()) -> None:
 def prove(home: Home, key: Key, words: Mapping[str, Sequence[str]] | None = None) -> list[Path]:
     """Searches the home for everyone who was erased, and writes the proofs.
 
+    Dagster's records that hold someone are deleted, and the home is searched once more.
+
     Args:
         home: the home folder; its lock must be held and no connection be open in this process.
         key: signs the proofs.
@@ -164,16 +169,19 @@ def prove(home: Home, key: Key, words: Mapping[str, Sequence[str]] | None = None
     Raises:
         WithdrawalError: someone was found; the place is named, and no proof written for them.
     """
+    at_hand = words or {}
+    asked = {
+        tombstone: [pseudonym, *at_hand.get(tombstone, ())]
+        for tombstone, pseudonym in waiting(home).items()
+    }
     written = []
     found: list[str] = []
-    for tombstone, pseudonym in waiting(home).items():
-        own = tuple((words or {}).get(tombstone, ()))
-        places = search(home, [pseudonym, *own], [waiting_file(home, tombstone)])
+    for tombstone, places in _searched(home, asked).items():
         hits = [place.name for place in places if place.found]
         if hits:
             found += hits
             continue
-        _prove_one(home, key, tombstone, bool(own), places)
+        _prove_one(home, key, tombstone, at_hand.get(tombstone), places)
         written.append(proof_file(home, tombstone))
     if found:
         first, *others = sorted(set(found))
@@ -185,11 +193,47 @@ def prove(home: Home, key: Key, words: Mapping[str, Sequence[str]] | None = None
     return written
 
 
-def _prove_one(home: Home, key: Key, tombstone: str, id_too: bool, places: Sequence[Place]) -> None:
-    searched_for = ["the pseudonym", *(["the id, in every way of writing it"] if id_too else [])]
+def _searched(home: Home, asked: Mapping[str, Sequence[str]]) -> dict[str, list[Place]]:
+    """Tombstone to every place of the home, searched for this person's words.
+
+    All are searched for at once; who is found by that is told by a search for each. The files that
+    hold the pseudonyms for the proof are searched for every person but their own.
+    """
+    if not asked:
+        return {}
+    notes = {tombstone: waiting_file(home, tombstone) for tombstone in asked}
+    every = [word for words in asked.values() for word in words]
+    common = search(home, every, [*notes.values()])
+    if any(
+        place.found for place in common if (home.path / place.file).is_relative_to(home.instance)
+    ):
+        forget(home, every)
+        common = search(home, every, [*notes.values()])
+    is_clean = not any(place.found for place in common)
+    return {
+        tombstone: [
+            *(common if is_clean else search(home, words, [*notes.values()])),
+            *(
+                search_file(home, note, words)
+                for whose, note in notes.items()
+                if whose != tombstone
+            ),
+        ]
+        for tombstone, words in asked.items()
+    }
+
+
+def _prove_one(
+    home: Home,
+    key: Key,
+    tombstone: str,
+    ways: Sequence[str] | None,
+    places: Sequence[Place],
+) -> None:
+    """Writes the proof; `ways` are those of writing the id, None where it was not at hand."""
     with connect(home) as connection:
         request = erasure.requests(connection)[tombstone]
-        proved_at = write_proof(home, key, request, searched_for, places)
+        proved_at = write_proof(home, key, request, ways, places)
         erasure.mark_proved(connection, tombstone, proved_at)
     waiting_file(home, tombstone).unlink()
 
@@ -212,11 +256,3 @@ def _not_an_id(protocol_id: str | None) -> str:
     if protocol_id is None:
         return "not a valid national identity number; a local id needs --protocol"
     return f"not a valid id of a person in protocol {protocol_id}"
-
-
-def _words(normal: str) -> tuple[str, ...]:
-    """The ways an id may be written, where it is distinct enough to be searched for."""
-    if is_national_id(normal):
-        day, rest = normal[:6], normal[6:]
-        return (normal, f"{day} {rest}", f"{day}-{rest}", f"{day}.{rest}")
-    return (normal,) if _DISTINCT.fullmatch(normal) else ()

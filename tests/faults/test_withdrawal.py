@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import polars as pl
 import pytest
@@ -24,6 +25,7 @@ from registry_pipeline.home import Home
 from registry_pipeline.intake import DeliveryReport, take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.landing import write_manifest
+from registry_pipeline.operate import prepare_instance
 from registry_pipeline.warehouse import database, ledger
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.erasure import requests
@@ -50,6 +52,9 @@ FORMS = {
     "outreach": "contact_id,patient_id,unit_id,identified_date,outcome\n"
     f"C1,{GONE},u,2014-05-02,conversation\nC2,,u,2014-05-02,conversation\n",
 }
+
+
+EVENTS = "patient_id,event_date,event_type\n"
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +303,7 @@ def test_the_proof_lists_every_table_and_file_and_is_signed(home: Home, tmp_path
     assert proof["within_limit"] is False
     assert proof["rows_erased"] == 5
     assert proof["searched_for"] == ["the pseudonym", "the id, in every way of writing it"]
+    assert proof["not_searched_for"] == []
     assert is_genuine(path, key)
     assert waiting(home) == {}
     assert prove(home, key) == []
@@ -305,6 +311,118 @@ def test_the_proof_lists_every_table_and_file_and_is_signed(home: Home, tmp_path
     assert not is_genuine(path, key)
     path.write_text("{}")
     assert not is_genuine(path, key)
+
+
+@pytest.mark.parametrize("same_run", [True, False])
+def test_an_erasure_by_delivery_searches_for_the_id_that_its_run_knew(
+    home: Home, tmp_path: Path, same_run: bool
+) -> None:
+    good = "".join(f"{STAYS},2014-06-{day:02},overdose\n" for day in range(1, 26))
+    deliver(home, tmp_path, "2014-Q2-2", number=2, events=f"{EVENTS}{good},2014-06-01,{GONE}\n")
+    assert holds(home, GONE) == ["registry.duckdb"]  # in a row that is kept as it was delivered
+    report = deliver(
+        home,
+        tmp_path,
+        "2014-Q2-3",
+        number=3,
+        withdrawals=f"patient_id,withdrawn_date,scope\n{GONE},2014-06-20,erase\n",
+    )
+    assert GONE not in repr(report)
+    carry_out(home)
+    (path,) = prove(home, read_key(home.key_file), report.leaving if same_run else None)
+    proof = json.loads(path.read_text())
+    assert ("the id, in every way of writing it" in proof["searched_for"]) is same_run
+    unknown = "the id, which only the run knew that took the request in"
+    assert proof["not_searched_for"] == ([] if same_run else [unknown])
+    assert holds(home, GONE) == []
+
+
+def test_an_id_too_short_to_be_told_from_other_text_is_said_so(home: Home, tmp_path: Path) -> None:
+    deliver(
+        home,
+        tmp_path,
+        "2014-Q3",
+        patients="patient_id,sex,birth_year,consent,consent_date\n17,male,1970,consented,2014-05-02\n",
+    )
+    (wanted,) = note_requests(home, ["17"], "lar_x", TODAY, unseen=False)
+    carry_out(home)
+    (path,) = prove(home, read_key(home.key_file), {wanted.tombstone: wanted.words})
+    proof = json.loads(path.read_text())
+    assert proof["searched_for"] == ["the pseudonym"]
+    assert proof["not_searched_for"] == ["the id, which is too short to be told from other text"]
+
+
+@pytest.fixture
+def instance(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of the home."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+    prepare_instance(home)
+    with dg.DagsterInstance.get() as opened:
+        yield opened
+
+
+def run_that_says(instance: dg.DagsterInstance, word: str) -> str:
+    """A run whose log, materialization and tag hold a word; its id."""
+
+    @dg.op
+    def say() -> None:
+        context = dg.OpExecutionContext.get()
+        context.log.warning("about %s.", word)
+        context.log_event(dg.AssetMaterialization("told", metadata={"word": word}))
+
+    @dg.job
+    def saying() -> None:
+        say()
+
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    done = saying.execute_in_process(run_config=quiet, instance=instance, tags={"word": word})
+    return done.run_id
+
+
+def test_records_of_runs_that_hold_the_person_are_deleted_and_no_others(
+    home: Home, instance: dg.DagsterInstance
+) -> None:
+    code = pseudonym(home, GONE)
+    kept = run_that_says(instance, "nobody")
+    runs = [run_that_says(instance, word) for word in (code, GONE)]
+    assert instance.get_latest_materialization_event(dg.AssetKey("told")) is not None
+    wanted = note_requests(home, [GONE], "lar_x", TODAY, unseen=False)
+    carry_out(home)
+    assert any(name.startswith("dagster/") for name in holds(home, code))
+    assert len(prove(home, read_key(home.key_file), {wanted[0].tombstone: wanted[0].words})) == 1
+    assert holds(home, code) == holds(home, GONE) == []
+    assert instance.get_run_by_id(kept) is not None
+    assert [instance.get_run_by_id(run_id) for run_id in runs] == [None, None]
+    assert instance.get_records_for_run(kept).records
+    assert instance.get_latest_materialization_event(dg.AssetKey("told")) is None
+
+
+def test_a_run_that_lives_keeps_its_records_and_the_proof_waits(
+    home: Home, instance: dg.DagsterInstance
+) -> None:
+    run_id = run_that_says(instance, pseudonym(home, GONE))
+    note_requests(home, [GONE], "lar_x", TODAY, unseen=False)
+    carry_out(home)
+    key = read_key(home.key_file)
+    with home.alive(run_id), pytest.raises(WithdrawalError, match="still found in dagster/history"):
+        prove(home, key)
+    assert len(prove(home, key)) == 1
+
+
+def test_two_leave_at_once_and_the_one_who_is_found_waits(home: Home, tmp_path: Path) -> None:
+    wanted = note_requests(home, [GONE, STAYS], "lar_x", TODAY, unseen=False)
+    carry_out(home)
+    assert len(waiting(home)) == 2
+    note = home.path / "notes.txt"
+    note.write_text(f"rang {STAYS}.")
+    words = {one.tombstone: one.words for one in wanted}
+    with pytest.raises(WithdrawalError, match=r"still found in notes\.txt: no proof"):
+        prove(home, read_key(home.key_file), words)
+    assert [path.stem for path in home.erasures.glob("*.json")] == [wanted[0].tombstone]
+    note.unlink()
+    assert len(prove(home, read_key(home.key_file), words)) == 1
+    assert waiting(home) == {}
 
 
 def test_a_person_who_is_still_found_gets_no_proof(home: Home, tmp_path: Path) -> None:
