@@ -81,7 +81,10 @@ def _layer(
 
 def _results(built: Built, shown: Page | None) -> Results:
     if not built.error:
-        metadata: dict[str, dg.MetadataValue | int] = {"dagster/row_count": built.rows}
+        metadata: dict[str, dg.MetadataValue | int] = {
+            "dagster/row_count": built.rows,
+            "cohorts kept as they were": built.n_kept,
+        }
         if shown:
             metadata["chart and table"] = dg.MetadataValue.md(shown.markdown)
         yield dg.MaterializeResult(asset_key(built.table), metadata=metadata)

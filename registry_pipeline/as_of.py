@@ -22,7 +22,7 @@ from registry_pipeline.warehouse.tables import quoted
 from schemas.catalog import TABLES
 from schemas.forms import FORMS
 
-MADE: Final = ("meta.held", "meta.codebook", "meta.publication")
+MADE: Final = ("meta.held", "meta.built", "meta.codebook", "meta.publication")
 """Tables of meta that a build or a publication makes."""
 
 

@@ -1,13 +1,14 @@
 """Building the tables: each layer's derivations run for every cohort and stored.
 
-Belongs here: which function makes which layer, from which frames, into which tables.
+Belongs here: which function makes which layer, from which frames, into which tables; and which
+cohorts have not changed since their tables were made (`warehouse.built` says from what).
 Does not belong here: the derivations themselves (`derivations`), DDL and proof (`warehouse`).
 """
 
 from __future__ import annotations
 
 from collections import UserDict
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -23,7 +24,7 @@ from registry_pipeline.derivations.quality import quality_tables
 from registry_pipeline.derivations.retention import retention_tables
 from registry_pipeline.derivations.trajectories import trajectory_tables
 from registry_pipeline.transform.engine import Frame
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import built, ledger
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.proof import InvalidTableError
 from registry_pipeline.warehouse.tables import Part, replace
@@ -120,32 +121,39 @@ LAYERS: Final[dict[str, Layer]] = {
 
 @dataclass(frozen=True)
 class Built:
-    """One table of a layer: its rows, or why the new contents were not stored."""
+    """One table of a layer: its rows, or why the new contents were not stored.
+
+    Attributes:
+        n_kept: cohorts that had not changed, whose rows were kept.
+    """
 
     table: str
     rows: int
     error: str = ""
+    n_kept: int = 0
 
 
 def build_core(connection: duckdb.DuckDBPyConnection) -> list[Built]:
-    """Builds the core tables and `meta.held` of every cohort from intake."""
+    """Builds the core tables and `meta.held` from intake, of every cohort that has changed."""
+    work = _work(connection, CORE_TABLES)
     parts: dict[str, list[Part]] = {name: [] for name in CORE_TABLES}
-    for protocol in cohorts(connection):
+    for protocol in work.derived:
         intake = {form: _intake_rows(connection, form, protocol) for form in FORMS}
         lines = _rows(connection, "meta.delivery", protocol)
         for name, frame in core_tables(intake, lines, protocol).items():
             parts[name].append(Part(frame))
-    return _store(connection, parts)
+    return _store(connection, parts, work)
 
 
 def build_layer(connection: duckdb.DuckDBPyConnection, name: str) -> list[Built]:
-    """Builds one layer's tables of every cohort from core and the layers before it.
+    """Builds one layer's tables of every cohort that has changed, from core and the layers before.
 
     Timeliness alone looks past core: at the deliveries that carried an interview.
     """
     layer = LAYERS[name]
+    work = _work(connection, layer.tables, _before(name))
     parts: dict[str, list[Part]] = {table: [] for table in layer.tables}
-    for protocol in cohorts(connection):
+    for protocol in work.derived:
         frames = stored_frames(connection, protocol)
         frames["intake.interviews"] = _intake_rows(connection, "interviews", protocol)
         constants = {"as_of_delivery": as_of(connection, protocol)}
@@ -157,7 +165,47 @@ def build_layer(connection: duckdb.DuckDBPyConnection, name: str) -> list[Built]
                     parts[table] = [part]
                 else:
                     parts[table].append(part)
-    return _store(connection, parts)
+    return _store(connection, parts, work)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Which cohorts are derived.
+
+    Attributes:
+        derived: protocols of the cohorts to derive.
+        kept: cohorts whose stored rows are what deriving would give.
+        prints: what the derived rows are made from; without those that stand on tables of another
+            state, which are not kept the next time.
+    """
+
+    derived: list[Protocol]
+    kept: frozenset[str]
+    prints: dict[str, str]
+
+
+def _work(
+    connection: duckdb.DuckDBPyConnection, tables: Collection[str], before: Collection[str] = ()
+) -> _Work:
+    """Which cohorts need the tables derived, given the tables they are derived from."""
+    every = cohorts(connection)
+    prints = {protocol.id: built.fingerprint(connection, protocol.id) for protocol in every}
+    if before:
+        sound = built.current(connection, before, prints)
+        prints = {cohort: made_from for cohort, made_from in prints.items() if cohort in sound}
+    kept = built.current(connection, tables, prints)
+    return _Work(
+        [protocol for protocol in every if protocol.id not in kept],
+        kept,
+        {cohort: made_from for cohort, made_from in prints.items() if cohort not in kept},
+    )
+
+
+def _before(layer: str) -> list[str]:
+    """The tables of core and of the layers before one."""
+    names = [*LAYERS]
+    earlier = names[: names.index(layer)]
+    return [*CORE_TABLES, *(table for name in earlier for table in LAYERS[name].tables)]
 
 
 def cohorts(connection: duckdb.DuckDBPyConnection) -> list[Protocol]:
@@ -242,12 +290,19 @@ def _is_small(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> bool
     return (accepted or 0) <= IN_MEMORY_ROWS
 
 
-def _store(connection: duckdb.DuckDBPyConnection, parts: Mapping[str, list[Part]]) -> list[Built]:
+def _store(
+    connection: duckdb.DuckDBPyConnection, parts: Mapping[str, list[Part]], work: _Work
+) -> list[Built]:
     """Replaces each table; one that breaks its model keeps its old contents and is named."""
-    built = []
+    stored = []
     for name, frames in parts.items():
+        table = TABLES[name]
         try:
-            built.append(Built(name, replace(connection, TABLES[name], frames)))
+            if work.derived or not work.kept:
+                rows = replace(connection, table, frames, work.prints, work.kept)
+            else:
+                rows = int(scalar(connection, f"SELECT count(*) FROM {name}"))
+            stored.append(Built(name, rows, n_kept=len(work.kept)))
         except InvalidTableError as error:
-            built.append(Built(name, 0, str(error)))
-    return built
+            stored.append(Built(name, 0, str(error)))
+    return stored

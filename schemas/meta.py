@@ -1,7 +1,7 @@
 """The meta tables: what came in, by which protocol, what was kept out, and what is published.
 
 Belongs here: the ledger, protocols, quarantine, held rows, codebook, publication, key check,
-erasures.
+erasures, and what the other tables were made from.
 Does not belong here: anything about people's answers.
 """
 
@@ -16,6 +16,7 @@ from schemas.fields import RegistryModel, field, table
 
 QUARTER: Final = r"^\d{4}-Q[1-4]$"
 SHA256: Final = r"^[0-9a-f]{64}$"
+UUID: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _UNCOUNTED: Final = "not counted: rows were erased since, or an older version took it in"
 
 
@@ -368,6 +369,38 @@ class Erasure(RegistryModel):
         metadata = table("meta.erasure", ["tombstone"], title="Erasures", nb="Slettinger")
 
 
+class Built(RegistryModel):
+    """One row per table that is made from others, and cohort: what its rows were made from.
+
+    A cohort whose fingerprint is the same still is not derived again.
+    """
+
+    table_name: pl.String = field(
+        "Table", "Schema and name of the table.", nb="Tabell", required=True
+    )
+    cohort: pl.String = shared.cohort()
+    fingerprint: pl.String = field(
+        "Fingerprint",
+        "Hash of the ledger's lines, the protocol, the key's check value and the code.",
+        nb="Fingeravtrykk",
+        pattern=SHA256,
+        required=True,
+    )
+    build_id: pl.String = field(
+        "Build",
+        "Name of this very build: the same name, the same rows.",
+        nb="Bygg",
+        pattern=UUID,
+        required=True,
+    )
+    n_rows: pl.Int64 = shared.count("Rows", "Rader", "Rows of the cohort.")
+
+    class Config(RegistryModel.Config):
+        """Table name and key."""
+
+        metadata = table("meta.built", ["table_name", "cohort"], title="Made from", nb="Laget av")
+
+
 META: Final[tuple[type[RegistryModel], ...]] = (
     Delivery,
     ProtocolInUse,
@@ -377,5 +410,6 @@ META: Final[tuple[type[RegistryModel], ...]] = (
     Publication,
     Key,
     Erasure,
+    Built,
 )
 """The meta tables."""

@@ -158,6 +158,8 @@ def _without_the_erased(
             coalesce(n_rows, (SELECT coalesce(sum(n), 0) FROM gone_people
                 WHERE gone_people.pseudonym = erasure.pseudonym)) AS n_rows)
         FROM meta.erasure"""
+    if "meta.built" in tables:
+        chosen["meta.built"] = f"SELECT * FROM meta.built WHERE cohort {_UNTOUCHED}"
     if "meta.held" in tables:
         chosen["meta.held"] = (
             f"SELECT * FROM meta.held WHERE split_part(row_key, '|', 1) NOT IN {_GONE}"

@@ -30,6 +30,7 @@ PROTOCOL = describe(meta.ProtocolInUse)
 QUARANTINE = describe(meta.Quarantine)
 KEY = describe(meta.Key)
 ERASURE = describe(meta.Erasure)
+BUILT = describe(meta.Built)
 
 OTHER_BYTES: Final = "other_bytes"
 """The rule that refuses other bytes under the name of a file that was accepted: the one refusal
@@ -70,7 +71,7 @@ class Entry:
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Creates the ledger's tables where they are missing."""
-    ensure(connection, (DELIVERY, PROTOCOL, QUARANTINE, KEY, ERASURE))
+    ensure(connection, (DELIVERY, PROTOCOL, QUARANTINE, KEY, ERASURE, BUILT))
 
 
 def copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection) -> None:

@@ -7,8 +7,10 @@ Does not belong here: what may leave the house (see `disclosure`).
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,16 +18,21 @@ import duckdb
 import polars as pl
 
 from registry_pipeline.home import Home
+from registry_pipeline.warehouse.built import cohort_column
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import comment, create_sql, insert, quoted
 from schemas.catalog import TABLES, codebook_rows
-from schemas.fields import describe
+from schemas.fields import Table, describe
 from schemas.meta import Erasure, Key, Publication
 
 FORMAT_VERSION = 1
 SNAPSHOTS = 3
 """Published files before the present one that are kept."""
 _UNPROVED = "SELECT count(*) FROM meta.erasure WHERE proved_at IS NULL"
+_SAME = """
+SELECT table_name, list(cohort), sum(n_rows) FROM meta.built
+SEMI JOIN published_before.meta.built USING (table_name, cohort, build_id) GROUP BY ALL
+"""
 UNPUBLISHED = frozenset(describe(model).full_name for model in (Key, Erasure))
 """Tables of the live file that stay there."""
 
@@ -41,7 +48,8 @@ def publish(
     """Replaces a published file with the connection's tables as they stand.
 
     Readers of the old file keep it; new ones see the new one; none sees half of one. The newest
-    `SNAPSHOTS` files before it stay beside it.
+    `SNAPSHOTS` files before it stay beside it. Where most rows are those of the file before, the
+    new one begins as a copy of it.
 
     Args:
         connection: to the tables.
@@ -54,11 +62,14 @@ def publish(
     """
     target = target or home.analysis
     version = _version(connection, target) + 1
+    kept = _kept(connection, target) if target == home.analysis else {}
     partial = home.published / f"{target.name}.tmp"
     partial.unlink(missing_ok=True)
+    if kept:
+        shutil.copyfile(target, partial)
     connection.execute(f"ATTACH {quoted(str(partial.resolve()))} AS out")
     try:
-        rows = _copy(connection, run_id, version)
+        rows = _copy(connection, run_id, version, kept)
         connection.execute("CHECKPOINT out")
     except BaseException:
         for left in ("ROLLBACK", "DETACH out"):
@@ -89,6 +100,28 @@ def _version(connection: duckdb.DuckDBPyConnection, file: Path) -> int:
         return 0
 
 
+def _kept(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, list[str]]:
+    """Table to the cohorts whose rows a published file holds as they are; empty to begin anew.
+
+    Anew where fewer than half of the rows are the same, and while a withdrawal waits for its proof:
+    what is deleted from a file leaves its bytes there.
+    """
+    if not file.exists() or scalar(connection, _UNPROVED):
+        return {}
+    try:
+        connection.execute(f"ATTACH {quoted(str(file.resolve()))} AS published_before (READ_ONLY)")
+        try:
+            same = connection.execute(_SAME).fetchall()
+        finally:
+            connection.execute("DETACH published_before")
+    except duckdb.Error:  # an older version's file, or no file of ours
+        return {}
+    n_same = sum(n for _, _, n in same)
+    if 2 * n_same < scalar(connection, "SELECT sum(n_rows) FROM meta.built"):
+        return {}
+    return {table: cohorts for table, cohorts, _ in same}
+
+
 def _keep(connection: duckdb.DuckDBPyConnection, home: Home, version: int) -> None:
     """Keeps the file in place as a snapshot, and no more than the newest few of them.
 
@@ -102,7 +135,12 @@ def _keep(connection: duckdb.DuckDBPyConnection, home: Home, version: int) -> No
         old.unlink()
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, run_id: str, version: int) -> dict[str, int]:
+def _copy(
+    connection: duckdb.DuckDBPyConnection,
+    run_id: str,
+    version: int,
+    kept: Mapping[str, Sequence[str]],
+) -> dict[str, int]:
     connection.execute("BEGIN")
     made = {
         "meta.codebook": codebook_rows(),
@@ -112,16 +150,30 @@ def _copy(connection: duckdb.DuckDBPyConnection, run_id: str, version: int) -> d
     for schema in sorted({TABLES[name].schema_name for name in published_tables()}):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS out.{schema}")
     for name in published_tables():
-        connection.execute(create_sql(TABLES[name], "out."))
         if name in made:
+            connection.execute(create_sql(TABLES[name], "out."))
             insert(connection, f"out.{name}", made[name])
+            comment(connection, TABLES[name], "out.")
         else:
-            columns = ", ".join(f'"{column.name}"' for column in TABLES[name].columns)
-            connection.execute(f"INSERT INTO out.{name} BY NAME SELECT {columns} FROM {name}")
-        comment(connection, TABLES[name], "out.")
+            _copy_table(connection, TABLES[name], kept.get(name, ()))
         rows[name] = scalar(connection, f"SELECT count(*) FROM out.{name}")
     connection.execute("COMMIT")
     return rows
+
+
+def _copy_table(connection: duckdb.DuckDBPyConnection, table: Table, kept: Sequence[str]) -> None:
+    """Copies a table's rows, save those of the cohorts that are there."""
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    copied = f"INSERT INTO out.{table.full_name} BY NAME SELECT {columns} FROM {table.full_name}"
+    whose = cohort_column(table)
+    if whose and kept:
+        others = f'WHERE NOT list_contains(?, "{whose}")'
+        connection.execute(f"DELETE FROM out.{table.full_name} {others}", [kept])
+        connection.execute(f"{copied} {others}", [kept])
+    else:
+        connection.execute(create_sql(table, "out."))
+        connection.execute(copied)
+        comment(connection, table, "out.")
 
 
 def _stamp(connection: duckdb.DuckDBPyConnection, run_id: str, version: int) -> pl.DataFrame:

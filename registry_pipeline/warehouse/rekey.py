@@ -71,6 +71,8 @@ def _chosen(tables: Mapping[str, Stored], key: Key) -> dict[str, str]:
     chosen["meta.key"] = (
         f"SELECT {quoted(key.key_id)} AS key_id, {quoted(key.check_value)} AS check_value"
     )
+    if "meta.built" in tables:  # every row that it speaks of is another one now
+        chosen["meta.built"] = "SELECT * FROM meta.built WHERE false"
     if "meta.held" in tables:
         chosen["meta.held"] = (
             f"SELECT kept.* REPLACE ({_ROW_KEY}) FROM meta.held kept "

@@ -6,7 +6,7 @@ Does not belong here: the proof before the commit (`proof`), which rows to write
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ import narwhals as nw
 import polars as pl
 
 from registry_pipeline.transform.engine import Frame, is_duckdb
+from registry_pipeline.warehouse.built import cohort_column, note
 from registry_pipeline.warehouse.database import scalar, transaction
 from registry_pipeline.warehouse.proof import prove_key, validate
 from schemas.fields import Table
@@ -168,8 +169,17 @@ def replace(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     parts: Iterable[Part],
+    prints: Mapping[str, str] | None = None,
+    kept: Collection[str] = (),
 ) -> int:
     """Replaces a table's contents in one transaction, proved against model and key.
+
+    Args:
+        connection: to the live database.
+        table: the table.
+        parts: the new rows, of every cohort that is not kept.
+        prints: what they were made from, by cohort (see `built`); None where nobody keeps account.
+        kept: cohorts whose stored rows stay as they are.
 
     Returns:
         The number of rows it holds.
@@ -178,12 +188,19 @@ def replace(
         InvalidTableError: the new contents break the model or the key; the old ones stay.
     """
     with transaction(connection):
-        connection.execute(create_sql(table))
+        if kept and (whose := cohort_column(table)):
+            connection.execute(
+                f'DELETE FROM {table.full_name} WHERE NOT list_contains(?, "{whose}")', [[*kept]]
+            )
+        else:
+            connection.execute(create_sql(table))
         for part in parts:
             _append(connection, table, part)
         validate(connection, table)
         prove_key(connection, table)
         comment(connection, table)
+        if prints is not None:
+            note(connection, table, prints, kept)
         return int(scalar(connection, f"SELECT count(*) FROM {table.full_name}"))
 
 

@@ -4,28 +4,40 @@ Hypothesis draws what each delivery says: which rows, with which answers, taken 
 deliveries are taken in once in their own order, once in a drawn order with repetitions, core being
 built on the way; and a model of upserts in plain Python says which rows stand, to be delivered as
 one. All three must give the same rows.
+
+What has not changed is not derived again. So deliveries of two cohorts, and erasures among them,
+are followed step by step, each with a build and a publication of what changed alone; in the end the
+stored and the published tables must be those of a build that keeps nothing.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import polars.testing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry_pipeline.build import CORE_TABLES, build_core
+from registry_pipeline.build import CORE_TABLES, LAYERS, build_core, build_layer
 from registry_pipeline.home import Home
 from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.landing import write_manifest
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import connect
+from registry_pipeline.warehouse.publish import publish, published_tables
+from registry_pipeline.warehouse.rewrite import stored_tables
+from registry_pipeline.warehouse.tables import create_sql
+from registry_pipeline.withdrawal.withdraw import carry_out, note_requests, prove
+from schemas.catalog import TABLES
+from schemas.protocol import shipped_text
 
 QUARTERS = ("2014-Q2", "2014-Q3", "2014-Q4")
 CUTOFF = date(2015, 1, 1)
@@ -78,9 +90,9 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Said], list[Said]]:
     return said, draw(st.permutations([*said, *repeated]))
 
 
-def write(landing: Path, said: Said) -> Path:
+def write(landing: Path, said: Said, cohort: str = "lar_x") -> Path:
     """Writes a delivery; written again it is the same bytes."""
-    folder = landing / "lar_x" / said.name
+    folder = landing / cohort / said.name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "delivery.toml").unlink(missing_ok=True)
     patients = "".join(
@@ -93,7 +105,7 @@ def write(landing: Path, said: Said) -> Path:
     (folder / "interviews.csv").write_text(INTERVIEWS + answers)
     write_manifest(
         folder,
-        protocol="lar_x",
+        protocol=cohort,
         quarter=said.quarter,
         number=said.number,
         extracted_on=CUTOFF,
@@ -169,3 +181,97 @@ def test_many_orders_with_core_built_after_each_delivery(
     drawn: tuple[list[Said], list[Said]],
 ) -> None:
     agree(drawn, often=True)
+
+
+COHORTS = {"lar_x": shipped_text("lar_x"), "lar_y": shipped_text("lar_x").replace("lar_x", "lar_y")}
+Step = tuple[str, Said | str]
+"""A cohort, and what it delivers, or who of it is erased."""
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Step]:
+    """Deliveries of two cohorts in any order, some again, with people erased in between."""
+    cohort = st.sampled_from(list(COHORTS))
+    steps: list[Step] = [
+        (draw(cohort), one) for one in draw(deliveries())[1] for _ in range(draw(st.integers(1, 2)))
+    ]
+    for _ in range(draw(st.integers(0, 2))):
+        place = draw(st.integers(1, len(steps)))
+        steps.insert(place, (steps[place - 1][0], draw(st.sampled_from(PEOPLE))))
+    return steps
+
+
+def build(connection: duckdb.DuckDBPyConnection, layers: Iterable[str]) -> list[int]:
+    """Builds core and layers; how many cohorts each table kept."""
+    made = [*build_core(connection), *(b for name in layers for b in build_layer(connection, name))]
+    assert [one.error for one in made if one.error] == []
+    return [one.n_kept for one in made]
+
+
+def stored(connection: duckdb.DuckDBPyConnection) -> dict[str, pl.DataFrame]:
+    """Every table but the notes of how it was made, sorted."""
+    frames = {
+        name: connection.sql(f"SELECT * FROM {name}").pl()
+        for name in stored_tables(connection)
+        if name in published_tables() and name not in {"meta.built", "meta.publication"}
+    }
+    return {name: frame.sort(frame.columns, nulls_last=True) for name, frame in frames.items()}
+
+
+def follow(home: Home, landing: Path, steps: list[Step], layers: Iterable[str]) -> None:
+    """Takes the steps, each with a build of what changed and a publication."""
+    for cohort, step in steps:
+        if isinstance(step, str):
+            note_requests(home, [step], cohort, CUTOFF, unseen=True)
+            carry_out(home)
+        with connect(home) as connection:
+            key = open_key(connection, home)
+            if isinstance(step, Said):
+                folder = write(landing, step, cohort)
+                report = take_in(connection, home, folder, key, COHORTS[cohort])
+                assert report.messages == []
+            build(connection, layers)
+            for name in published_tables():
+                if name in stored_tables(connection) or name.startswith("meta."):
+                    continue
+                connection.execute(create_sql(TABLES[name]))  # of a layer that is not built here
+            publish(connection, home, "followed")
+        prove(home, key)
+
+
+def nothing_is_stale(steps: list[Step], layers: Iterable[str]) -> None:
+    """What was kept, stored and published, is what a build gives that keeps nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder) / "home")
+        home.prepare()
+        follow(home, Path(folder) / "landing", steps, layers)
+        with connect(home) as connection:
+            kept = stored(connection)
+            assert any(build(connection, layers))
+            connection.execute("DELETE FROM meta.built")
+            assert not any(build(connection, layers))
+            whole = stored(connection)
+        with duckdb.connect(home.analysis, read_only=True) as connection:
+            published = stored(connection)
+    assert kept.keys() == whole.keys()
+    for name, frame in whole.items():
+        close = {"rel_tol": 1e-12, "abs_tol": 1e-12}
+        polars.testing.assert_frame_equal(frame, kept[name], **close)
+        if name in published:
+            polars.testing.assert_frame_equal(frame, published[name], **close)
+
+
+@pytest.mark.hazard(
+    "late wave or back-dated correction", "row for row what a full rebuild gives, in any order"
+)
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(steps=histories())
+def test_what_is_kept_is_what_a_full_rebuild_gives(steps: list[Step]) -> None:
+    nothing_is_stale(steps, ["retention"])
+
+
+@pytest.mark.long
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=histories())
+def test_many_histories_keep_nothing_stale_in_any_layer(steps: list[Step]) -> None:
+    nothing_is_stale(steps, LAYERS)

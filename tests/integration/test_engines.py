@@ -19,6 +19,7 @@ BUILT = [name for name in TABLES if name.startswith(("core.", "derived.", "quali
 
 
 def rebuilt(connection: duckdb.DuckDBPyConnection) -> dict[str, pl.DataFrame]:
+    connection.execute("DELETE FROM meta.built")  # or nothing would be made again
     made = build.build_core(connection)
     for name in build.LAYERS:
         made += build.build_layer(connection, name)
