@@ -32,6 +32,8 @@ DERIVATION = {
     "pandas": "derivation_pandas:pandas",
 }
 INDICATORS = {"registry": "indicators:registry", "sql": "indicators:sql"}
+REFUSAL = {"registry": "refusal:registry", "reading": "refusal:reading"}
+CORRECTION = {"registry": "correction:registry", "rebuild": "correction:rebuild"}
 WITHDRAWAL = {"registry": "withdrawal:registry", "floor": "withdrawal:floor"}
 
 
@@ -84,8 +86,12 @@ def measure_size(size: int, work: Path) -> Round:
     indicated = best_of(times, _tasks(INDICATORS, marked, counted))
     measure(Task("indicators:agreement", counted / "registry", work / "indicators-agree"))
     whole = work / "whole"
-    measure(Task("withdrawal:made", clean, whole))
+    operated = measure(Task("operated:made", clean, whole))
     withdrawn = best_of(2, _tasks(WITHDRAWAL, whole, work / "withdrawn"))
+    corrected = best_of(2, _tasks(CORRECTION, whole, work / "corrected"))
+    short = work / "landing-short"
+    measure(Task("landing:cut_short", clean, short))
+    refused = best_of(times, _tasks(REFUSAL, short, work / "refused"))
     return Round(
         round(made["interviews"]),
         round(made["rows"]),
@@ -95,6 +101,9 @@ def measure_size(size: int, work: Path) -> Round:
         estimated,
         indicated,
         withdrawn,
+        refused,
+        corrected,
+        round(operated["corrected"]),
     )
 
 

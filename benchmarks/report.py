@@ -24,6 +24,7 @@ LIBRARIES: Final = ("duckdb", "polars", "pandas", "pandera", "narwhals", "statsm
 PEAK_MIB: Final = 1536
 RUN_SECONDS: Final = 20
 WITHDRAWAL_SECONDS: Final = 60
+CORRECTION_SHARE: Final = 0.2
 ESTIMATE_SECONDS: Final = 2
 FLAT: Final = 1.1
 """A cost per interview that grows by less than a tenth from the smallest size counts as flat."""
@@ -42,6 +43,9 @@ class Round:
         estimated: every estimate of every stratum by the registry, some by statsmodels on the rows.
         indicated: indicators over as many interviews and five times the appointments, by way.
         withdrawn: one person erased and proved gone, and the database written once more.
+        refused: a file with a fault in its last row refused, and merely read.
+        corrected: a run that takes one quarter's correction in, and one that derives all anew.
+        n_corrected: interviews in that correction.
     """
 
     interviews: int
@@ -52,6 +56,9 @@ class Round:
     estimated: Mapping[str, Measured]
     indicated: Mapping[str, Measured]
     withdrawn: Mapping[str, Measured]
+    refused: Mapping[str, Measured]
+    corrected: Mapping[str, Measured]
+    n_corrected: int
 
     @property
     def peak_mib(self) -> float:
@@ -156,6 +163,16 @@ def _targets(rounds: Sequence[Round], run: Measured) -> list[str]:
             lambda r: r.withdrawn["registry"]["total"],
             WITHDRAWAL_SECONDS,
         ),
+        Target(
+            "a file with a fault in its last row is refused, times reading it: at most 1",
+            _ratio("refused", "reading"),
+            1,
+        ),
+        Target(
+            f"one quarter's correction, times a full rebuild: at most {CORRECTION_SHARE}",
+            _ratio("corrected", "rebuild"),
+            CORRECTION_SHARE,
+        ),
     ]
     heads = [f"{measured.interviews:,} interviews" for measured in rounds]
     met = "yes" if run["total"] < RUN_SECONDS else "no"
@@ -182,12 +199,22 @@ def _size(measured: Round) -> list[str]:
     ]
     ours = measured.derived["registry"]
     leaves, copied = measured.withdrawn["registry"], measured.withdrawn["floor"]
+    refused, read = measured.refused["registry"], measured.refused["reading"]
+    corrected, rebuilt = measured.corrected["registry"], measured.corrected["rebuild"]
     return [
         f"## {measured.interviews:,} interviews",
         "",
         f"One person leaves, from the request to the proof: {leaves['total']:.1f} s "
         f"({leaves['cpu']:.1f} processor seconds, {leaves.peak_mib:,.0f} MiB); the same database "
         f"written once more by DuckDB: {copied['total']:.1f} s.",
+        "",
+        f"The interviews with the last row cut short: refused in {refused['total']:.2f} s "
+        f"({refused['cpu']:.2f} processor seconds); read as text by Polars in {read['total']:.2f} "
+        f"s ({read['cpu']:.2f}).",
+        "",
+        f"One quarter's correction, {measured.n_corrected:,} interviews, from intake to "
+        f"publication: {corrected['total']:.1f} s ({corrected['cpu']:.1f} processor seconds); all "
+        f"tables derived anew and published: {rebuilt['total']:.1f} s ({rebuilt['cpu']:.1f}).",
         "",
         f"Intake of {measured.rows:,} rows of six forms:",
         "",

@@ -11,27 +11,12 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
-from benchmarks.landing import PROTOCOL, delivery_of
+from benchmarks.landing import PROTOCOL
 from benchmarks.measure import timed
+from benchmarks.operated import LEAVER
 from registry_pipeline.home import Home
-from registry_pipeline.operate import run_job
 from registry_pipeline.withdrawal.command import withdraw_people
-
-LEAVER = "leaver"
-
-
-def made(source: Path, out: Path) -> dict[str, float]:
-    """A whole run over a landing folder, and the id of one who consented, beside the home."""
-    patients = pl.scan_csv(delivery_of(source) / "patients.csv", infer_schema=False)
-    consented = patients.filter(pl.col("consent") == "consented").select("patient_id")
-    (out / LEAVER).write_text(str(consented.first().collect().item()), encoding="utf-8")
-    with timed() as numbers:
-        outcome = run_job(Home(out / "home"), source)
-    if not outcome.success:
-        raise RuntimeError("; ".join([*outcome.errors, *outcome.red_checks]))
-    return numbers
 
 
 def registry(source: Path, out: Path) -> dict[str, float]:

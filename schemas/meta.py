@@ -16,7 +16,6 @@ from schemas.fields import RegistryModel, field, table
 
 QUARTER: Final = r"^\d{4}-Q[1-4]$"
 SHA256: Final = r"^[0-9a-f]{64}$"
-UUID: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _UNCOUNTED: Final = "not counted: rows were erased since, or an older version took it in"
 
 
@@ -384,13 +383,6 @@ class Built(RegistryModel):
         "Hash of the ledger's lines, the protocol, the key's check value and the code.",
         nb="Fingeravtrykk",
         pattern=SHA256,
-        required=True,
-    )
-    build_id: pl.String = field(
-        "Build",
-        "Name of this very build: the same name, the same rows.",
-        nb="Bygg",
-        pattern=UUID,
         required=True,
     )
     n_rows: pl.Int64 = shared.count("Rows", "Rader", "Rows of the cohort.")

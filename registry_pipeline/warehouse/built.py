@@ -29,8 +29,7 @@ _LIBRARIES: Final = ("duckdb", "narwhals", "numpy", "polars", "scipy", "statsmod
 
 _NOTED: Final = """
 INSERT INTO meta.built BY NAME
-SELECT $table AS table_name, cohort, fingerprint,
-       uuid()::VARCHAR AS build_id, coalesce(n, 0) AS n_rows
+SELECT $table AS table_name, cohort, fingerprint, coalesce(n, 0) AS n_rows
 FROM (SELECT unnest($cohorts) AS cohort, unnest($prints) AS fingerprint)
 LEFT JOIN ({rows}) USING (cohort)
 """

@@ -31,7 +31,7 @@ SNAPSHOTS = 3
 _UNPROVED = "SELECT count(*) FROM meta.erasure WHERE proved_at IS NULL"
 _SAME = """
 SELECT table_name, list(cohort), sum(n_rows) FROM meta.built
-SEMI JOIN published_before.meta.built USING (table_name, cohort, build_id) GROUP BY ALL
+SEMI JOIN published_before.meta.built USING (table_name, cohort, fingerprint) GROUP BY ALL
 """
 UNPUBLISHED = frozenset(describe(model).full_name for model in (Key, Erasure))
 """Tables of the live file that stay there."""

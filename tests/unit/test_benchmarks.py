@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from benchmarks import (
+    correction,
     derivation,
     derivation_pandas,
     estimation,
@@ -17,6 +18,8 @@ from benchmarks import (
     intake,
     intake_pandas,
     landing,
+    operated,
+    refusal,
     withdrawal,
 )
 from benchmarks.measure import CaseError, Measured, Task, best_of, measure
@@ -159,10 +162,35 @@ def test_counts_that_differ_are_told(counted: Path, tmp_path: Path) -> None:
         indicators.agreement(tmp_path / "counted" / "registry", tmp_path)
 
 
-def test_one_person_leaves(work: Path, tmp_path: Path) -> None:
-    for name in ("made", "left", "copied"):
+def test_a_file_cut_short_is_refused_and_read(work: Path, tmp_path: Path) -> None:
+    landing.cut_short(work / "landing", tmp_path / "short")
+    (tmp_path / "home").mkdir()
+    assert refusal.registry(tmp_path / "short", tmp_path / "home")["total"] > 0
+    assert refusal.reading(tmp_path / "short", tmp_path)["rows"] == pytest.approx(
+        INTERVIEWS, rel=0.1
+    )
+    with pytest.raises(RuntimeError, match="accepted"):
+        refusal.registry(interviews_alone(work, tmp_path), tmp_path / "home")
+
+
+def interviews_alone(work: Path, tmp_path: Path) -> Path:
+    """A landing folder with the interviews as they should be."""
+    landing.correction(work / "landing", tmp_path / "alone")
+    return tmp_path / "alone"
+
+
+def test_one_person_leaves_and_one_quarter_is_corrected(work: Path, tmp_path: Path) -> None:
+    for name in ("made", "left", "copied", "corrected", "rebuilt"):
         (tmp_path / name).mkdir()
-    withdrawal.made(work / "landing", tmp_path / "made")
+    made = operated.made(work / "landing", tmp_path / "made")
+    assert 0 < made["corrected"] < INTERVIEWS / 10
+    assert correction.registry(tmp_path / "made", tmp_path / "corrected")["total"] > 0
+    with duckdb.connect(tmp_path / "corrected" / "home" / "registry.duckdb") as connection:
+        told = connection.execute(
+            "SELECT n_replaced FROM meta.delivery WHERE kind = 'correction'"
+        ).fetchall()
+    assert told == [(made["corrected"],)]
+    assert correction.rebuild(tmp_path / "made", tmp_path / "rebuilt")["total"] > 0
     assert withdrawal.registry(tmp_path / "made", tmp_path / "left")["total"] > 0
     assert len(list((tmp_path / "left" / "home" / "erasures").glob("*.json"))) == 1
     assert withdrawal.floor(tmp_path / "made", tmp_path / "copied")["total"] > 0
@@ -224,6 +252,9 @@ def test_the_report_says_what_is_met_and_what_is_not() -> None:
             "sql": Measured({"total": 1, "cpu": 1}, 100),
         },
         withdrawn=cases(42, floor=2),
+        refused=cases(0.9, reading=1),
+        corrected=cases(9, rebuild=10),
+        n_corrected=12,
     )
     text = report([measured], cases(19)["registry"], (0.1, 0.2))
     for line in (
@@ -238,6 +269,9 @@ def test_the_report_says_what_is_met_and_what_is_not() -> None:
         "| hand-written SQL in DuckDB | 1.00 | 1.00 | 1000.0 | 100 |",
         "| one person leaves and is proved gone, seconds: at most 60 | 42.00, target met: yes |",
         "from the request to the proof: 42.0 s",
+        "is refused, times reading it: at most 1 | 0.90, target met: yes |",
+        "correction, times a full rebuild: at most 0.2 | 0.90, target met: no |",
+        "One quarter's correction, 12 interviews, from intake to publication: 9.0 s",
     ):
         assert line in text
     assert "19.0 s, 100 MiB; target (under 20 s) met: yes" in text
