@@ -8,7 +8,7 @@ Does not belong here: the derivations themselves (`derivations`), DDL and proof 
 from __future__ import annotations
 
 from collections import UserDict
-from collections.abc import Callable, Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -46,10 +46,15 @@ Builder = Callable[[Mapping[str, Frame], Protocol], Derived]
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: the tables it makes, in order, and the functions that make them."""
+    """One layer: the tables it makes, in order, and the functions that make them.
+
+    Attributes:
+        reads: other layers whose tables it is made from, beside core.
+    """
 
     tables: tuple[str, ...]
     builders: tuple[Builder, ...]
+    reads: tuple[str, ...] = ()
 
 
 def _named(schema: str, *names: str) -> tuple[str, ...]:
@@ -111,12 +116,13 @@ LAYERS: Final[dict[str, Layer]] = {
             "funnel",
         ),
         (pathway_tables,),
+        reads=("retention",),
     ),
     "quality": Layer(
         (*(name for name in TABLES if name.startswith("quality.")), WORKLIST), (quality_tables,)
     ),
 }
-"""The layers after core, in the order they are built; a layer reads core and those before."""
+"""The layers after core, in an order they can be built in."""
 
 
 @dataclass(frozen=True)
@@ -146,15 +152,15 @@ def build_core(connection: duckdb.DuckDBPyConnection) -> list[Built]:
 
 
 def build_layer(connection: duckdb.DuckDBPyConnection, name: str) -> list[Built]:
-    """Builds one layer's tables of every cohort that has changed, from core and the layers before.
+    """Builds one layer's tables of every cohort that has changed, from core and what it reads.
 
     Timeliness alone looks past core: at the deliveries that carried an interview.
     """
     layer = LAYERS[name]
-    work = _work(connection, layer.tables, _before(name))
+    work = _work(connection, layer.tables, [*CORE_TABLES, *_tables_of(layer.reads)])
     parts: dict[str, list[Part]] = {table: [] for table in layer.tables}
     for protocol in work.derived:
-        frames = stored_frames(connection, protocol)
+        frames = stored_frames(connection, protocol, layer.reads)
         frames["intake.interviews"] = _intake_rows(connection, "interviews", protocol)
         constants = {"as_of_delivery": as_of(connection, protocol)}
         for builder in layer.builders:
@@ -201,11 +207,8 @@ def _work(
     )
 
 
-def _before(layer: str) -> list[str]:
-    """The tables of core and of the layers before one."""
-    names = [*LAYERS]
-    earlier = names[: names.index(layer)]
-    return [*CORE_TABLES, *(table for name in earlier for table in LAYERS[name].tables)]
+def _tables_of(layers: Iterable[str]) -> list[str]:
+    return [table for name in layers for table in LAYERS[name].tables]
 
 
 def cohorts(connection: duckdb.DuckDBPyConnection) -> list[Protocol]:
@@ -231,9 +234,10 @@ def as_of(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> str:
 
 
 def stored_frames(
-    connection: duckdb.DuckDBPyConnection, protocol: Protocol
+    connection: duckdb.DuckDBPyConnection, protocol: Protocol, layers: Iterable[str] = LAYERS
 ) -> MutableMapping[str, Frame]:
-    """Every stored core, derived and quality table, restricted to one cohort, read when asked."""
+    """Every stored table of core and of some layers, restricted to one cohort, read when asked."""
+    hidden = {*_tables_of(LAYERS)} - {*_tables_of(layers)}
     stored = {
         f"{schema}.{name}"
         for schema, name in connection.execute(
@@ -241,7 +245,7 @@ def stored_frames(
         ).fetchall()
     }
     named = {name for name in stored & TABLES.keys() if not COHORT.isdisjoint(TABLES[name].dtypes)}
-    return _Frames({name: partial(_rows, connection, name, protocol) for name in named})
+    return _Frames({name: partial(_rows, connection, name, protocol) for name in named - hidden})
 
 
 class _Frames(UserDict[str, Frame]):
