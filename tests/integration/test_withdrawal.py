@@ -49,7 +49,7 @@ def dump(home: Home) -> dict[str, pl.DataFrame]:
         frames = {
             name: connection.sql(f"SELECT * FROM {name}").pl()
             for name in published_tables()
-            if name != "meta.publication"
+            if name not in {"meta.publication", "meta.built"}  # how it was made, not what it is
         }
     return {name: frame.sort(frame.columns, nulls_last=True) for name, frame in frames.items()}
 
