@@ -45,7 +45,7 @@ def poly_use(core: Mapping[str, Frame], people: Frame, protocol: Protocol) -> pl
     shares = _shares(table.filter(pl.col("measure") != NUMBER))
     mean = with_mean(
         table.filter(measure=NUMBER), "n_observed", "numerator", "total_squares"
-    ).with_columns(reason=_unless(pl.col("ci_low")))
+    ).with_columns(reason=_unless(pl.col("ci_low")).fill_null(reasons.NOT_DEFINED))
     return as_table(
         pl.concat([shares, mean], how="diagonal").sort("measure", "stratum_by", "stratum", "wave"),
         PolyUse,

@@ -157,9 +157,17 @@ def sequence_measure(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
         n_missing=N.filter(~state.is_in([*USED_STATES, *NOT_EXPECTED])).sum(),
         **{name: N.filter(state == name).sum() / N.sum() for name in USE_STATE.codes},
     )
-    observed = entropy(rolled.filter(state.is_in(USED_STATES)), BY)
-    table = waves.join(observed.select(*BY, "entropy"), on=BY, how="left").with_columns(
-        entropy=pl.col("entropy") / math.log(len(USED_STATES)),
-        reason=pl.when(pl.col("entropy").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE)),
+    observed = entropy(rolled.filter(state.is_in(USED_STATES)), BY).drop("n_total")
+    at_most = math.log(len(USED_STATES))
+    table = waves.join(observed, on=BY, how="left").with_columns(
+        (pl.col("entropy", "ci_low", "ci_high") / at_most).clip(upper_bound=1.0),
+        reason=pl.when(pl.col("entropy").is_null())
+        .then(pl.lit(reasons.NOT_COMPUTABLE))
+        .otherwise("reason"),
     )
-    return as_table(table, SequenceMeasure, cohort=protocol.id, method="shares; Shannon entropy")
+    return as_table(
+        table,
+        SequenceMeasure,
+        cohort=protocol.id,
+        method="shares; Shannon entropy, delta interval",
+    )

@@ -124,7 +124,8 @@ def run_chart(
 ) -> pl.DataFrame:
     """Single values over time around their median, with the columns of `with_run_signals`.
 
-    There are no limits and no point signals. `reason` stands where a period has no value.
+    There are no limits and no point signals (`not_defined`), and where a period has no value
+    nothing (`not_computable`).
     """
     chart = (
         frame.sort(*by, order)
@@ -134,7 +135,9 @@ def run_chart(
             lower=pl.lit(None, pl.Float64),
             upper=pl.lit(None, pl.Float64),
             signal=pl.lit(None, pl.String),
-            reason=pl.when(pl.col("value").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE)),
+            reason=pl.when(pl.col("value").is_null())
+            .then(pl.lit(reasons.NOT_COMPUTABLE))
+            .otherwise(pl.lit(reasons.NOT_DEFINED)),
         )
     )
     return with_run_signals(chart, by)

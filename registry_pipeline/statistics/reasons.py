@@ -31,7 +31,11 @@ SPARSE_CELLS: Final = "sparse_cells"
 """An expected cell below 5 or an empty cell: no ratio, no large-sample p-value."""
 
 NO_VARIATION: Final = "no_variation"
-"""Both groups are constant: a difference has no standard error."""
+"""Both groups are constant: a difference has no standard error; or all states that were seen are
+equally frequent: an entropy has none."""
+
+NOT_DEFINED: Final = "not_defined"
+"""The measure has no such number: a run chart no limits, a mean no missing that counts as use."""
 
 TOO_FEW: Final = "too_few"
 """A unit below the size at which it may carry a signal."""

@@ -277,6 +277,8 @@ class SequenceMeasure(SubstanceTable):
         null=shared.NOT_COMPUTABLE,
         source="Shannon 1948",
     )
+    ci_low: pl.Float64 = shared.share_low("entropy, by the delta method")
+    ci_high: pl.Float64 = shared.share_high("entropy, by the delta method")
 
     class Config(SubstanceTable.Config):
         """Table name and key."""

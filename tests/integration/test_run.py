@@ -82,6 +82,23 @@ def test_every_table_of_the_contract_is_published_and_commented(built: Home) -> 
     assert bare == [(0,)]
 
 
+def test_a_number_that_is_null_has_its_reason_and_none_is_infinite(built: Home) -> None:
+    """In every derived table; a reason stands for the whole row."""
+    numbers = query(
+        built,
+        "SELECT table_name, column_name FROM duckdb_columns() "
+        "WHERE schema_name = 'derived' AND data_type = 'DOUBLE'",
+    )
+    assert len({table for table, _ in numbers}) > 20
+    for table, column in numbers:
+        [(silent, infinite)] = query(
+            built,
+            f"SELECT count(*) FILTER ({column} IS NULL AND reason IS NULL), "
+            f"count(*) FILTER (NOT isfinite({column})) FROM derived.{table}",
+        )
+        assert (table, column, silent, infinite) == (table, column, 0, 0)
+
+
 def test_received_is_accepted_plus_quarantined(built: Home) -> None:
     wrong = query(
         built,

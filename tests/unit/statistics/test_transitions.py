@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -46,7 +47,19 @@ def test_shares_of_a_wave():
 def test_entropy_in_nats(counts, expected):
     got = entropy(states(*counts), ["wave"]).row(0, named=True)
     assert got["entropy"] == (expected if expected is None else pytest.approx(expected))
-    assert (got["reason"] is None) == (expected is not None)
+    assert got["ci_low"] is None
+    assert got["reason"] == ("not_computable" if expected is None else "no_variation")
+
+
+def test_the_interval_of_an_entropy_is_that_of_the_multinomial_counts():
+    """The gradient of the entropy with the covariance of the shares, person counts 30, 12 and 8."""
+    share = np.array([30, 12, 8]) / 50
+    gradient = -(np.log(share) + 1)
+    variance = gradient @ (np.diag(share) - np.outer(share, share)) @ gradient / 50
+    got = entropy(states(30, 12, 8), ["wave"]).row(0, named=True)
+    assert (got["ci_high"] - got["ci_low"]) / 2 == pytest.approx(1.959963984540054 * variance**0.5)
+    assert got["ci_high"] - got["entropy"] == pytest.approx(got["entropy"] - got["ci_low"])
+    assert got["reason"] is None
 
 
 @QUICK
