@@ -49,9 +49,9 @@ CHAPTERS: Final[dict[int, tuple[str, str]]] = {
 
 NO_TEXT: Final = "known by its number alone: no public copy of its text was found"
 NO_CODE: Final = (
-    "no public copy of its text was found, but whichever of the chapter's other approaches it is "
-    "(mindfulness, mentalisation-based therapy and medicines for alcohol dependence are among "
-    "them), process_events.method has no code for it: it arrives as other"
+    "its text was not found, but whichever approach it is (mindfulness, mentalisation-based "
+    "therapy and medicines for alcohol dependence are among those left), process_events.method "
+    "has no code for it: it arrives as other"
 )
 
 

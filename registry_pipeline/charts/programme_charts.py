@@ -149,7 +149,7 @@ def _table(cohort: Cohort, rows: pl.DataFrame) -> str:
                 row["panel"].split("|")[0],
                 row["period"],
                 text.percent(row["value"], text.HIDDEN if row[HIDDEN] else text.MISSING),
-                text.count(row["numerator"], cohort.rule) if row["denominator"] else "0",
+                text.count(row["numerator"], cohort.rule),
                 text.count(row["denominator"], cohort.rule),
                 _middle(row["centre"], row["lower"], row["upper"]),
                 POINT_SIGNAL.label(row["signal"]) if row["signal"] else "",

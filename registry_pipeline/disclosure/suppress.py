@@ -83,7 +83,8 @@ def suppress_counts(families: Sequence[Family], rule: Disclosure) -> list[Suppre
         hiding.exposure[list(one.unprinted)] = Exposure.NOTHING
         hiding.hide(_small(one.fulfilled, rule), Exposure.NOTHING, OWN_COUNT)
         for decided, exposure in one.decided.items():
-            hiding.exposure[decided], hiding.why[decided] = exposure, ELSEWHERE
+            hiding.exposure[decided] = exposure
+            hiding.why[decided] = ELSEWHERE if exposure else ""
         for row in np.flatnonzero(_small(one.fulfilled, rule)):
             hiding.hide_line(one, int(row), Exposure.NOTHING)
     _protect(families, hidings, Exposure.NOTHING, rule)

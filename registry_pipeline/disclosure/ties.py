@@ -92,11 +92,13 @@ def tied(rows: Sequence[Row], totals: Sequence[Total]) -> Cells:
     """
     made = Cells()
     same = told_twice(rows)
+    before = _told_before(rows)
     places: dict[Hashable, dict[Named, int]] = {}
     for number, row in enumerate(rows):
         for count, value in counted(row).items():
             named = (row["table_name"], measure_of(row), row["subject"], count)
-            cell = made.add((*same.get(named, named), place_of(row)), value)
+            name = before.get((row["measure"], count, place_of(row), value))
+            cell = made.add(name or (*same.get(named, named), place_of(row)), value)
             made.of_row[number, count] = cell
             if row["table_name"] == RESULTS:
                 shown = row["shown_denominator" if count == DENOMINATOR else "shown_numerator"]
@@ -111,6 +113,21 @@ def tied(rows: Sequence[Row], totals: Sequence[Total]) -> Cells:
     _tie_results(made, rows)
     _tie_goals(made, rows, totals)
     return made
+
+
+def _told_before(rows: Sequence[Row]) -> dict[Hashable, Hashable]:
+    """The counts of public indicators: the same count of the same unit and period is that one."""
+    return {
+        (row["measure"], count, place_of(row), value): (
+            RESULTS,
+            row["measure"],
+            count,
+            place_of(row),
+        )
+        for row in rows
+        if row["table_name"] == RESULTS
+        for count, value in counted(row).items()
+    }
 
 
 def _tie_share(made: Cells, number: int) -> None:

@@ -210,6 +210,27 @@ class TestIndicatorsThatCountTheSame:
         )
         assert recovered(both, told, protocol) == 2  # 3 appointments, 3 of them kept
 
+    def test_a_chart_shows_the_quarters_that_the_indicator_shows(self, protocol):
+        missed = (9, 8, 2, 10)
+        quarters = [
+            {**row("no_show", n, 30), "period_start": date(2023, 1 + 3 * at, 1),
+             "period_end": date(2023, 3 + 3 * at, 28)}
+            for at, n in enumerate(missed)
+        ]  # fmt: skip
+        results = [{**one, "indicator_id": "no_show", "period_type": "quarter",
+                    "denominator_known": 30} for one in quarters]  # fmt: skip
+        indicator = pl.DataFrame(results, schema=MODELS["quality.indicator"].dtypes)
+        public = public_tables(indicator, Disclosure())
+        drawn = [{**one, "intervention": "none", "segment": "whole"} for one in quarters]
+        both = {**tables(programme_chart=drawn), "quality.indicator": indicator, **public}
+        made = public_programmes(both, protocol)
+        told = made[PUBLIC].filter(group_by="all").sort("period_start")["numerator"].to_list()
+        there = public["quality.public_result"].sort("period_start")["numerator"].to_list()
+        assert told == there == [9, 8, None, 10]
+        whole = shown(made, "group_by")["none"]
+        assert whole == "hidden"  # else 29 less 27
+        assert recovered(both, made[PUBLIC], protocol) == 0
+
     def test_without_the_indicator_nothing_is_hidden(self, protocol):
         alone = tables(no_show=self.given()["quality.no_show"].to_dicts())
         assert shown(public_programmes(alone, protocol), "measure") == {"no_show": (89, 255)}
