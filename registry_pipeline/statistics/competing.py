@@ -96,7 +96,12 @@ def gray_test(
 def _cells(exits: pl.DataFrame, curve: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """The curve once per exit type of its group, with the type's own exits per day.
 
-    `type_id` numbers group and type in order, so one integer serves for sorting and cumulating.
+    `type_id` numbers group and type in order, so one integer serves for cumulating; rows are
+    sorted by it and the day.
+
+    Returns:
+        `*by`, type_id, exit_type, day, n_at_risk, n_event (of any type), n_own, `before` (share
+        still there before the day), `greenwood` (its increment on the day) and `square` (its sum).
     """
     happened = exits.filter(pl.col("exit_type").is_not_null())
     types = (
@@ -107,15 +112,22 @@ def _cells(exits: pl.DataFrame, curve: pl.DataFrame, by: Sequence[str]) -> pl.Da
         .group_by("type_id", pl.col("day").cast(pl.Int64))
         .agg(n_own=pl.col("n").cast(pl.Int64).sum())
     )
+    n, n_event = pl.col("n_at_risk"), pl.col("n_event")
+    # Nobody is left after a day on which all leave, so nothing later depends on it.
+    greenwood = pl.when(n_event < n).then(n_event / n / ((1 - n_event / n) * n)).otherwise(0.0)
+    days = curve.select(
+        *by,
+        "day",
+        "n_at_risk",
+        "n_event",
+        before=pl.col("retained").shift(1, fill_value=1.0).over(by),
+        greenwood=greenwood,
+        square=greenwood.cum_sum().over(by),
+    )
     return (
-        curve.select(*by, "day", "n_at_risk", "n_event", "retained")
-        .join(types, on=list(by), nulls_equal=True)
-        .join(own, on=["type_id", "day"], how="left", nulls_equal=True)
-        .sort("type_id", "day")
-        .with_columns(
-            n_own=pl.col("n_own").fill_null(0),
-            before=pl.col("retained").shift(1, fill_value=1.0).over("type_id"),
-        )
+        types.join(days, on=list(by), nulls_equal=True, maintain_order="left_right")
+        .join(own, on=["type_id", "day"], how="left", maintain_order="left")
+        .with_columns(n_own=pl.col("n_own").fill_null(0))
     )
 
 
@@ -124,22 +136,18 @@ def _with_variance(cells: pl.DataFrame) -> pl.DataFrame:
 
     With increments of the exit type's hazard h_k, all exits' hazard h, the share S before the day
     and n at risk, the variance at t is the sum over s <= t of S^2/n times the multinomial variance
-    of 1{type k} - phi 1{any}, phi = (F(t) - F(s)) / (S (1 - h)); it is expanded in powers of F(t)
-    so that three running sums give it on every day at once.
+    of 1{type k} - phi 1{any}, phi = (F(t) - F(s)) / (S (1 - h)), zero where nobody is left; it is
+    expanded in powers of F(t) so that three running sums give it on every day at once.
     """
     n, before, incidence = pl.col("n_at_risk"), pl.col("before"), pl.col("incidence")
-    own, every = pl.col("n_own") / n, pl.col("n_event") / n
-    # Nobody is left after a day on which all leave, so nothing later depends on it (phi = 0).
-    lasting = pl.col("n_event") < n
-    greenwood = pl.when(lasting).then(every / ((1 - every) * n)).otherwise(0.0)
-    mixed = pl.when(lasting).then(before * own / n).otherwise(0.0)
+    own, greenwood = pl.col("n_own") / n, pl.col("greenwood")
+    mixed = pl.when(pl.col("n_event") < n).then(before * own / n).otherwise(0.0)
     constant = before**2 * own * (1 - own) / n + 2 * incidence * mixed + incidence**2 * greenwood
     return (
         cells.with_columns(incidence=(before * own).cum_sum().over("type_id"))
         .with_columns(
             constant=constant.cum_sum().over("type_id"),
             linear=(mixed + incidence * greenwood).cum_sum().over("type_id"),
-            square=greenwood.cum_sum().over("type_id"),
         )
         .with_columns(
             variance=pl.col("constant")
