@@ -13,13 +13,17 @@ import narwhals as nw
 import polars as pl
 
 from registry_pipeline.derivations.retention_counts import (
-    Counted,
     count_cells,
     count_people,
     count_reentries,
     counted,
 )
-from registry_pipeline.derivations.retention_curves import curve_tables
+from registry_pipeline.derivations.retention_curves import (
+    curve_tables,
+    days_read,
+    on_days,
+    sensitivity_days,
+)
 from registry_pipeline.derivations.retention_exits import exit_tables
 from registry_pipeline.derivations.retention_grid import life_table_beside
 from registry_pipeline.derivations.version import ASSEMBLED, RULE_VERSION
@@ -58,25 +62,26 @@ def retention_tables(
     persons = materialise(retention_person(people, stays, core["core.visit"], protocol))
     strata = count_people(core["core.patient"])
     main = counted(count_cells(persons), strata, protocol)
+    read = on_days(main, days_read(protocol.waves))
     own_gap, gaps = protocol.retention.gap_days, protocol.retention.sensitivity_gap_days
     by_gap = {
-        gap: main if gap == own_gap else _under(gap, people, stays, strata, protocol)
+        gap: read if gap == own_gap else _under(gap, people, stays, strata, protocol)
         for gap in gaps
     }
     return {
         "derived.retention_person": _person_table(persons, protocol),
-        **curve_tables(main, count_reentries(persons), protocol),
-        **life_table_beside(main, protocol),
+        **curve_tables(main, read, count_reentries(persons), protocol),
+        **life_table_beside(main, read, protocol),
         **exit_tables(main, by_gap, protocol),
     }
 
 
 def _under(
     gap_days: int, people: Frame, stays: Frame, strata: pl.DataFrame, protocol: Protocol
-) -> Counted:
-    """The counts under another gap rule, on the protocol's own clock."""
+) -> pl.DataFrame:
+    """The curves under another gap rule, on the protocol's own clock, at 12 and 24 months."""
     rows = episode_time(people, stays, protocol, gap_days, main_clock=True)
-    return counted(count_cells(rows), strata, protocol)
+    return on_days(counted(count_cells(rows), strata, protocol), sensitivity_days(protocol.waves))
 
 
 def _person_table(persons: Frame, protocol: Protocol) -> Frame:

@@ -31,7 +31,8 @@ class Counted:
     """The counts of one cohort under one gap rule.
 
     Attributes:
-        cells: people in the curves per `STRATA`, kind, origin, entry_day, exit_day, exit_type.
+        cells: people in the curves on the protocol's own clock, per `STRATA`, kind, origin,
+            entry_day, exit_day, exit_type.
         groups: every curve there could be, also where nobody is in it: group_id, `CURVE`,
             n (people in it), n_left_out, min_at_risk (from where on the curve speaks), is_main
             (of the protocol's own clock).
@@ -70,7 +71,7 @@ def count_cells(persons: Frame) -> pl.DataFrame:
     """People in the curves, from rows of derived.retention_person; columns as `Counted.cells`."""
     columns = ["kind", "origin", *DAYS]
     rows = persons.filter(in_curves()).select(*strata_columns("pathway"), *columns)
-    return counts(rows, [*STRATA, *columns])
+    return counts(rows, [*STRATA, *columns], in_order=False)
 
 
 def count_reentries(persons: Frame) -> pl.DataFrame:
@@ -90,18 +91,18 @@ def count_people(patients: Frame) -> pl.DataFrame:
 def counted(cells: pl.DataFrame, people: pl.DataFrame, protocol: Protocol) -> Counted:
     """The counts of `count_cells`, and of the people of `count_people` who are not in them."""
     groups = _groups(people, protocol)
-    rows = pl.concat(_of_stratum(cells, groups, by) for by in ("all", *STRATA))
-    exits = rows.group_by(GROUP, "exit_type", day="exit_day").agg(N.sum())
+    alike = _as_categories(cells)
+    exits = _by_curve(alike, groups, ["exit_type", "exit_day"])
     left_out = pl.col("n_people") - N
     return Counted(
-        cells=cells,
+        cells=cells.filter(_is_main(protocol)),
         groups=groups.join(exits.group_by(GROUP).agg(N.sum()), on=GROUP, how="left")
         .with_columns(N.fill_null(0))
         .with_columns(n_left_out=left_out)
         .drop("n_people")
         .sort(GROUP),
-        exits=exits,
-        entries=rows.group_by(GROUP, day="entry_day").agg(N.sum()),
+        exits=exits.select(GROUP, pl.col("exit_type").cast(pl.String), "n", day="exit_day"),
+        entries=_by_curve(alike, groups, ["entry_day"]).rename({"entry_day": "day"}),
     )
 
 
@@ -118,13 +119,29 @@ def _groups(people: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
         .with_row_index(GROUP)
         .with_columns(
             min_at_risk=pl.when(delayed).then(at_least).otherwise(0),
-            is_main=pl.col("origin").is_in([clocks[0], "baseline"]),
+            is_main=_is_main(protocol),
         )
     )
 
 
-def _of_stratum(cells: pl.DataFrame, groups: pl.DataFrame, by: str) -> pl.DataFrame:
-    """The cells with the curve of one stratifying variable that each belongs to."""
-    of = groups.filter(stratum_by=by).select(GROUP, "kind", "origin", pl.col("stratum").alias(by))
-    keys = ["kind", "origin", *([] if by == "all" else [by])]
-    return cells.join(of, on=keys).select(GROUP, *DAYS, "n")
+def _is_main(protocol: Protocol) -> pl.Expr:
+    """Whether an origin is of the protocol's own clock; the study has no other than baseline."""
+    return pl.col("origin").is_in([origins(protocol)[0], "baseline"])
+
+
+def _by_curve(cells: pl.DataFrame, groups: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """People per curve that a cell belongs to and `by`: one curve per stratifying variable."""
+    parts = []
+    for name in ("all", *STRATA):
+        own = ["kind", "origin", *([] if name == "all" else [name])]
+        curves = groups.filter(stratum_by=name).select(
+            GROUP, "kind", "origin", pl.col("stratum").alias(name)
+        )
+        summed = cells.group_by(*own, *by).agg(N.sum())
+        parts.append(summed.join(_as_categories(curves), on=own).select(GROUP, *by, "n"))
+    return pl.concat(parts)
+
+
+def _as_categories(frame: pl.DataFrame) -> pl.DataFrame:
+    """The texts as categories: grouping and joining then compares numbers."""
+    return frame.with_columns(pl.col(pl.String).cast(pl.Categorical))

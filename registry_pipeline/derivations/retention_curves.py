@@ -6,7 +6,7 @@ Does not belong here: exits by type, tests and sensitivity (see `retention_exits
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import polars as pl
@@ -25,11 +25,13 @@ from registry_pipeline.statistics.survival import (
 from schemas.codes import DROP_OUT
 from schemas.derived.retention import RetentionAt, RetentionCurve, RetentionSummary
 from schemas.fields import describe
-from schemas.protocol import Protocol
+from schemas.protocol import Protocol, Waves
 
 KAPLAN_MEIER: Final = "Kaplan-Meier, log-log interval"
 CURVE_METHOD: Final = f"{KAPLAN_MEIER}; Nelson-Aalen, log interval"
 IN_SHORT: Final = "Kaplan-Meier median, restricted mean with normal interval"
+SENSITIVITY_MONTHS: Final = (12, 24)
+HALF_A_MONTH: Final = 15
 N: Final = pl.col("n")
 
 
@@ -46,12 +48,13 @@ def or_not_computable(reason: str, of: str = "n") -> pl.Expr:
 
 
 def curve_tables(
-    counted: Counted, reentries: pl.DataFrame, protocol: Protocol
+    counted: Counted, read: pl.DataFrame, reentries: pl.DataFrame, protocol: Protocol
 ) -> dict[str, pl.DataFrame]:
     """The three tables of curves of one cohort.
 
     Args:
         counted: the counts under the protocol's gap rule.
+        read: their curves `on_days`.
         reentries: `retention_counts.count_reentries`.
         protocol: the cohort's protocol.
     """
@@ -59,10 +62,10 @@ def curve_tables(
     waves = protocol.waves
     short = _in_short(counted, curve, waves.nominal_days[-1])
     short = short.join(reentries, on=CURVE, how="left", maintain_order="left")
-    months = dict(zip(waves.nominal_days, waves.months, strict=True))
+    at_waves = at(read, dict(zip(waves.nominal_days, waves.months, strict=True)))
     made = (
         (RetentionCurve, counted.labelled(_every_day(curve)), CURVE_METHOD),
-        (RetentionAt, on_days(counted, months), KAPLAN_MEIER),
+        (RetentionAt, at_waves, KAPLAN_MEIER),
         (RetentionSummary, short.with_columns(pl.col("n_reentries").fill_null(0)), IN_SHORT),
     )
     return {
@@ -76,21 +79,40 @@ def _every_day(curve: pl.DataFrame) -> pl.DataFrame:
     return with_cumulative_hazard(curve.drop_nulls("day"), [GROUP])
 
 
-def on_days(counted: Counted, months: Mapping[int, int]) -> pl.DataFrame:
-    """Every curve of `counted.groups` on every day of `months` (day to month).
+def sensitivity_days(waves: Waves) -> dict[int, int]:
+    """Day to month for 12 and 24 months: the nominal day of the month, else its own, half up."""
+    days = {}
+    for month in SENSITIVITY_MONTHS:
+        own = (month * 487 + 8) // 16
+        distance, nominal = min((abs(day - own), day) for day in waves.nominal_days)
+        days[nominal if distance <= HALF_A_MONTH else own] = month
+    return days
+
+
+def days_read(waves: Waves) -> list[int]:
+    """Every day that a curve is read on."""
+    return sorted({*waves.nominal_days, *sensitivity_days(waves)})
+
+
+def at(read: pl.DataFrame, months: Mapping[int, int]) -> pl.DataFrame:
+    """The rows of `on_days` on the days of `months` (day to month), with the month."""
+    month = pl.col("day").replace_strict(months, default=None, return_dtype=pl.Int32)
+    return read.filter(pl.col("day").is_in(list(months))).with_columns(month=month)
+
+
+def on_days(counted: Counted, days: Collection[int]) -> pl.DataFrame:
+    """Every curve of `counted.groups` on given days.
 
     Returns:
-        `CURVE`, month, day, n, n_at_risk, n_event_cum, n_censored_cum, retained, std_error,
-        ci_low, ci_high, reason. A curve that nobody is in has zero counts and no estimate.
+        group_id, `CURVE`, is_main, day, n, n_left_out, n_at_risk, n_event_cum, n_censored_cum,
+        retained, std_error, ci_low, ci_high, reason. A curve that nobody is in has zero counts
+        and no estimate.
     """
-    asked = pl.DataFrame(
-        {"day": list(months), "month": list(months.values())},
-        schema={"day": pl.Int64, "month": pl.Int32},
-    )
+    asked = pl.DataFrame({"day": list(days)}, schema={"day": pl.Int64})
     censored = counted.exits.filter(pl.col("exit_type").is_null())
     by_then = (
         censored.select(GROUP, "n", left=pl.col("day"))
-        .join(asked.select("day"), how="cross")
+        .join(asked, how="cross")
         .filter(pl.col("left") <= pl.col("day"))
         .group_by(GROUP, "day")
         .agg(n_censored_cum=N.sum())
@@ -101,7 +123,7 @@ def on_days(counted: Counted, months: Mapping[int, int]) -> pl.DataFrame:
         .join(asked, how="cross", maintain_order="left_right")
         .join(by_then, on=[GROUP, "day"], how="left", maintain_order="left")
         .join(
-            counted.estimate(at_days, list(months)),
+            counted.estimate(at_days, list(days)),
             on=[GROUP, "day"],
             how="left",
             maintain_order="left",

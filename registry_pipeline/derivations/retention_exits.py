@@ -17,9 +17,10 @@ from registry_pipeline.derivations.retention_comparison import comparison
 from registry_pipeline.derivations.retention_counts import Counted
 from registry_pipeline.derivations.retention_curves import (
     KAPLAN_MEIER,
+    at,
     method,
-    on_days,
     or_not_computable,
+    sensitivity_days,
 )
 from registry_pipeline.derivations.retention_hazard import hazards
 from registry_pipeline.derivations.strata import roll_up
@@ -42,13 +43,11 @@ AALEN_JOHANSEN: Final = "Aalen-Johansen, log-log interval"
 CHI_SQUARED: Final = "chi-squared score test"
 WILSON: Final = "share of those followed from day 0 until the day or their exit, Wilson interval"
 
-SENSITIVITY_MONTHS: Final = (12, 24)
-HALF_A_MONTH: Final = 15
 N: Final = pl.col("n")
 
 
 def exit_tables(
-    counted: Counted, by_gap: Mapping[int, Counted], protocol: Protocol
+    counted: Counted, by_gap: Mapping[int, pl.DataFrame], protocol: Protocol
 ) -> dict[str, pl.DataFrame]:
     """The five tables of exits of one cohort.
 
@@ -56,7 +55,7 @@ def exit_tables(
 
     Args:
         counted: the counts under the protocol's gap rule.
-        by_gap: gap in days to the counts under that rule, at least on the protocol's own clock.
+        by_gap: gap in days to the curves `on_days` under that rule, at least on its own clock.
         protocol: the cohort's protocol.
     """
     early = [_early_dropout(counted, day) for day in protocol.retention.early_days]
@@ -73,28 +72,16 @@ def exit_tables(
     }
 
 
-def sensitivity_days(waves: Waves) -> dict[int, int]:
-    """Day to month for 12 and 24 months: the nominal day of the month, else its own, half up."""
-    days = {}
-    for month in SENSITIVITY_MONTHS:
-        own = (month * 487 + 8) // 16
-        distance, nominal = min((abs(day - own), day) for day in waves.nominal_days)
-        days[nominal if distance <= HALF_A_MONTH else own] = month
-    return days
-
-
 def _incidence(counted: Counted) -> pl.DataFrame:
     """Cumulative incidence of each exit type on the days with such an exit."""
     rows = counted.estimate(cumulative_incidence).filter(pl.col("n_event") > 0)
     return counted.labelled(rows.sort(GROUP, "exit_type", "day"))
 
 
-def _sensitivity(by_gap: Mapping[int, Counted], waves: Waves) -> pl.DataFrame:
+def _sensitivity(by_gap: Mapping[int, pl.DataFrame], waves: Waves) -> pl.DataFrame:
     """Retention in treatment and pathway at 12 and 24 months under each gap rule."""
     days = sensitivity_days(waves)
-    rows = [
-        on_days(counted, days).with_columns(gap_days=pl.lit(gap)) for gap, counted in by_gap.items()
-    ]
+    rows = [at(read, days).with_columns(gap_days=pl.lit(gap)) for gap, read in by_gap.items()]
     return pl.concat(rows).filter(pl.col("is_main") & (pl.col("kind") != "study"))
 
 

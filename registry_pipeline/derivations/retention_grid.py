@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from registry_pipeline.derivations.retention_counts import Counted
-from registry_pipeline.derivations.retention_curves import method, on_days, or_not_computable
+from registry_pipeline.derivations.retention_curves import method, or_not_computable
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import GROUP
@@ -31,10 +31,12 @@ ESTIMATES: Final = (
 )
 
 
-def life_table_beside(counted: Counted, protocol: Protocol) -> dict[str, pl.DataFrame]:
-    """derived.retention_life_table of one cohort."""
+def life_table_beside(
+    counted: Counted, read: pl.DataFrame, protocol: Protocol
+) -> dict[str, pl.DataFrame]:
+    """derived.retention_life_table of one cohort, beside the curves of `on_days`."""
     table = as_table(
-        _life_tables(counted, protocol.waves),
+        _life_tables(counted, read, protocol.waves),
         RetentionLifeTable,
         cohort=protocol.id,
         method=method("actuarial life table, log-log interval"),
@@ -42,7 +44,7 @@ def life_table_beside(counted: Counted, protocol: Protocol) -> dict[str, pl.Data
     return {describe(RetentionLifeTable).full_name: table}
 
 
-def _life_tables(counted: Counted, waves: Waves) -> pl.DataFrame:
+def _life_tables(counted: Counted, read: pl.DataFrame, waves: Waves) -> pl.DataFrame:
     """The life table of every curve on the protocol's own clock, over the schedule's intervals.
 
     An interval goes from the day after one scheduled day to the next.
@@ -61,7 +63,6 @@ def _life_tables(counted: Counted, waves: Waves) -> pl.DataFrame:
         .drop("reason")
         .rename({"n_effective": "effective_n"})
     )
-    curve = on_days(counted, dict(intervals.select("day", "month").iter_rows()))
     told = (
         pl.when(pl.col("hazard").is_null() & (pl.col("retained") > 0))
         .then(pl.lit(reasons.BEYOND_FOLLOW_UP))
@@ -70,7 +71,7 @@ def _life_tables(counted: Counted, waves: Waves) -> pl.DataFrame:
     rows = (
         main.join(intervals, how="cross", maintain_order="left_right")
         .join(table, on=[GROUP, "interval_start"], how="left", maintain_order="left")
-        .join(curve.select(GROUP, "day", retained_curve="retained"), on=[GROUP, "day"], how="left")
+        .join(read.select(GROUP, "day", retained_curve="retained"), on=[GROUP, "day"], how="left")
         .with_columns(pl.col("^n_.*$").fill_null(0), reason=told)
         .with_columns(reason=or_not_computable("reason"))
     )

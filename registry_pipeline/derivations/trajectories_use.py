@@ -39,7 +39,8 @@ def use_cells(use: Frame, people: Frame) -> pl.DataFrame:
         STRATA, the columns of `CELL`, n; and `value`, days on a whole-number scale that is the
         same for all recall periods, with `unit`, how much of it is a day of 28.
     """
-    cells = counts(use.join(people, on="patient_id", how="inner"), [*STRATA, *CELL])
+    rows = use.join(people, on="patient_id", how="inner")
+    cells = counts(rows, [*STRATA, *CELL], in_order=False)
     scale = math.lcm(*cells["recall_days"].drop_nulls().unique().to_list())
     value = pl.col("days").cast(pl.Int64) * (scale // pl.col("recall_days"))
     return cells.with_columns(

@@ -78,13 +78,19 @@ def is_empty(frame: Frame) -> bool:
     return one.is_empty()
 
 
-def counts(frame: Frame, by: Iterable[str], of: str | None = None) -> pl.DataFrame:
+def counts(
+    frame: Frame, by: Iterable[str], of: str | None = None, *, in_order: bool = True
+) -> pl.DataFrame:
     """Rows per combination of `by`, as columns `by` and `n`: small, so it leaves the engine.
 
-    Rows of a frame that are counts themselves say in the column `of` how many they are.
+    Args:
+        frame: rows; where they are counts themselves, the column `of` says how many they are.
+        by: grouping columns.
+        of: the column of counts.
+        in_order: sorted, as whoever sums fractions needs it; whole numbers add up in any order.
     """
     keys = list(by)
     n = nw.col(of).sum() if of else nw.len()
     grouped = frame.group_by(keys).agg(n=n.cast(nw.Int64))
     result: pl.DataFrame = grouped.collect("polars").to_native()
-    return result.sort(keys, nulls_last=True)
+    return result.sort(keys, nulls_last=True) if in_order else result

@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from registry_pipeline.derivations.retention import retention_tables
-from registry_pipeline.derivations.retention_exits import sensitivity_days
+from registry_pipeline.derivations.retention_curves import sensitivity_days
 from schemas.core import Episode, Event, Patient, Visit
 from schemas.derived.exits import (
     CumulativeIncidence,
