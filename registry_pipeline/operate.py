@@ -1,19 +1,17 @@
-"""Operating a home folder: the instance, the whole job in process, the UI.
+"""Operating a home folder: the whole job in process, the UI.
 
 Belongs here: what the command line does with Dagster.
-Does not belong here: printing (see `cli`), assets, tables.
+Does not belong here: the instance (see `instance`), printing (see `cli`), assets, tables.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,6 +20,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from registry_pipeline.folders import deliveries, misnamed, partition_key
 from registry_pipeline.home import Home
+from registry_pipeline.instance import prepare_instance
 from registry_pipeline.notices import TOLD
 from registry_pipeline.settled import SETTLE_SECONDS, settled
 
@@ -59,19 +58,6 @@ class Outcome:
     misnamed: str = ""
     red_checks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-
-
-def prepare_instance(home: Home) -> None:
-    """Writes `dagster.yaml` into the home's instance folder and points this process at it.
-
-    From here on what this process and its children write is readable by the owner alone.
-    """
-    os.umask(0o077)
-    home.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = (resources.files("registry_pipeline") / "dagster.yaml").read_text(encoding="utf-8")
-    (home.instance / "dagster.yaml").write_text(text, encoding="utf-8")
-    os.environ["DAGSTER_HOME"] = str(home.instance.resolve())
-    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
 
 def run_job(

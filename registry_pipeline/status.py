@@ -16,7 +16,7 @@ import duckdb
 from rich.console import Console
 
 from registry_pipeline.home import Home
-from registry_pipeline.operate import prepare_instance
+from registry_pipeline.instance import prepare_instance
 from registry_pipeline.printing import show, tables
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect

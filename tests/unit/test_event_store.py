@@ -10,7 +10,7 @@ import pytest
 
 from registry_pipeline.event_store import EventLog
 from registry_pipeline.home import Home
-from registry_pipeline.operate import prepare_instance
+from registry_pipeline.instance import prepare_instance
 
 
 @dg.asset
