@@ -14,8 +14,10 @@ import polars as pl
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort
+from registry_pipeline.charts.curves import scheduled_points
 from registry_pipeline.charts.retention import KIND_PANELS, KINDS, by_kind, denominators
 from registry_pipeline.charts.svg import (
+    GREY,
     PANEL_WIDTH,
     Spec,
     colour,
@@ -31,6 +33,7 @@ from registry_pipeline.disclosure.small_numbers import HIDDEN, with_parts_hidden
 from schemas.result_codes import RETENTION_EXIT
 
 TOGETHER: Final = "other exits together"
+HEIGHT: Final = 190
 LIMITS: Final = ["ci_low", "ci_high"]
 
 
@@ -41,7 +44,8 @@ def cumulative_incidence(cohort: Cohort) -> Section:
         words=(
             "How people leave: the share that has left in each way by each scheduled day. The "
             "ways compete, so the shares of all ways and the share still in add up to 100 % "
-            "(Aalen-Johansen). Unknown exits are a type of their own, the missing part. "
+            "(Aalen-Johansen). The lines up and down are 95 % intervals; below is the number at "
+            "risk. Unknown exits are a type of their own, the missing part. "
             f"{denominators(cohort, cohort.clocks)}"
         ),
         norwegian="Hvordan folk går ut: andelen som har sluttet på hver måte ved hver måledag.",
@@ -93,10 +97,18 @@ def _on_scheduled_days(every: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
 
 
 def _drawn(cohort: Cohort, points: pl.DataFrame) -> pl.DataFrame:
-    """The types with at least two points to draw; hidden points stay as gaps."""
-    seen = points.filter((~pl.col(HIDDEN)).sum().over("kind", "label") > 1)
+    """The types with at least two points to draw; hidden points stay as gaps.
+
+    n_at_risk stands at the first type of a kind and day, as retention_at shows it.
+    """
+    at_risk = scheduled_points(cohort, ["all"]).filter(pl.col("origin").is_in(cohort.clocks))
+    seen = points.filter((~pl.col(HIDDEN)).sum().over("kind", "label") > 1).join(
+        at_risk.select("kind", "day", "n_at_risk"), on=["kind", "day"], how="left"
+    )
+    first = pl.int_range(pl.len()).over("kind", "day") == 0
     return seen.select(
         "label", "incidence", *LIMITS,
+        n_at_risk=pl.when(first).then("n_at_risk"),
         x=cohort.time(pl.col("day")),
         unit=pl.lit(cohort.time_unit),
         kind=pl.col("kind").replace(KIND_PANELS),
@@ -109,22 +121,29 @@ def _chart(shown: pl.DataFrame) -> Spec:
     ticks = shown["x"].unique().sort().round(4).to_list()
     x = number(
         "x",
-        title=f"{text.capital(shown['unit'][0])} since baseline",
-        axis={"values": ticks, "format": ".0f", "grid": False},
+        title=[f"{text.capital(shown['unit'][0])} since baseline", "Number at risk:"],
+        axis={"values": ticks, "format": ".0f", "grid": False, "titleAnchor": "start"},
     )
     left = {"y": percent("incidence", "Has left")}
     interval = {"y": percent("ci_low", "Has left"), "y2": {"field": "ci_high"}}
+    at_risk = {
+        "y": {"value": HEIGHT + 60},
+        "text": number("n_at_risk"),
+        "color": {"value": GREY},
+    }
     panel = {
         "width": PANEL_WIDTH,
-        "height": 190,
+        "height": HEIGHT,
         "encoding": {"x": x, "color": colour("label", colour_of)},
         "layer": [
             mark("rule", interval, only="isValid(datum.ci_low)", opacity=0.35, strokeWidth=2),
             mark("line", left, strokeWidth=2),
             mark("circle", left, size=34, opacity=1),
+            mark("text", at_risk, only="isValid(datum.n_at_risk)", fontSize=11),
         ],
     }
-    return panels(panel, "kind", list(KIND_PANELS.values()))
+    own_axes = {"axis": {"x": "independent"}}
+    return panels(panel, "kind", list(KIND_PANELS.values()), resolve=own_axes)
 
 
 def _table(cohort: Cohort, points: pl.DataFrame) -> str:

@@ -33,6 +33,7 @@ from registry_pipeline.disclosure.small_numbers import percentage_hidden, share_
 from schemas.codes import STRATUM_BY
 from schemas.result_codes import HAZARD, HAZARD_EXIT
 
+CAUSE_SPECIFIC: Final = "cause_specific"
 RATIO: Final = ["estimate", "ci_low", "ci_high"]
 MODELS: Final = {"univariable": BLUE, "adjusted": RED}
 SHOWN_EXITS: Final = ("any", "dropout")
@@ -64,7 +65,7 @@ def retention_hazard(cohort: Cohort) -> Section:
         chart=_forest,
         caution=text.CAUTION,
         shown=rows.filter(
-            pl.col("estimate").is_not_null(), exit_type="any", hazard="cause_specific"
+            pl.col("estimate").is_not_null(), exit_type="any", hazard=CAUSE_SPECIFIC
         ).select(*RATIO, "model", "factor", kind=pl.col("kind").replace(KIND_PANELS)),
         notes=(
             (
@@ -77,7 +78,10 @@ def retention_hazard(cohort: Cohort) -> Section:
 
 
 def _ratios(cohort: Cohort) -> pl.DataFrame:
-    """derived.retention_hazard with the factor in words; estimates of few people are null."""
+    """derived.retention_hazard with the factor in words; estimates of few people are null.
+
+    A subdistribution hazard that was not estimated is no row of the page.
+    """
     rows = by_kind(cohort.rows("derived.retention_hazard", exit_type=SHOWN_EXITS))
     events, people = pl.col("n_level_events"), pl.col("n_level")
     hidden = share_hidden(events, people, cohort.rule) | percentage_hidden(people, cohort.rule)
@@ -87,6 +91,7 @@ def _ratios(cohort: Cohort) -> pl.DataFrame:
     ]
     hidden &= pl.col("estimate").is_not_null()
     marked = rows.with_columns(hidden=hidden, factor=pl.Series(words, dtype=pl.String))
+    marked = marked.filter((pl.col("hazard") == CAUSE_SPECIFIC) | pl.col("estimate").is_not_null())
     return without(marked, pl.col("hidden"), [*RATIO, "p_value", "ph_p_value", "concordance"])
 
 
