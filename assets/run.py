@@ -12,8 +12,7 @@ import dagster as dg
 import duckdb
 from pydantic import PrivateAttr
 
-from registry_pipeline.home import Home
-from registry_pipeline.operate import WAIT_SECONDS
+from registry_pipeline.home import WAIT_SECONDS, Home
 from registry_pipeline.reconcile import end_dead_runs
 from registry_pipeline.warehouse.database import connect
 

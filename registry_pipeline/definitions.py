@@ -30,7 +30,7 @@ from assets.programme_checks import programme_checks
 from assets.publication import publication
 from assets.quality_checks import quality_checks
 from assets.run import RegistryRun
-from registry_pipeline.operate import WAIT_SECONDS
+from registry_pipeline.home import WAIT_SECONDS
 
 
 def build_defs(

@@ -11,12 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 
 
 class HomeBusyError(RuntimeError):
     """Another run holds the lock on the home folder."""
+
+
+WAIT_SECONDS: Final = 60.0
+"""How long a run waits for another one on the same home, where nobody says otherwise."""
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,12 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from registry_pipeline.folders import deliveries, misnamed, partition_key
-from registry_pipeline.home import Home
+from registry_pipeline.home import WAIT_SECONDS, Home
 from registry_pipeline.instance import prepare_instance
 from registry_pipeline.notices import TOLD
 from registry_pipeline.settled import SETTLE_SECONDS, settled
 
 PARTITIONS = "delivery"
-WAIT_SECONDS = 60.0
-"""How long a run waits for another one on the same home, where nobody says otherwise."""
 
 _POLL_SECONDS = 0.2
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
