@@ -17,6 +17,7 @@ from registry_pipeline.charts.bridging import bridging_funnel, goal_result, invo
 from registry_pipeline.charts.cohort import Cohort, cohort_column, is_stored
 from registry_pipeline.charts.comparisons import covariate_balance, outcome_comparison
 from registry_pipeline.charts.coping import coping_association
+from registry_pipeline.charts.events import time_to_event
 from registry_pipeline.charts.exits import cumulative_incidence
 from registry_pipeline.charts.funnels import funnel
 from registry_pipeline.charts.hazards import retention_hazard, retention_life_table
@@ -50,6 +51,7 @@ PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
     "derived.poly_use": poly_use,
     "derived.substance_transition": substance_transition,
     "derived.trajectory_profile": trajectory_profile,
+    "derived.time_to_event": time_to_event,
     "derived.outcome_by_pathway": outcome_by_pathway,
     "derived.outcome_comparison": outcome_comparison,
     "derived.covariate_balance": covariate_balance,

@@ -155,6 +155,18 @@ def put_moves(store: Store, small: int) -> None:
     store.put("derived.substance_transition", rows)
 
 
+def put_events(store: Store, small: int) -> None:
+    """60 at risk: `small` relapse by day 91, 6 by day 183, 4 are at risk and 7 gone by 274."""
+    numbers = {0: (60, 0), 91: (60, small), 183: (40, 6), 274: (2 + small // 2, 7)}
+    rows = [
+        {"substance": "alcohol", "event": "relapse", "month": round(day / 30.4375), "day": day,
+         "n": 60, "n_left_out": 10, "n_at_risk": at_risk, "n_event_cum": n, "share": n / 60,
+         "ci_low": n / 90, "ci_high": n / 50}
+        for day, (at_risk, n) in numbers.items()
+    ]  # fmt: skip
+    store.put("derived.time_to_event", rows)
+
+
 def put_courses(store: Store, small: int) -> None:
     """70 people in three classes, `small` of them improving."""
     classes = {"stable_abstinent": 40, "stable_low": 30 - small, "improving": small}
@@ -287,6 +299,7 @@ PAGES = {
     "derived.substance_trend": put_trend,
     "derived.substance_transition": put_moves,
     "derived.trajectory_profile": put_courses,
+    "derived.time_to_event": put_events,
     "derived.outcome_by_pathway": put_outcomes,
     "derived.outcome_comparison": put_comparison,
     "derived.covariate_balance": put_balance,
