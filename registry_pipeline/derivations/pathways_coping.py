@@ -29,6 +29,7 @@ from registry_pipeline.derivations.pathways_factors import (
 from registry_pipeline.derivations.pathways_models import Term, design
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.grouping import as_enums
 from registry_pipeline.statistics.intervals import FloatArray, floats
 from registry_pipeline.statistics.regression import People, holm, regress
 from registry_pipeline.transform.engine import Frame
@@ -103,6 +104,7 @@ def _followed_people(rows: Frame, factors: Frame) -> pl.DataFrame:
     )
     grouped = people.group_by(*KINDS, *answers).agg(n=nw.len().cast(nw.Int64))
     cells: pl.DataFrame = grouped.collect("polars").to_native()
+    cells = as_enums(cells)
     return cells.sort(cells.columns, nulls_last=True)
 
 

@@ -143,10 +143,12 @@ def _solve(
     """Coefficients, inverse information, fitted mean and variance weight, by reweighted squares."""
     terms, total = cells.terms, cells.people * cells.total
     beta: FloatArray = np.zeros(terms.shape[1])
+    scaled = np.empty(terms.shape)  # times itself: half the products of two matrices
     for _ in range(MAX_STEPS):
         mean: FloatArray = special.expit(terms @ beta) if logistic else terms @ beta
         weight: FloatArray = mean * (1 - mean) if logistic else np.ones_like(mean)
-        inverse = np.linalg.pinv((terms * (n * weight)[:, None]).T @ terms)
+        np.multiply(terms, np.sqrt(n * weight)[:, None], out=scaled)
+        inverse = np.linalg.pinv(scaled.T @ scaled)
         step = inverse @ (terms.T @ (total - n * mean))
         if np.abs(step).max() < CONVERGED:
             break
@@ -158,8 +160,8 @@ def _meat(cells: People, inverse: FloatArray, mean: FloatArray, weight: FloatArr
     """Sum over people of their squared score, residuals divided by 1 less their leverage."""
     leverage = cells.rows * weight * ((cells.terms @ inverse) * cells.terms).sum(axis=1)
     residual = (cells.total - cells.rows * mean) / (1 - leverage)
-    squared = (cells.terms * (cells.people * residual**2)[:, None]).T @ cells.terms
-    return np.asarray(squared, dtype=np.float64)
+    score = cells.terms * (np.sqrt(cells.people) * residual)[:, None]
+    return np.asarray(score.T @ score, dtype=np.float64)
 
 
 def _nothing(size: int) -> Fit:
