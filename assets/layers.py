@@ -15,6 +15,7 @@ from assets.lineage import in_order, upstream
 from assets.run import POOL, RegistryRun
 from registry_pipeline.build import CORE_TABLES, LAYERS, Built, build_core, build_layer
 from registry_pipeline.charts.pages import Page, page
+from registry_pipeline.expectations import worker
 from schemas.catalog import TABLES
 
 REBUILD = (
@@ -70,6 +71,7 @@ def _layer(
         pool=POOL,
     )
     def layer(registry: RegistryRun) -> Results:
+        worker.start()  # it is ready by the time the suites are due
         with registry.connect() as connection:
             built = {one.table: one for one in build(connection)}
             pages = {one: page(connection, one) for one in built if not built[one].error}

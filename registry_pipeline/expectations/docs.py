@@ -1,22 +1,20 @@
 """Data Docs: one page per suite and an index, readable without a network.
 
-Belongs here: from validation results to HTML files, replaced as a whole.
-Does not belong here: running suites (see `runner`).
+Belongs here: the page around what Great Expectations rendered, and HTML files replaced as a whole.
+Does not belong here: running suites (see `runner`) and rendering results (see `judge`).
 
-Great Expectations renders what was expected and found; its page around that loads scripts and
-styles from elsewhere and shows the time and a fingerprint of the data, so the page is ours.
+Its own page would load scripts and styles from elsewhere and show the time and a fingerprint of the
+data, so the page is ours.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from registry_pipeline.expectations.suite import SuiteResult
 
@@ -51,10 +49,17 @@ i.fa-times::before { content: "\\2717  not met"; }
 
 @dataclass(frozen=True)
 class Page:
-    """One suite's page: what became of it, and Great Expectations' own result, if there is one."""
+    """One suite's page.
+
+    Attributes:
+        result: what became of the suite.
+        sections: what was expected and found, as HTML; null where nothing was judged.
+        crashed: descriptions of the expectations that could not be evaluated.
+    """
 
     result: SuiteResult
-    validation: Any
+    sections: str | None = None
+    crashed: tuple[str, ...] = ()
 
 
 def write_docs(folder: Path, pages: Sequence[Page]) -> None:
@@ -64,23 +69,13 @@ def write_docs(folder: Path, pages: Sequence[Page]) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     beside.mkdir(parents=True)
     (beside / INDEX).write_text(_index(pages), encoding="utf-8")
-    render = _renderer()
     for page in pages:
-        text = _page(page, render)
-        (beside / f"{page.result.suite.name}.html").write_text(text, encoding="utf-8")
+        file = beside / f"{page.result.suite.name}.html"
+        file.write_text(_page(page), encoding="utf-8")
     if folder.exists():
         folder.rename(old)
     beside.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def raised(outcome: Any) -> bool:
-    """Whether an expectation could not be evaluated.
-
-    exception_info says `raised_exception` false where all went well, and otherwise has a part
-    for each metric that broke.
-    """
-    return bool(outcome.exception_info.get("raised_exception", True))
 
 
 def _index(pages: Sequence[Page]) -> str:
@@ -95,7 +90,7 @@ def _index(pages: Sequence[Page]) -> str:
     return _html("Data Docs", f'<p class="about">{about}</p><table>{head}{rows}</table>')
 
 
-def _page(page: Page, render: Callable[[Any], str]) -> str:
+def _page(page: Page) -> str:
     result = page.result
     status = f'<span class="{result.status}">{STATUS[result.status]}</span>'
     about = (
@@ -103,44 +98,16 @@ def _page(page: Page, render: Callable[[Any], str]) -> str:
         f'<p class="about">{result.table}: {status}; expectations met: {_met(page)}. '
         "The rows counted are cells of counts (a quarter, a wave, a group), never people.</p>"
     )
-    sections = render(page.validation) if page.validation else ""
-    return _html(result.suite.title, about + _broken(page) + sections)
+    return _html(result.suite.title, about + _broken(page) + (page.sections or ""))
 
 
 def _broken(page: Page) -> str:
     """The expectations that could not be evaluated, in words alone: a message may hold a value."""
     if page.result.status != "error":
         return ""
-    crashed = [
-        page.result.suite.expectations[item.expectation_config.meta["number"]].description
-        for item in (page.validation.results if page.validation else ())
-        if raised(item)
-    ]
-    what = crashed or [f"The suite could not be run ({', '.join(page.result.failed)})."]
+    what = page.crashed or [f"The suite could not be run ({', '.join(page.result.failed)})."]
     lines = "".join(f"<li>{escape(line)}</li>" for line in what)
     return f'<p class="error">Could not be evaluated:</p><ul>{lines}</ul>'
-
-
-def _renderer() -> Callable[[Any], str]:
-    """Great Expectations' rendering of a result, without its overview and run information.
-
-    One view for all pages: it compiles its templates anew for each that is made.
-    """
-    pages = import_module("great_expectations.render.renderer.page_renderer")
-    views = import_module("great_expectations.render.view.view")
-    renderer, view = pages.ValidationResultsPageRenderer(), views.DefaultJinjaSectionView()
-
-    def render(validation: Any) -> str:
-        validation.results = [item for item in validation.results if not raised(item)]
-        validation.meta = {}
-        sections = renderer.render(validation).sections[1:]
-        html = "".join(
-            view.render({"section": section.to_json_dict(), "section_loop": {"index": number}})
-            for number, section in enumerate(sections)
-        )
-        return re.sub(r"\s+", " ", re.sub(r'\s(?:id|style|data-[a-z-]+)="[^"]*"', "", html))
-
-    return render
 
 
 def _status_cell(result: SuiteResult) -> str:
@@ -150,7 +117,7 @@ def _status_cell(result: SuiteResult) -> str:
 def _met(page: Page) -> str:
     """How many expectations were met of how many; none where none was judged."""
     result = page.result
-    met = result.n_expectations - result.n_failed if page.validation else 0
+    met = 0 if page.sections is None else result.n_expectations - result.n_failed
     return f"{met} of {result.n_expectations}"
 
 
