@@ -5,6 +5,7 @@ Does not belong here: how a table is made (`registry_pipeline.build`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import dagster as dg
@@ -14,7 +15,7 @@ from assets.catalogue import asset_key, asset_spec
 from assets.lineage import in_order, upstream
 from assets.run import POOL, RegistryRun
 from registry_pipeline.build import CORE_TABLES, LAYERS, Built, build_core, build_layer
-from registry_pipeline.charts.pages import Page, page
+from registry_pipeline.charts.pages import pages
 from registry_pipeline.expectations import worker
 from schemas.catalog import TABLES
 
@@ -48,7 +49,10 @@ def _layer(
     tables: Sequence[str],
     build: Callable[[duckdb.DuckDBPyConnection], list[Built]],
 ) -> dg.AssetsDefinition:
-    """The op of a layer: builds its tables, proves each, and says what became of them."""
+    """The op of a layer: builds its tables, proves each, and says what became of them.
+
+    Charts are drawn by another thread meanwhile: drawing leaves the interpreter free.
+    """
 
     @dg.multi_asset(
         name=name,
@@ -72,23 +76,28 @@ def _layer(
     )
     def layer(registry: RegistryRun) -> Results:
         worker.start()  # it is ready by the time the suites are due
-        with registry.connect() as connection:
-            built = {one.table: one for one in build(connection)}
-            pages = {one: page(connection, one) for one in built if not built[one].error}
-        for table in in_order(tables):
-            yield from _results(built[table], pages.get(table))
+        with ThreadPoolExecutor(1) as drawing:
+            with registry.connect() as connection:
+                built = {one.table: one for one in build(connection)}
+                sound = [table for table in in_order(tables) if not built[table].error]
+                texts = {
+                    table: drawing.submit(page.markdown)
+                    for table, page in pages(connection, sound).items()
+                }
+            for table in in_order(tables):
+                yield from _results(built[table], texts.get(table))
 
     return layer
 
 
-def _results(built: Built, shown: Page | None) -> Results:
+def _results(built: Built, text: Future[str] | None) -> Results:
     if not built.error:
         metadata: dict[str, dg.MetadataValue | int] = {
             "dagster/row_count": built.rows,
             "cohorts kept as they were": built.n_kept,
         }
-        if shown:
-            metadata["chart and table"] = dg.MetadataValue.md(shown.markdown)
+        if text:
+            metadata["chart and table"] = dg.MetadataValue.md(text.result())
         yield dg.MaterializeResult(asset_key(built.table), metadata=metadata)
     yield dg.AssetCheckResult(
         check_name="model",

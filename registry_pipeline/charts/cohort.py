@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import duckdb
@@ -18,7 +19,7 @@ from schemas import codes
 from schemas.catalog import TABLES
 from schemas.codes import CodeList
 from schemas.fields import Table
-from schemas.protocol import Disclosure, Origin, Protocol
+from schemas.protocol import Disclosure, Origin, Protocol, parse_protocol
 
 _DAYS_PER: Final = {"months": 30.4375, "weeks": 7, "days": 1}
 _STRATA: Final[dict[str, CodeList]] = {"sex": codes.SEX, "age_group": codes.AGE_GROUP}
@@ -31,10 +32,12 @@ class Cohort:
 
     Attributes:
         connection: the store.
+        stored: the tables in it.
         protocol: the cohort's protocol, which chose its codes, schedule and thresholds.
     """
 
     connection: duckdb.DuckDBPyConnection
+    stored: Collection[str]
     protocol: Protocol
 
     @property
@@ -50,7 +53,7 @@ class Cohort:
             only: per column, the values that are read.
         """
         model = TABLES[table]
-        if not is_stored(self.connection, model):
+        if table not in self.stored:
             return pl.DataFrame(schema=model.dtypes)
         given = {cohort_column(model): [self.protocol.id], **{k: list(v) for k, v in only.items()}}
         where = " AND ".join(f'list_contains(?, "{name}")' for name in given)
@@ -58,6 +61,13 @@ class Cohort:
         key = ", ".join(f'"{name}" NULLS FIRST' for name in model.key)
         query = f"SELECT {names} FROM {table} WHERE {where} ORDER BY {key}"
         return pl.DataFrame(self.connection.sql(query, params=list(given.values())))
+
+    def has_rows(self, table: str) -> bool:
+        """Whether a stored table has a row of the cohort."""
+        if table not in self.stored:
+            return False
+        query = f"SELECT 1 FROM {table} WHERE {cohort_column(TABLES[table])} = ? LIMIT 1"
+        return bool(self.connection.execute(query, [self.protocol.id]).fetchall())
 
     def as_of(self, table: str) -> str:
         """The delivery the stored rows of a table speak of."""
@@ -67,7 +77,7 @@ class Cohort:
         ).fetchall()
         return str(found[0][0])
 
-    @property
+    @cached_property
     def has_low_coverage(self) -> bool:
         """Whether fewer of the eligible are enrolled than the protocol's limit.
 
@@ -138,20 +148,25 @@ class Cohort:
         return words.get(code, code)
 
 
+def cohorts(connection: duckdb.DuckDBPyConnection) -> list[Cohort]:
+    """The cohorts of a store, by id."""
+    stored = {
+        f"{schema}.{name}"
+        for schema, name in connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() "
+            "WHERE database_name = current_database()"
+        ).fetchall()
+    }
+    rows = connection.execute(
+        "SELECT protocol, content FROM meta.protocol ORDER BY protocol"
+    ).fetchall()
+    return [Cohort(connection, stored, parse_protocol(content, name)) for name, content in rows]
+
+
 def place(column: str, order: Iterable[str]) -> pl.Expr:
     """Where a column's value stands in an order; what is not in it comes last."""
     places = {code: place for place, code in enumerate(order)}
     return pl.col(column).replace_strict(places, default=len(places), return_dtype=pl.Int32)
-
-
-def is_stored(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
-    """Whether the table is in the store."""
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ? "
-        "AND database_name = current_database()",
-        [table.schema_name, table.name],
-    ).fetchall()
-    return bool(found)
 
 
 def cohort_column(table: Table) -> str:

@@ -6,15 +6,16 @@ Does not belong here: what a section says (see the modules by subject).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import duckdb
+import polars as pl
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.bridging import bridging_funnel, goal_result, involvement
-from registry_pipeline.charts.cohort import Cohort, cohort_column, is_stored
+from registry_pipeline.charts.cohort import Cohort, cohorts
 from registry_pipeline.charts.comparisons import covariate_balance, outcome_comparison
 from registry_pipeline.charts.coping import coping_association
 from registry_pipeline.charts.events import time_to_event
@@ -30,13 +31,12 @@ from registry_pipeline.charts.quality import indicator
 from registry_pipeline.charts.retention import retention_at, retention_curve
 from registry_pipeline.charts.several import poly_use, substance_slope
 from registry_pipeline.charts.substances import substance_trend
-from registry_pipeline.charts.svg import image, svg
+from registry_pipeline.charts.svg import Spec, image, svg
 from registry_pipeline.charts.text import Section
 from registry_pipeline.charts.trajectories import substance_transition, trajectory_profile
 from registry_pipeline.charts.units import control_chart
 from schemas.catalog import TABLES
 from schemas.fields import Table
-from schemas.protocol import parse_protocol
 
 PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
     "derived.enrolment": enrolment,
@@ -81,51 +81,62 @@ NOTHING_DRAWN: Final = (
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A chart to be drawn, and the words that stand for it."""
+
+    spec: Spec
+    rows: pl.DataFrame
+    title: str
+    below: Sequence[str]
+
+    def markdown(self) -> str:
+        """The chart as an image."""
+        drawn = svg(self.spec, self.rows, self.title, self.below)
+        return image(drawn, f"{self.title}; the numbers are in the table below")
+
+
+@dataclass(frozen=True)
 class Page:
-    """A page of the catalogue, small-number-safe."""
+    """A page of the catalogue, small-number-safe: its parts in order, charts not drawn yet."""
 
-    markdown: str
+    parts: Sequence[str | Chart]
+
+    def markdown(self) -> str:
+        """The page with its charts as data URIs, the same for the same rows."""
+        drawn = (part if isinstance(part, str) else part.markdown() for part in self.parts)
+        return "\n\n".join(drawn) + "\n"
 
 
-def page(connection: duckdb.DuckDBPyConnection, table: str) -> Page | None:
-    """The page of a stored table, a section per cohort that has rows in it.
+def pages(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, Page]:
+    """The pages of stored tables, each with a section per cohort that has rows in it.
 
     Args:
         connection: the store; derived and quality tables and meta.protocol are read.
-        table: `schema.table`.
+        tables: `schema.table`.
 
     Returns:
-        Markdown with charts as data URIs, the same for the same rows; null where the table has
-        no page.
+        Table to page, which needs the store no more; a table that has none is left out.
     """
-    subject = PAGES.get(table)
-    if subject is None:
-        return None
-    model = TABLES[table]
-    cohorts = _cohorts(connection, model)
-    parts = [f"## {model.title} / {model.title_nb}"]
-    parts += [_section(cohort, subject(cohort), model) for cohort in cohorts[:MAX_COHORTS]]
-    if more := [cohort.protocol.title_en for cohort in cohorts[MAX_COHORTS:]]:
+    known = cohorts(connection)
+    return {table: _page(known, table) for table in tables if table in PAGES}
+
+
+def _page(known: Sequence[Cohort], table: str) -> Page:
+    model, subject = TABLES[table], PAGES[table]
+    present = [cohort for cohort in known if cohort.has_rows(table)]
+    parts: list[str | Chart] = [f"## {model.title} / {model.title_nb}"]
+    for cohort in present[:MAX_COHORTS]:
+        parts += _section(cohort, subject(cohort), model)
+    if more := [cohort.protocol.title_en for cohort in present[MAX_COHORTS:]]:
         parts.append(f"Not shown, to keep the page readable: {'; '.join(more)}.")
-    return Page("\n\n".join(parts if cohorts else [*parts, EMPTY]) + "\n")
+    return Page(parts if present else [*parts, EMPTY])
 
 
-def _cohorts(connection: duckdb.DuckDBPyConnection, table: Table) -> list[Cohort]:
-    """The cohorts with rows in a table, by id."""
-    if not is_stored(connection, table):
-        return []
-    rows = connection.execute(
-        "SELECT protocol, content FROM meta.protocol WHERE protocol IN "
-        f"(SELECT {cohort_column(table)} FROM {table.full_name}) ORDER BY protocol"
-    ).fetchall()
-    return [Cohort(connection, parse_protocol(content, name)) for name, content in rows]
-
-
-def _section(cohort: Cohort, section: Section, table: Table) -> str:
+def _section(cohort: Cohort, section: Section, table: Table) -> list[str | Chart]:
     """One cohort's section: mark, words, chart, table and notes."""
     title = f"{table.title}: {cohort.protocol.title_en}"
     mark = text.LOW_COVERAGE if cohort.has_low_coverage else ""
-    parts = [f"### {cohort.protocol.title_en}"]
+    parts: list[str | Chart] = [f"### {cohort.protocol.title_en}"]
     if mark:
         limit = text.percent(cohort.rule.low_coverage)
         parts.append(f"**{mark}**: fewer than {limit} of the eligible take part.")
@@ -134,10 +145,9 @@ def _section(cohort: Cohort, section: Section, table: Table) -> str:
     parts += [section.words, f"*{section.norwegian}*"]
     if section.chart and section.shown.height:
         below = [line for line in (table.title_nb, mark, section.caution) if line]
-        drawn = svg(section.chart(section.shown), section.shown, title, below)
-        parts.append(image(drawn, f"{title}; the numbers are in the table below"))
+        parts.append(Chart(section.chart(section.shown), section.shown, title, below))
     elif section.chart:
         parts.append(NOTHING_DRAWN)
     as_of = f"As of delivery {cohort.as_of(table.full_name)}."
     notes = [f"- {note}" for note in (*section.notes, text.legend(cohort.rule), as_of)]
-    return "\n\n".join([*parts, section.table, "\n".join(notes)])
+    return [*parts, section.table, "\n".join(notes)]

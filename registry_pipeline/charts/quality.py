@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from registry_pipeline.charts import text
-from registry_pipeline.charts.cohort import Cohort, is_stored
+from registry_pipeline.charts.cohort import Cohort
 from registry_pipeline.charts.svg import (
     INK,
     PLAIN,
@@ -77,7 +77,7 @@ def _definitions(cohort: Cohort) -> pl.DataFrame:
     """What each indicator is called and which way is better."""
     names = ["indicator_id", "title", "title_nb", "direction"]
     model = TABLES["quality.indicator_definition"]
-    if not is_stored(cohort.connection, model):
+    if model.full_name not in cohort.stored:
         return pl.DataFrame(schema={name: model.dtypes[name] for name in names})
     return pl.DataFrame(cohort.connection.sql(f"SELECT {', '.join(names)} FROM {model.full_name}"))
 

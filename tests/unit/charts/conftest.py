@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 
 from registry_pipeline.charts import pages
-from registry_pipeline.charts.pages import page
 from registry_pipeline.charts.programme_rows import PUBLIC
 from registry_pipeline.disclosure.printed import TABLES as PRINTED_TABLES
 from registry_pipeline.disclosure.programmes import public_programmes
@@ -83,9 +82,7 @@ class Store:
             self.connection.execute(f"DELETE FROM {PUBLIC} WHERE protocol = ?", [cohort])
             made = public_programmes(tables, parse_protocol(content, cohort))
             self.put(PUBLIC, made[PUBLIC].to_dicts(), cohort)
-        shown = page(self.connection, name)
-        assert shown is not None
-        return shown.markdown
+        return pages.pages(self.connection, [name])[name].markdown()
 
 
 def _whole(row: Mapping[str, Any], table: Table) -> dict[str, Any]:

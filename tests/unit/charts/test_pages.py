@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from registry_pipeline.charts.pages import MAX_COHORTS, PAGES, page
+from registry_pipeline.charts.pages import MAX_COHORTS, PAGES, pages
 from schemas.catalog import TABLES
 from schemas.protocol import shipped_protocols
 
@@ -29,7 +29,7 @@ def put_enrolled(store: Store, n: int, cohort: str = "lar_x") -> None:
 
 def test_tables_of_persons_have_no_page(store: Store) -> None:
     assert not [name for name in PAGES if "patient_id" in TABLES[name].dtypes]
-    assert page(store.connection, "core.patient") is None
+    assert pages(store.connection, ["core.patient"]) == {}
 
 
 @pytest.mark.parametrize("table", PAGES)
