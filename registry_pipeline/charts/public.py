@@ -94,7 +94,7 @@ def data_quality(cohort: Cohort) -> Section:
     failed = rows.filter(pl.col("status").is_in(["failed", "error"])).sort(
         place("dimension", DIMENSION.codes), "rule_id", "table_name", "column_name"
     )
-    drawn = rows.group_by("dimension", "status").agg(n=pl.len()).with_columns(
+    drawn = rows.group_by("dimension", "status", maintain_order=True).agg(n=pl.len()).with_columns(
         dimension=pl.col("dimension").replace(text.english(DIMENSION)),
         status=pl.col("status").replace(text.english(CHECK_STATUS)),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
@@ -26,14 +27,12 @@ def serve(connection: Connection) -> None:
     """Says that it is ready, then answers suites and their cells by pages, until nobody is left."""
     warnings.simplefilter("ignore")  # it imports modules that Python has deprecated
     judge = _Judge()
-    connection.send("ready")
-    while True:
-        source = judge.source()
-        try:
+    with suppress(EOFError, ConnectionError):
+        connection.send("ready")
+        while True:
+            source = judge.source()
             asked: list[tuple[Suite, pl.DataFrame]] = connection.recv()
-        except EOFError:
-            return
-        connection.send([judge.page(source, suite, cells) for suite, cells in asked])
+            connection.send([judge.page(source, suite, cells) for suite, cells in asked])
 
 
 class _Judge:

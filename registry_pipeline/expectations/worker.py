@@ -59,6 +59,7 @@ class Worker:
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                start_new_session=True,  # an interrupt at the terminal is for us
             )
         self._is_ready = False
 
