@@ -231,7 +231,9 @@ def test_a_cohort_without_the_forms_has_a_row_per_measure_that_says_so(store, pr
             frame = frame.with_columns(as_of_delivery=pl.lit("2014-Q2"))
         stored.schema.validate(frame)
         assert not frame.select(stored.key).is_duplicated().any()
-        if "group_by" in stored.dtypes:
+        if "table_name" in stored.key and "group_by" in stored.dtypes:
+            assert frame.is_empty()  # nothing is printed of it
+        elif "group_by" in stored.dtypes:
             codes = stored.column("measure").codes
             assert set(frame["measure"]) == set(codes.codes)
             assert set(frame["reason"]) == {"not_applicable"}
