@@ -58,10 +58,7 @@ HAZARD: Final = CodeList(
     "hazard",
     {
         "cause_specific": ("blant dem som er igjen", "among those still there"),
-        "subdistribution": (
-            "av alle, i andelen som slutter slik",
-            "of all, in the share that left so",
-        ),
+        "subdistribution": ("i andelen som slutter slik", "in the share that leaves so"),
     },
 )
 SURVIVAL_TEST: Final = CodeList(

@@ -73,6 +73,10 @@ def retention_hazard(cohort: Cohort) -> Section:
                 "model than one per 10 exits; people of such groups are left out of the model."
             ),
             "An interval that reaches the edge of the chart may go on beyond it.",
+            (
+                "Each p value speaks of its own ratio; among so many, some are small by chance "
+                "alone. They are not adjusted for that."
+            ),
         ),
     )
 

@@ -63,7 +63,10 @@ def substance_slope(cohort: Cohort) -> Section:
             ),
         ),
         notes=(
-            f"`{text.NOT_COMPUTABLE}`: fewer than 15 people, or fewer than 10 answers of a kind.",
+            (
+                f"`{text.NOT_COMPUTABLE}`: fewer than 15 people, fewer than 10 answers of a kind, "
+                "or answers that no line can be fitted to."
+            ),
         ),
     )
 
