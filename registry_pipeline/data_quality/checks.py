@@ -46,14 +46,14 @@ MISSING: Final = Check(
     dimension="completeness",
     kahn_category="completeness",
     threshold=0.2,
-    note="The value is stated.",
+    note="The value is stated, where the unit asks for it at all.",
 )
 MISSING_OR_UNKNOWN: Final = Check(
     rule_id="missing_or_unknown",
     dimension="completeness",
     kahn_category="completeness",
     threshold=0.2,
-    note="The value is stated, and it is not the code for unknown.",
+    note="The value is stated where the unit asks for it, and it is not the code for unknown.",
 )
 SCORE_LOST: Final = Check(
     rule_id="score_lost",

@@ -25,6 +25,8 @@ from schemas.fields import describe
 from schemas.protocol import Protocol
 from schemas.quality.indicators import DataQuality
 
+UNIT: Final = "unit_id"
+
 PASSES: Final = (*PEOPLE, *INTERVIEWS, *SERVICES, *DELIVERIES)
 """Every rule, by the rows it is judged on."""
 
@@ -89,30 +91,34 @@ def _alone(part: Pass, rule: Rule, core: Core, protocol: Protocol) -> Verdict:
 
 
 def _counts(rows: Frame, rules: Sequence[Rule]) -> list[Verdict]:
-    """The sums of every rule from one scan of the rows; rules that share a sum share its cost."""
+    """The sums of every rule from one scan of the rows; rules that share a sum share its cost.
+
+    Where a rule says who is asked, a unit that asks nobody is no part of it.
+    """
     terms = {
         f"sum_{id(term)}": term
         for rule in rules
         for term in (rule.n_checked, rule.n_failed, rule.asked)
         if term is not None
     }
-    counted: pl.DataFrame = (
-        rows.select(
-            term.cast(nw.Int64).sum().fill_null(0).cast(nw.Int64).alias(name)
-            for name, term in terms.items()
-        )
-        .collect("polars")
-        .to_native()
-    )
-    n = counted.row(0, named=True)
-    return [
-        Verdict(
-            n[f"sum_{id(rule.n_checked)}"],
-            n[f"sum_{id(rule.n_failed)}"],
-            rule.asked is None or n[f"sum_{id(rule.asked)}"] > 0,
-        )
-        for rule in rules
+    sums = [
+        term.cast(nw.Int64).sum().fill_null(0).cast(nw.Int64).alias(name)
+        for name, term in terms.items()
     ]
+    by_unit = any(rule.asked is not None for rule in rules) and UNIT in rows.collect_schema()
+    summed = rows.group_by(UNIT).agg(sums).drop(UNIT) if by_unit else rows.select(sums)
+    counted: pl.DataFrame = summed.collect("polars").to_native()
+    return [_verdict(rule, counted) for rule in rules]
+
+
+def _verdict(rule: Rule, summed: pl.DataFrame) -> Verdict:
+    """The verdict from the sums of each unit, or of all rows at once."""
+    if rule.asked is not None:
+        summed = summed.filter(pl.col(f"sum_{id(rule.asked)}") > 0)
+    checked, failed = (
+        int(summed[f"sum_{id(term)}"].sum()) for term in (rule.n_checked, rule.n_failed)
+    )
+    return Verdict(checked, failed, rule.asked is None or not summed.is_empty())
 
 
 def _row(rule: Rule, verdict: Verdict, protocol: Protocol) -> dict[str, object]:

@@ -33,7 +33,8 @@ class Rule:
         column: the column, None for the table as a whole.
         n_checked: what a row adds to the rows looked at: true, false or a number.
         n_failed: what it adds to the rows that break the rule; null adds nothing.
-        asked: the rule applies only where some row has this true; None applies always.
+        asked: the rule applies only in units where some row has this true, in the whole cohort
+            where rows have no unit; None applies always.
         threshold: in the place of the check type's own.
     """
 
@@ -76,7 +77,8 @@ def complete(
 ) -> list[Rule]:
     """Completeness twice for each column: nulls, and nulls with the codes for unknown.
 
-    A column without a single value was not asked: there is no question to be incomplete.
+    A column without a single value in a unit was not asked there: there is no question to be
+    incomplete.
 
     Args:
         model: the columns' table.

@@ -78,6 +78,16 @@ def test_completeness_twice_and_not_of_what_nobody_was_asked(
     ]
 
 
+def test_a_unit_that_asks_nobody_is_no_part_of_completeness(store, protocol):
+    part = a_pass(*complete(Interview, ["housing"], nw.col("status") == "completed"))
+    answers = {"north": ["own", None, None], "south": [None, None], None: [None, "own"]}
+    rows = [
+        {"unit_id": unit, "housing": answer} for unit, told in answers.items() for answer in told
+    ]
+    table = data_quality(store({INTERVIEW: rows}), protocol, [part])
+    assert set(table.select("n_checked", "n_failed").rows()) == {(3 + 2, 2 + 1)}
+
+
 def test_a_protocol_without_codes_has_none_to_break(store, protocol):
     bare = protocol.model_copy(update={"units": ()})
     table = data_quality(store({INTERVIEW: [{"unit_id": "north"}]}), bare)
