@@ -34,6 +34,8 @@ def comparison(counted: Counted) -> pl.DataFrame:
     and Gray's test has a row per exit type that occurs.
     """
     named = counted.groups.filter(pl.col("stratum_by") != "all")
+    strata = pl.Enum(named["stratum"].unique().sort())
+    named = named.with_columns(pl.col("stratum").cast(strata))
     compared = named.group_by(*COMPARED, "is_main").agg(n_total=N.sum()).sort(COMPARED)
     compared = compared.with_row_index(GROUP)
     own_clock = compared.filter("is_main")
@@ -44,7 +46,7 @@ def comparison(counted: Counted) -> pl.DataFrame:
         frame.join(own_clock, on=GROUP, how="semi") for frame in (exits, entries)
     )
     by_type = gray_test(own_exits, own_entries, [GROUP], "stratum")
-    within = log_rank(*_within(counted.cells, own_clock), [GROUP], "stratum", ["within"])
+    within = log_rank(*_within(counted.cells, own_clock, strata), [GROUP], "stratum", ["within"])
     made = [
         log_rank(exits, entries, [GROUP], "stratum").with_columns(ANY_EXIT),
         within.with_columns(ANY_EXIT),
@@ -77,13 +79,15 @@ def _by_test(moves: pl.DataFrame, named: pl.DataFrame, compared: pl.DataFrame) -
     return moves.rename({GROUP: "curve_id"}).join(members, on="curve_id").drop("curve_id")
 
 
-def _within(cells: pl.DataFrame, compared: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _within(
+    cells: pl.DataFrame, compared: pl.DataFrame, strata: pl.Enum
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Exits and entries by test, stratum, and the value `within` of the variable held fixed."""
     tests = compared.select(GROUP, *COMPARED)
     parts = []
     for by, fixed in STRATIFIED_BY.items():
-        labels = {"stratum": pl.col(by), "within": pl.col(fixed)}
-        known = [label != "unknown" for label in labels.values()]
+        labels = {"stratum": pl.col(by).cast(strata), "within": pl.col(fixed).cast(strata)}
+        known = [pl.col(name) != "unknown" for name in (by, fixed)]
         rows = cells.filter(*known).join(tests.filter(stratum_by=by), on=["kind", "origin"])
         parts.append(rows.select(GROUP, "entry_day", "exit_day", "exit_type", "n", **labels))
     rows = pl.concat(parts)
