@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import narwhals as nw
@@ -15,6 +16,7 @@ import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up, strata_columns
 from registry_pipeline.statistics.grouping import GROUP
+from registry_pipeline.statistics.survival import kaplan_meier
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.retention import in_curves, origins
 from schemas.protocol import Protocol
@@ -54,6 +56,11 @@ class Counted:
             exits, entries = self.exits.filter(these), self.entries.filter(these)
             parts.append(estimator(exits, entries, [GROUP], *args, min_at_risk=at_least))
         return pl.concat(parts)
+
+    @cached_property
+    def curve(self) -> pl.DataFrame:
+        """Every curve by `kaplan_meier`, which more than one table reads."""
+        return self.estimate(kaplan_meier)
 
     def labelled(self, estimates: pl.DataFrame) -> pl.DataFrame:
         """Estimates by group_id with their `CURVE`, sorted, with n and who is left out of it."""

@@ -18,7 +18,6 @@ from registry_pipeline.statistics.grouping import GROUP
 from registry_pipeline.statistics.intervals import Z95
 from registry_pipeline.statistics.survival import (
     at_days,
-    kaplan_meier,
     summary,
     with_cumulative_hazard,
 )
@@ -58,7 +57,7 @@ def curve_tables(
         reentries: `retention_counts.count_reentries`.
         protocol: the cohort's protocol.
     """
-    curve = counted.estimate(kaplan_meier)
+    curve = counted.curve
     waves = protocol.waves
     short = _in_short(counted, curve, waves.nominal_days[-1])
     short = short.join(reentries, on=CURVE, how="left", maintain_order="left")

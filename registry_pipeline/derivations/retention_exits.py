@@ -25,7 +25,7 @@ from registry_pipeline.derivations.retention_curves import (
 from registry_pipeline.derivations.retention_hazard import hazards
 from registry_pipeline.derivations.strata import roll_up
 from registry_pipeline.derivations.version import as_table
-from registry_pipeline.statistics.competing import cumulative_incidence
+from registry_pipeline.statistics.competing import incidence_on_exits
 from registry_pipeline.statistics.grouping import GROUP
 from registry_pipeline.statistics.intervals import with_wilson
 from schemas.codes import DROP_OUT
@@ -74,8 +74,7 @@ def exit_tables(
 
 def _incidence(counted: Counted) -> pl.DataFrame:
     """Cumulative incidence of each exit type on the days with such an exit."""
-    rows = counted.estimate(cumulative_incidence).filter(pl.col("n_event") > 0)
-    return counted.labelled(rows.sort(GROUP, "exit_type", "day"))
+    return counted.labelled(incidence_on_exits(counted.exits, counted.curve, [GROUP]))
 
 
 def _sensitivity(by_gap: Mapping[int, pl.DataFrame], waves: Waves) -> pl.DataFrame:

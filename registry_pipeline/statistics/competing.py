@@ -41,9 +41,25 @@ def cumulative_incidence(
         `kaplan_meier` add up to 1. A group without exits has no row; one that never has
         `min_at_risk` people at risk has a row of nulls per type.
     """
-    silent = pl.when(pl.col("day").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
     curve = kaplan_meier(exits, entries, by, min_at_risk=min_at_risk)
-    incidence = _with_variance(_cells(exits, curve, by)).with_columns(
+    return _estimates(_with_variance(_cells(exits, curve, by)), by)
+
+
+def incidence_on_exits(exits: pl.DataFrame, curve: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """The rows of `cumulative_incidence` that change an estimate, beside a curve known already.
+
+    Args:
+        exits: people per exit day and type.
+        curve: `kaplan_meier` of the same people.
+        by: grouping columns, at least one, none of them null.
+    """
+    cells = _with_variance(_cells(exits, curve, by))
+    return _estimates(cells.filter(pl.col("n_own") > 0), by)
+
+
+def _estimates(cells: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    silent = pl.when(pl.col("day").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
+    incidence = cells.with_columns(
         std_error=pl.col("variance").clip(lower_bound=0).sqrt(),
         reason=pl.coalesce(silent, boundary_reason(pl.col("incidence"))),
     )
