@@ -11,7 +11,6 @@ that its tables can depend on.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cache
 from hashlib import sha256
 from importlib import resources
 from importlib.metadata import version
@@ -35,7 +34,6 @@ LEFT JOIN ({rows}) USING (cohort)
 """
 
 
-@cache
 def code_version() -> str:
     """A hash of every source file of the registry and of the versions of what computes for it."""
     hashed = sha256(python_version().encode())
@@ -50,6 +48,10 @@ def code_version() -> str:
     return hashed.hexdigest()
 
 
+CODE_VERSION: Final = code_version()
+"""That of the code this process runs: taken at its start, for files may be replaced meanwhile."""
+
+
 def fingerprint(connection: duckdb.DuckDBPyConnection, cohort: str) -> str:
     """A hash of everything that a cohort's tables depend on; of the clock nothing is in it."""
     key = connection.execute("SELECT * FROM meta.key").fetchall()
@@ -57,7 +59,7 @@ def fingerprint(connection: duckdb.DuckDBPyConnection, cohort: str) -> str:
     lines = connection.execute(
         "SELECT * EXCLUDE received_at FROM meta.delivery WHERE protocol = ? ORDER BY ALL", [cohort]
     ).fetchall()
-    return sha256(repr((code_version(), key, protocol, lines)).encode()).hexdigest()
+    return sha256(repr((CODE_VERSION, key, protocol, lines)).encode()).hexdigest()
 
 
 def current(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -74,20 +74,19 @@ def test_every_source_file_and_library_is_in_the_version_of_the_code(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    version: Callable[[], str] = built.code_version.__wrapped__
     before = built.fingerprint(connection, "a")
-    assert version() == built.code_version()
+    assert built.code_version() == built.CODE_VERSION
     monkeypatch.setattr(built.resources, "files", lambda package: tmp_path / package)
     file = tmp_path / name
     file.parent.mkdir(parents=True)
-    versions = {version()}
+    versions = {built.code_version()}
     for text in ("one", "two"):
         file.write_text(text)
-        versions.add(version())
+        versions.add(built.code_version())
     monkeypatch.setattr(built, "version", lambda library: f"{library} of tomorrow")
-    versions.add(version())
+    versions.add(built.code_version())
     assert len(versions) == 4
-    monkeypatch.setattr(built, "code_version", version)
+    monkeypatch.setattr(built, "CODE_VERSION", built.code_version())
     assert built.fingerprint(connection, "a") != before
 
 
