@@ -91,13 +91,17 @@ def _numbered(use: Frame, n_waves: int) -> Frame:
 def _spelled(courses: Frame, n_waves: int) -> Frame:
     """Adds `word` and `n_observed` to different courses in whole numbers."""
     letters = dict(enumerate(STATE_LETTER.values(), 1))
-    spelled = [
-        by_value(nw.col(name) // BASE ** (wave - waves[0]) % BASE, letters)
+    digits = {
+        f"digit_{wave}": nw.col(name) // BASE ** (wave - waves[0]) % BASE
         for name, waves in _numbers(n_waves).items()
         for wave in waves
-    ]
-    return courses.with_columns(word=nw.concat_str(*spelled)).with_columns(
-        n_observed=_length(nw.col("word").str.replace_all("[^AER]", ""))
+    }
+    word = nw.concat_str(*(by_value(nw.col(digit), letters) for digit in digits))
+    return (
+        courses.with_columns(**digits)
+        .with_columns(word=word)
+        .drop(*digits)
+        .with_columns(n_observed=_length(nw.col("word").str.replace_all("[^AER]", "")))
     )
 
 
