@@ -10,6 +10,7 @@ a count nobody prints, and the years between two ages are another: neither must 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from registry_pipeline.disclosure.cells import (
@@ -141,7 +142,7 @@ def _tie_share(made: Cells, number: int) -> None:
 
 
 def _tie_margins(made: Cells, rows: Sequence[Row]) -> None:
-    """Units and groups add up to everyone; ages lie within each other."""
+    """Units and groups add up to everyone; ages, and days of follow-up, lie within each other."""
     margins: dict[Hashable, dict[str, list[int]]] = {}
     for number, row in enumerate(rows):
         if row["table_name"] in {GOALS, CHART}:
@@ -158,19 +159,25 @@ def _tie_margins(made: Cells, rows: Sequence[Row]) -> None:
             for by, parts in splits.items():
                 for count in counted(rows[whole]):
                     _tie_split(made, whole, parts, by, count)
+        followed = [made.of_row[number, DENOMINATOR] for number in splits.get("by_day", [])]
+        _tie_nested(made, followed, "those followed longer lie within the others")
 
 
 def _tie_split(made: Cells, whole: int, parts: Sequence[int], by: str, count: str) -> None:
     total = made.of_row[whole, count]
     known = [made.of_row[part, count] for part in parts if (part, count) in made.of_row]
-    if by != "age":
-        words = "units add up to all units" if by == "units" else "groups add up to everyone"
-        made.tie(total, known, words)
+    if by == "age":
+        _tie_nested(made, [total, *known], "an age lies within the next")
         return
-    outer = total
-    for inner in sorted(known, key=lambda cell: -made.counts[cell]):
-        made.tie(outer, [inner], "an age lies within the next")
-        outer = inner
+    words = "units add up to all units" if by == "units" else "groups add up to everyone"
+    made.tie(total, known, words)
+
+
+def _tie_nested(made: Cells, nested: Sequence[int], words: str) -> None:
+    """Each count lies within the next larger one; who is in between must not follow."""
+    ordered = sorted(nested, key=lambda cell: -made.counts[cell])
+    for outer, inner in pairwise(ordered):
+        made.tie(outer, [inner], words)
 
 
 def _tie_sums(

@@ -236,6 +236,18 @@ class TestIndicatorsThatCountTheSame:
         assert shown(public_programmes(alone, protocol), "measure") == {"no_show": (89, 255)}
 
 
+def test_two_lengths_of_follow_up_do_not_tell_of_the_few_between(protocol: Protocol) -> None:
+    rows = [
+        row("early_dropout", n, of, group_by="by_day", group=day)
+        for day, n, of in (("30", 20, 98), ("90", 32, 96))
+    ]
+    made = public_programmes(tables(dropout=rows), protocol)
+    assert shown(made, "group") == {"30": (20, 98), "90": "hidden"}
+    assert recovered(tables(dropout=rows), made[PUBLIC], protocol) == 0
+    far = [rows[0], {**rows[1], "denominator": 80}]
+    assert "hidden" not in shown(public_programmes(tables(dropout=far), protocol), "group").values()
+
+
 def test_nine_answer_sheets_are_hidden_whole(protocol: Protocol) -> None:
     levels = (0, 1, 1, 3, 4)
     rows = [
