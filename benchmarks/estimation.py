@@ -33,6 +33,7 @@ from registry_pipeline.derivations.pathways_models import COVARIATES, compared_w
 from registry_pipeline.derivations.strata import STRATA
 from registry_pipeline.home import Home
 from registry_pipeline.transform.baseline import baseline_factors
+from registry_pipeline.transform.engine import forget_steps
 from registry_pipeline.transform.outcomes import outcomes
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.tables import Part, replace
@@ -71,6 +72,7 @@ def registry(source: Path, out: Path) -> dict[str, float]:
             for name, table in made:
                 part = Part(table, {"as_of_delivery": "benchmark"})
                 numbers["rows"] += replace(connection, TABLES[name], [part])
+            forget_steps(connection)
     return numbers
 
 

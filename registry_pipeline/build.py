@@ -23,7 +23,7 @@ from registry_pipeline.derivations.pathways import pathway_tables
 from registry_pipeline.derivations.quality import quality_tables
 from registry_pipeline.derivations.retention import retention_tables
 from registry_pipeline.derivations.trajectories import trajectory_tables
-from registry_pipeline.transform.engine import Frame
+from registry_pipeline.transform.engine import Frame, forget_steps
 from registry_pipeline.warehouse import built, ledger
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.proof import InvalidTableError
@@ -309,4 +309,5 @@ def _store(
             stored.append(Built(name, rows, n_kept=len(work.kept)))
         except InvalidTableError as error:
             stored.append(Built(name, 0, str(error)))
+    forget_steps(connection)
     return stored

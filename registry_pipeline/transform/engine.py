@@ -7,7 +7,7 @@ Does not belong here: any derivation; nothing outside this file asks which engin
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import narwhals as nw
@@ -15,6 +15,9 @@ import polars as pl
 
 Frame = nw.LazyFrame[Any]
 """A lazy frame of rows on either engine."""
+
+STEP: Final = "step_"
+"""What the names of kept intermediate results begin with."""
 
 
 def is_duckdb(frame: Frame) -> bool:
@@ -64,12 +67,22 @@ def materialise(frame: Frame) -> Frame:
         # The relation's own connection has no public name. `native.query()` would do without, but
         # it makes a view and drops it, after which every relation in hand is bound anew.
         connection = native._con  # noqa: SLF001
-        name = f"step_{uuid4().hex}"
+        name = f"{STEP}{uuid4().hex}"
         connection.execute(f"CREATE TEMP TABLE {name} AS {native.sql_query()}")
         kept: Frame = nw.from_native(connection.sql(f"SELECT * FROM {name}"))
     else:
         kept = nw.from_native(native.collect().lazy())
     return kept
+
+
+def forget_steps(connection: Any) -> None:
+    """Drops what `materialise` kept on a connection of DuckDB: what is stored reads it no more."""
+    steps = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE temporary AND starts_with(table_name, ?)",
+        [STEP],
+    ).fetchall()
+    for (name,) in steps:
+        connection.execute(f"DROP TABLE {name}")
 
 
 def is_empty(frame: Frame) -> bool:
