@@ -13,7 +13,7 @@ last events, never the file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,11 +26,32 @@ from dagster._serdes import ConfigurableClassData
 
 
 class EventLog(SqliteEventLogStorage):
-    """Dagster's event log; the index and the run asked for last stay open."""
+    """Dagster's event log; the index and the run asked for last stay open.
+
+    What the index is made of is asked for at each event; what is there is there to stay.
+    """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, sa.Engine] = {}
+        self._there: set[str] = set()
         super().__init__(base_dir, inst_data)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table."""
+        return self._is_there(table_name, lambda: super(EventLog, self).has_table(table_name))
+
+    def has_secondary_index(self, name: str) -> bool:
+        """Whether the index has a part that Dagster added later."""
+        return self._is_there(name, lambda: super(EventLog, self).has_secondary_index(name))
+
+    def _has_asset_key_col_on_connection(self, conn: sa.Connection, column_name: str) -> bool:
+        ask = super()._has_asset_key_col_on_connection
+        return self._is_there(column_name, lambda: ask(conn, column_name))
+
+    def _is_there(self, name: str, ask: Callable[[], bool]) -> bool:
+        if name not in self._there and ask():
+            self._there.add(name)
+        return name in self._there
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:

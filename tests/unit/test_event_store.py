@@ -67,3 +67,16 @@ def test_a_commit_does_not_wait_and_the_file_is_whole_without_its_log(home: Home
     connection = sqlite3.connect(index)
     assert connection.execute("SELECT count(*) FROM asset_keys").fetchone() == (1,)
     connection.close()
+
+
+def test_what_is_there_is_asked_for_until_it_is(home: Home) -> None:
+    with dg.DagsterInstance.get() as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, EventLog)
+        assert not storage.has_table("later")
+        with storage.index_connection() as connection:
+            connection.exec_driver_sql("CREATE TABLE later (id INTEGER)")
+        assert storage.has_table("later")
+        with storage.index_connection() as connection:
+            connection.exec_driver_sql("DROP TABLE later")
+        assert storage.has_table("later")  # not asked again: no table of the index goes away
