@@ -3,9 +3,9 @@
 Belongs here: the walk over a file, the accounting of its rows, the refusals that need the whole
 file. Does not belong here: each single judgement (the other modules of this package).
 
-A file is walked twice: once to prove its structure and learn its keys, once to judge its rows. At
-one look both are done in one walk, on the word of the manifest that counts the rows and in the
-hope that no key stands twice; where one does, the caller starts anew.
+A file's structure is proved before a row of it is judged, so that a file that must be refused costs
+no more than to read it. Then its keys are learned, and then its rows judged. At one look the last
+two are one walk, in the hope that no key stands twice; where one does, the caller starts anew.
 
 Blocks are parsed with declared types as long as that goes well; from the first block on where a
 value does not fit its type they are read as text, where the cell can be named. The text of a bad
@@ -91,7 +91,7 @@ def read_form(
         name: the delivered file as messages name it; its last part says kind and form. The
             path's own name by default.
         block_bytes: bytes of a CSV file held at a time.
-        at_one_look: judges the rows at the first look at the file, if the manifest counts them.
+        at_one_look: judges the rows as their keys are learned.
 
     Yields:
         Batches in the order of the file.
@@ -154,14 +154,13 @@ class _Walk:
             persons=persons,
         )
         self._is_typed = True
-        self._total = manifest.rows.get(source_of(form, protocol))
+        _check_total(source, manifest.rows.get(source_of(form, protocol)), file)
         is_all_received = not self._plan.where and (persons is None or not persons.any_erased)
-        self._at_one_look = at_one_look and self._total is not None and is_all_received
+        self._at_one_look = at_one_look and is_all_received
         if self._at_one_look:
-            self._n_received, self._repeated = self._total or 0, NO_ROWS
+            self._n_received, self._repeated = source.n_rows, NO_ROWS
         else:
             self._n_received, self._repeated = repeated_rows(self._keys, self._judge.key_required)
-            _check_total(source, self._total, file)
 
     def batches(self) -> Iterator[Batch]:
         """The judged blocks, in order.
@@ -186,8 +185,6 @@ class _Walk:
             if self._at_one_look:
                 keys.append(hashed_keys(self._judge.keyed(judged.typed)))
             yield batch
-        if self._at_one_look:
-            _check_total(self._source, self._total, self._file)
         if (n_read, n_judged) != (self._source.n_rows, self._n_received):
             what = "other rows than before when it was read again"
             raise RefusedFileError(self._file, "unreadable_file", what)
@@ -228,8 +225,6 @@ class _Walk:
     def _refuse_share(
         self, n_quarantined: int, problems: Counter[tuple[str | None, str]]
     ) -> NoReturn:
-        if self._at_one_look:
-            _check_total(self._source, self._total, self._file)
         (column, rule_id), _ = problems.most_common(1)[0]
         what = (
             f"at least {n_quarantined} of {self._n_received} rows are bad, above the protocol's "

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry_pipeline.gate.errors import RefusedFileError, RepeatedKeysError
+from registry_pipeline.gate.judge import FormJudge
 
 HEADER = "patient_id,interview_date,status,coping_score"
 cells = st.tuples(
@@ -55,10 +56,15 @@ def test_a_key_that_stands_twice_asks_for_a_second_look(gate: Callable[..., Any]
         gate("interviews.csv", text([row, other]), at_one_look=True, rows={"interviews": 2})
 
 
-def test_without_a_count_in_the_manifest_there_are_two_looks(gate: Callable[..., Any]) -> None:
-    rows = [("P1", "2014-06-01", "completed", "7")] * 2
-    judged = gate("interviews.csv", text(rows), at_one_look=True)
-    assert {rule for *_, rule in judged.rules} == {"duplicate_key"}
+@pytest.mark.parametrize("at_one_look", [True, False])
+def test_a_fault_of_the_last_row_is_found_before_a_row_is_judged(
+    gate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, at_one_look: bool
+) -> None:
+    monkeypatch.setattr(FormJudge, "judge", lambda *_: pytest.fail("a row was judged"))
+    good = [(f"P{n}", "2014-06-01", "completed", "7") for n in range(50)]
+    content = text([*good, ("P50", "2014-06-01", "completed")])
+    with pytest.raises(RefusedFileError, match="ragged_row"):
+        gate("interviews.csv", content, at_one_look=at_one_look, block_bytes=150)
 
 
 @pytest.mark.parametrize("n_bad", [0, 3])
