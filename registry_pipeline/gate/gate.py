@@ -41,6 +41,9 @@ from schemas.rules import RowContext
 
 __all__ = ["Batch", "canary", "read_form"]
 
+AHEAD: Final = 4
+"""Blocks that may wait to be stored: what is stored at once is some blocks long."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -109,7 +112,7 @@ def read_form(
         walk = _Walk(
             source, file, form, protocol, manifest, persons=persons, at_one_look=at_one_look
         )
-        yield from ahead(walk.batches())
+        yield from ahead(walk.batches(), AHEAD)
     except RefusedFileError as error:
         error.n_rows = _countable_rows(source)
         raise
