@@ -64,6 +64,7 @@ class CsvFile:
         self._proved: list[tuple[int, int]] = []
         self._n_rows = 0
         self._is_proved = False
+        self._refused: RefusedFileError | None = None
         with path.open("rb") as stream:
             first = stream.read(block_bytes)
         self._body_start = _first_record_end(first)
@@ -93,8 +94,10 @@ class CsvFile:
         Raises:
             RefusedFileError: on the first walk, before the block is handed on: NUL bytes, bare
                 carriage returns, letters that do not decode, a quote out of place, or a row of
-                another width than the header.
+                another width than the header. A file that was refused is not walked again.
         """
+        if self._refused:
+            raise self._refused
         return self._walk() if self._is_proved else self._prove()
 
     def _walk(self) -> Iterator[bytes]:
@@ -108,6 +111,14 @@ class CsvFile:
                 yield self._encoding.utf8(block)
 
     def _prove(self) -> Iterator[bytes]:
+        try:
+            yield from self._proved_blocks()
+        except RefusedFileError as error:
+            self._refused = error
+            raise
+        self._is_proved = True
+
+    def _proved_blocks(self) -> Iterator[bytes]:
         self._proved, self._n_rows = [], 0
         start = self._body_start
         with self._path.open("rb") as stream:
@@ -125,7 +136,6 @@ class CsvFile:
                 start += end
                 stream.seek(start)
                 yield utf8
-        self._is_proved = True
 
     def _refuse_odd_bytes(self, block: bytes, first_row: int) -> None:
         if (at := block.find(b"\0")) >= 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import polars.testing
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from registry_pipeline.gate.errors import RefusedFileError, RepeatedKeysError
 from registry_pipeline.gate.judge import FormJudge
+from registry_pipeline.gate.structure import CsvFile
 
 HEADER = "patient_id,interview_date,status,coping_score"
 cells = st.tuples(
@@ -63,8 +65,12 @@ def test_a_fault_of_the_last_row_is_found_before_a_row_is_judged(
     monkeypatch.setattr(FormJudge, "judge", lambda *_: pytest.fail("a row was judged"))
     good = [(f"P{n}", "2014-06-01", "completed", "7") for n in range(50)]
     content = text([*good, ("P50", "2014-06-01", "completed")])
-    with pytest.raises(RefusedFileError, match="ragged_row"):
+    walked = patch.object(
+        CsvFile, "_proved_blocks", autospec=True, side_effect=CsvFile._proved_blocks
+    )
+    with walked as walks, pytest.raises(RefusedFileError, match="ragged_row"):
         gate("interviews.csv", content, at_one_look=at_one_look, block_bytes=150)
+    assert walks.call_count == 1
 
 
 @pytest.mark.parametrize("n_bad", [0, 3])
