@@ -6,6 +6,8 @@ Does not belong here: true counts (see `schemas.quality.indicators`).
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from schemas import result_codes, shared
@@ -21,6 +23,35 @@ ROW = [
 """What tells the rows of all programmes' tables apart."""
 
 HIDDEN = "hidden; `hidden_reason` says why"
+
+
+def _n_missing(description: str) -> Any:
+    return shared.count(
+        "Missing", "Manglende", description, null="hidden, to protect a small count"
+    )
+
+
+def _hidden_reason(description: str, *, null: str) -> Any:
+    codes = result_codes.HIDDEN_REASON
+    return field("Hidden because", description, nb="Skjult fordi", codes=codes, null=null)
+
+
+def _cell() -> Any:
+    """Which number of a row was taken out."""
+    codes = result_codes.HIDDEN_CELL
+    return field("Number", "Which number.", nb="Tall", codes=codes, required=True)
+
+
+def _reason(description: str) -> Any:
+    """Why it was taken out."""
+    codes = result_codes.HIDDEN_REASON
+    return field("Reason", description, nb="Årsak", codes=codes, required=True)
+
+
+def _note() -> Any:
+    """The same in words."""
+    text = "What is small, or the sum that would give a small number back."
+    return field("Note", text, nb="Merknad", required=True)
 
 
 class PublicResult(Result):
@@ -42,12 +73,7 @@ class PublicResult(Result):
     denominator: pl.Int64 = shared.count(
         "Denominator", "Nevner", "People or events counted.", null=HIDDEN
     )
-    n_missing: pl.Int64 = shared.count(
-        "Missing",
-        "Manglende",
-        "Of the denominator, unknown or not answered.",
-        null="hidden, to protect a small count",
-    )
+    n_missing: pl.Int64 = _n_missing("Of the denominator, unknown or not answered.")
     value: pl.Float64 = shared.number("Value", "Verdi", "numerator of denominator.")
     ci_low: pl.Float64 = shared.ci_low("the value")
     ci_high: pl.Float64 = shared.ci_high("the value")
@@ -61,12 +87,8 @@ class PublicResult(Result):
         codes=result_codes.INDICATOR_LEVEL,
         null="no target, or no value shown",
     )
-    hidden_reason: pl.String = field(
-        "Hidden because",
-        "Why the value is not shown.",
-        nb="Skjult fordi",
-        codes=result_codes.HIDDEN_REASON,
-        null="it is shown, or there is none: see reason",
+    hidden_reason: pl.String = _hidden_reason(
+        "Why the value is not shown.", null="it is shown, or there is none: see reason"
     )
 
     class Config(Result.Config):
@@ -88,23 +110,12 @@ class DisclosureLog(RegistryModel):
     unit_id: pl.String = shared.unit_id()
     period_start: pl.Date = shared.period_start()
     period_end: pl.Date = shared.period_end()
-    cell: pl.String = field(
-        "Number", "Which number.", nb="Tall", codes=result_codes.HIDDEN_CELL, required=True
-    )
-    reason: pl.String = field(
-        "Reason",
+    cell: pl.String = _cell()
+    reason: pl.String = _reason(
         "small_count and small_denominator for its own sake, secondary to protect another; else "
-        "the result was not to be shown at all.",
-        nb="Årsak",
-        codes=result_codes.HIDDEN_REASON,
-        required=True,
+        "the result was not to be shown at all."
     )
-    note: pl.String = field(
-        "Note",
-        "What is small, or the sum that would give a small number back.",
-        nb="Merknad",
-        required=True,
-    )
+    note: pl.String = _note()
 
     class Config(RegistryModel.Config):
         """Table name and key."""
@@ -162,23 +173,14 @@ class PublicProgramme(ProgrammeRow, Result):
     denominator: pl.Int64 = shared.count(
         "Denominator", "Nevner", "Those the value is of.", null=HIDDEN
     )
-    n_missing: pl.Int64 = shared.count(
-        "Missing",
-        "Manglende",
-        "Members whose answer is unknown or missing.",
-        null="hidden, to protect a small count",
-    )
+    n_missing: pl.Int64 = _n_missing("Members whose answer is unknown or missing.")
     value: pl.Float64 = shared.number(
         "Value", "Verdi", "numerator of denominator, or the measure's mean or median."
     )
     ci_low: pl.Float64 = shared.ci_low("the value")
     ci_high: pl.Float64 = shared.ci_high("the value")
-    hidden_reason: pl.String = field(
-        "Hidden because",
-        "Why the numbers are not shown.",
-        nb="Skjult fordi",
-        codes=result_codes.HIDDEN_REASON,
-        null="they are shown, or there are none: see reason",
+    hidden_reason: pl.String = _hidden_reason(
+        "Why the numbers are not shown.", null="they are shown, or there are none: see reason"
     )
 
     class Config(Result.Config):
@@ -198,23 +200,12 @@ class ProgrammeLog(ProgrammeRow):
     For the registry's own eyes: the reasons tell which numbers are small.
     """
 
-    cell: pl.String = field(
-        "Number", "Which number.", nb="Tall", codes=result_codes.HIDDEN_CELL, required=True
-    )
-    reason: pl.String = field(
-        "Reason",
+    cell: pl.String = _cell()
+    reason: pl.String = _reason(
         "small_count and small_denominator for its own sake, secondary to protect another, "
-        "low_coverage where nothing of the cohort is shown.",
-        nb="Årsak",
-        codes=result_codes.HIDDEN_REASON,
-        required=True,
+        "low_coverage where nothing of the cohort is shown."
     )
-    note: pl.String = field(
-        "Note",
-        "What is small, or the sum that would give a small number back.",
-        nb="Merknad",
-        required=True,
-    )
+    note: pl.String = _note()
 
     class Config(RegistryModel.Config):
         """Table name and key."""
