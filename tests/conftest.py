@@ -14,8 +14,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import hypothesis
 import pytest
+
+from registry_pipeline.home import Home
+from registry_pipeline.warehouse.database import connect
 
 pytest_plugins = ["tests.backtest.keys"]
 
@@ -77,6 +81,21 @@ def shared_data() -> Path:
 def sample() -> Path:
     """The committed landing folder."""
     return ROOT / "data" / "sample"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home folder."""
+    place = Home(tmp_path / "home")
+    place.prepare()
+    return place
+
+
+@pytest.fixture
+def connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A writing connection to its live file."""
+    with connect(home) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

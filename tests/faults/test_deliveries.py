@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,24 +23,10 @@ from registry_pipeline.landing import write_manifest
 from registry_pipeline.settled import is_proved, settled
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.changes import Changes
-from registry_pipeline.warehouse.database import connect
 from schemas.protocol import shipped_text
 
 PATIENTS = "patient_id,sex,birth_year,consent,consent_date\nA-1,male,1970,consented,2014-05-02\n"
 INTERVIEWS = "patient_id,interview_date,status,heroin_days\nA-1,2014-05-10,completed,0\n"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    place = Home(tmp_path / "home")
-    place.prepare()
-    return place
-
-
-@pytest.fixture
-def connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect(home) as opened:
-        yield opened
 
 
 @pytest.fixture

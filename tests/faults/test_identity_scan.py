@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -14,26 +12,12 @@ import pytest
 
 from registry_pipeline.file_scan import identity_files
 from registry_pipeline.home import Home
-from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.identity_columns import identity_columns
 from registry_pipeline.warehouse.tables import create_sql
 from schemas.catalog import TABLES
 
 NUMBER = "15076500565"
 RUN = "8d3f0a52-1111-4222-8333-123456789012"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    place = Home(tmp_path / "home")
-    place.prepare()
-    return place
-
-
-@pytest.fixture
-def connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect(home) as opened:
-        yield opened
 
 
 WRITTEN = [NUMBER, f"ring {NUMBER[:6]} {NUMBER[6:]} i dag", "150765-00565", "x 150765.00565 y"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -49,13 +48,6 @@ def fill(connection: duckdb.DuckDBPyConnection, units: dict[str, tuple[int, int]
 
 
 UNITS = {"north": (6, 12), "south": (3, 30), "east": (9, 18), "west": (2, 4)}
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    place = Home(tmp_path / "home")
-    place.prepare()
-    return place
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
@@ -346,13 +345,6 @@ def fill(connection: duckdb.DuckDBPyConnection, given_tables: Tables) -> None:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
         connection.execute(create_sql(MODELS[name]))
         insert(connection, name, frame)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    place = Home(tmp_path / "home")
-    place.prepare()
-    return place
 
 
 @pytest.fixture

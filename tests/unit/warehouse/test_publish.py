@@ -23,13 +23,6 @@ TODAY = date(2014, 8, 1)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    place = Home(tmp_path / "home")
-    place.prepare()
-    return place
-
-
-@pytest.fixture
 def connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     with connect(home) as opened:
         ledger.prepare(opened)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -19,19 +18,6 @@ from schemas.forms import intake_table
 from schemas.protocol import load_shipped
 
 UNIT = TABLES["core.unit"]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    place = Home(tmp_path / "home")
-    place.prepare()
-    return place
-
-
-@pytest.fixture
-def connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect(home) as opened:
-        yield opened
 
 
 def units(*ids: str, name: str | None = "A unit") -> pl.DataFrame:
