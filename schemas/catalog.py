@@ -13,7 +13,8 @@ import polars as pl
 from schemas.core import CORE
 from schemas.derived import DERIVED
 from schemas.fields import Column, Table, describe
-from schemas.meta import META, Codebook
+from schemas.meta import META
+from schemas.meta.store import Codebook
 from schemas.quality import QUALITY
 
 TABLES: Final[dict[str, Table]] = {

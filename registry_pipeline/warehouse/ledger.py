@@ -20,17 +20,16 @@ from registry_pipeline.gate.pseudonym import Key, KeyFileError
 from registry_pipeline.warehouse.changes import Changes
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import ensure, insert
-from schemas import meta
-from schemas.fields import describe
+from schemas.catalog import TABLES
 from schemas.forms import FORMS
 from schemas.protocol import Protocol, parse_protocol, protocol_sha256, shipped_text
 
-DELIVERY = describe(meta.Delivery)
-PROTOCOL = describe(meta.ProtocolInUse)
-QUARANTINE = describe(meta.Quarantine)
-KEY = describe(meta.Key)
-ERASURE = describe(meta.Erasure)
-BUILT = describe(meta.Built)
+DELIVERY = TABLES["meta.delivery"]
+_LIVE: Final = tuple(
+    TABLES[f"meta.{name}"]
+    for name in ("delivery", "protocol", "quarantine", "key", "erasure", "built")
+)
+"""The tables that a live file has before anything is taken in."""
 
 OTHER_BYTES: Final = "other_bytes"
 """The rule that refuses other bytes under the name of a file that was accepted: the one refusal
@@ -71,14 +70,13 @@ class Entry:
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Creates the ledger's tables where they are missing."""
-    ensure(connection, (DELIVERY, PROTOCOL, QUARANTINE, KEY, ERASURE, BUILT))
+    ensure(connection, _LIVE)
 
 
 def copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection) -> None:
     """Copies the ledger and the protocols in use from one database into another, prepared one."""
-    for table in (DELIVERY, PROTOCOL):
-        rows = source.sql(f"SELECT * FROM {table.full_name}").pl()
-        insert(target, table.full_name, rows)
+    for name in ("meta.delivery", "meta.protocol"):
+        insert(target, name, source.sql(f"SELECT * FROM {name}").pl())
 
 
 def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:

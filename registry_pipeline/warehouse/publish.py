@@ -23,7 +23,7 @@ from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import comment, create_sql, insert, quoted
 from schemas.catalog import TABLES, codebook_rows
 from schemas.fields import Table, describe
-from schemas.meta import Erasure, Key, Publication
+from schemas.meta.store import Erasure, Key, Publication
 
 FORMAT_VERSION = 1
 SNAPSHOTS = 3

@@ -14,7 +14,7 @@ import pytest
 from registry_pipeline.derivations.core import core_tables
 from schemas.fields import describe
 from schemas.forms import FORMS, intake_table
-from schemas.meta import Delivery
+from schemas.meta.ledger import Delivery
 from schemas.protocol import load_shipped
 
 LAR_X = load_shipped("lar_x")

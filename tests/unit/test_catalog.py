@@ -14,7 +14,7 @@ from schemas import result_codes
 from schemas.catalog import TABLES, codebook_rows
 from schemas.codes import STATE_LETTER, USE_STATE, VISIT_STATUS, CodeList
 from schemas.fields import Table
-from schemas.meta import Codebook
+from schemas.meta.store import Codebook
 from schemas.outcomes import OUTCOMES
 from schemas.shared import ORIGIN
 

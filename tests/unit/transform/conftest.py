@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from registry_pipeline.transform.engine import Frame
 from schemas.fields import describe
 from schemas.forms import FORMS, intake_table
-from schemas.meta import Delivery
+from schemas.meta.ledger import Delivery
 from schemas.protocol import load_shipped
 
 Frames = dict[str, pl.DataFrame]
