@@ -36,6 +36,11 @@ _TYPE_WORDS: Final[dict[type[pl.DataType], str]] = {
 }
 
 
+def cohort_column(table: Table) -> str:
+    """The column that says whose a row is; empty for a table that is the same for every cohort."""
+    return next(iter(COHORT & table.dtypes.keys()), "")
+
+
 def is_derived(table: str) -> bool:
     """Whether a table is made from core: the worklist is core by who may read it alone."""
     return table.startswith(("derived.", "quality.")) or table == "core.worklist"

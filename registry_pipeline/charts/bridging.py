@@ -22,6 +22,7 @@ from registry_pipeline.charts.svg import (
     INK,
     PLAIN,
     SKY,
+    TWO_LINES,
     Spec,
     colour,
     in_order,
@@ -83,13 +84,12 @@ def bridging_funnel(cohort: Cohort) -> Section:
 
 def _bars(shown: pl.DataFrame) -> Spec:
     """A bar per step, with its count."""
-    beside = {**PLAIN, "labelExpr": "split(datum.label, '|')"}
     length = {"x": number("numerator", title="People", scale={"zero": True})}
     written = {**length, "text": {"field": "written"}}
     return {
         "width": 480,
         "height": {"step": 40},
-        "encoding": {"y": name("step", in_order(shown, "step"), axis=beside)},
+        "encoding": {"y": name("step", in_order(shown, "step"), axis=TWO_LINES)},
         "layer": [
             mark("bar", length, color=SKY, height=26),
             mark("text", written, align="left", dx=5, fontSize=12, color=INK),

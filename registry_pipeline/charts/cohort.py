@@ -16,9 +16,8 @@ import polars as pl
 
 from registry_pipeline.charts.text import capital
 from schemas import codes
-from schemas.catalog import TABLES
+from schemas.catalog import TABLES, cohort_column
 from schemas.codes import CodeList
-from schemas.fields import Table
 from schemas.protocol import Disclosure, Origin, Protocol, parse_protocol
 
 _DAYS_PER: Final = {"months": 30.4375, "weeks": 7, "days": 1}
@@ -135,6 +134,22 @@ class Cohort:
         """Code to English label, in the protocol's order."""
         return {pathway.code: pathway.en for pathway in self.protocol.pathways}
 
+    @cached_property
+    def indicators(self) -> pl.DataFrame:
+        """What each indicator is called, and which way is better.
+
+        Returns:
+            indicator_id, label (its English and Norwegian title, `|` between them), direction.
+        """
+        model = TABLES["quality.indicator_definition"]
+        names = ["indicator_id", "title", "title_nb", "direction"]
+        rows = pl.DataFrame(schema={name: model.dtypes[name] for name in names})
+        if model.full_name in self.stored:
+            query = f"SELECT {', '.join(names)} FROM {model.full_name}"
+            rows = pl.DataFrame(self.connection.sql(query))
+        label = pl.concat_str("title", "title_nb", separator="|")
+        return rows.select("indicator_id", "direction", label=label)
+
     @property
     def units(self) -> dict[str, str]:
         """Unit id to name, `all` included."""
@@ -167,8 +182,3 @@ def place(column: str, order: Iterable[str]) -> pl.Expr:
     """Where a column's value stands in an order; what is not in it comes last."""
     places = {code: place for place, code in enumerate(order)}
     return pl.col(column).replace_strict(places, default=len(places), return_dtype=pl.Int32)
-
-
-def cohort_column(table: Table) -> str:
-    """The column that names the cohort: quality tables call it the protocol."""
-    return "cohort" if "cohort" in table.dtypes else "protocol"

@@ -12,7 +12,17 @@ import polars as pl
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort, place
-from registry_pipeline.charts.svg import INK, PLAIN, Spec, colour, in_order, mark, name, number
+from registry_pipeline.charts.svg import (
+    INK,
+    PLAIN,
+    TWO_LINES,
+    Spec,
+    colour,
+    in_order,
+    mark,
+    name,
+    number,
+)
 from registry_pipeline.charts.text import Section
 from schemas.codes import CHECK_STATUS
 from schemas.guideline import GRADE
@@ -28,7 +38,7 @@ FAILED: Final = 30
 
 def public_result(cohort: Cohort) -> Section:
     """Indicators by unit in the latest year that may be shown, and all units by quarter."""
-    rows = cohort.rows("quality.public_result")
+    rows = _labelled(cohort.rows("quality.public_result"), cohort)
     units = pl.col("unit_id").replace(cohort.units)
     shown = rows.filter(pl.col("value").is_not_null()).with_columns(unit=units)
     years = shown.filter(pl.col("period_type") == "year")
@@ -63,7 +73,7 @@ def guideline_coverage(cohort: Cohort) -> Section:
         why="hidden_reason",
     )  # fmt: skip
     joined = (
-        rows.drop("value", "ci_low", "ci_high", "level")
+        _labelled(rows.drop("value", "ci_low", "ci_high", "level"), cohort)
         .join(public, on=["indicator_id", "period_start", "period_end"], how="left")
         .with_columns(
             at=pl.col("recommendation").str.split(".").list.eval(pl.element().cast(pl.Int32))
@@ -131,6 +141,13 @@ def _broken(row: dict[str, Any], cohort: Cohort) -> str:
     return text.count(row["n_failed"], cohort.rule)
 
 
+def _labelled(rows: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
+    """The rows with `label`, what their indicator is called."""
+    names = cohort.indicators.select("indicator_id", "label")
+    joined = rows.join(names, on="indicator_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.coalesce("label", "indicator_id"))
+
+
 def _cells(latest: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
     """What the matrix draws: indicator, unit, level and the share in words; all units first."""
     share = pl.format("{} %", (100 * pl.col("value")).round().cast(pl.Int64))
@@ -141,7 +158,7 @@ def _cells(latest: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
             at=place("unit", cohort.units.values()),
         )
         .sort("indicator_id", "at")
-        .select("indicator_id", "unit", "band", "written", "at")
+        .select("label", "unit", "band", "written", "at")
     )
 
 
@@ -150,11 +167,11 @@ def _matrix(shown: pl.DataFrame) -> Spec:
     units = in_order(shown.sort("at"), "unit")
     encoding = {
         "x": name("unit", units, axis={**PLAIN, "orient": "top", "labelAngle": -35}),
-        "y": name("indicator_id", in_order(shown, "indicator_id"), axis=PLAIN),
+        "y": name("label", in_order(shown, "label"), axis=TWO_LINES),
     }
     return {
         "width": {"step": 74},
-        "height": {"step": 20},
+        "height": {"step": 32},
         "encoding": encoding,
         "layer": [
             mark("rect", {"color": colour("band", LEVELS)}, stroke="white"),
@@ -180,7 +197,7 @@ def _trend(shown: pl.DataFrame) -> str:
     told: dict[str, dict[Any, str]] = {}
     for row in rows.sort("indicator_id").iter_rows(named=True):
         level = f" {row['level']}" if row["level"] else ""
-        told.setdefault(row["indicator_id"], {})[row["period_start"]] = (
+        told.setdefault(row["label"].replace("|", " / "), {})[row["period_start"]] = (
             text.percent(row["value"]) + level
         )
     heads = [f"{day.year}-Q{(day.month + 2) // 3}" for day in quarters]
@@ -198,7 +215,7 @@ def _recommendation(row: dict[str, Any]) -> list[str]:
         row["recommendation"],
         f"{row['text']} / {row['text_nb']}" if row["text"] else text.MISSING,
         GRADE.label(row["grade"], "nb") if row["grade"] else text.MISSING,
-        row["indicator_id"] or row["not_measured"] or text.MISSING,
+        (row["label"] or "").replace("|", " / ") or row["not_measured"] or text.MISSING,
         value,
         INDICATOR_LEVEL.label(row["level"]) if row["level"] else text.MISSING,
     ]

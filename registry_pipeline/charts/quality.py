@@ -14,7 +14,7 @@ from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort
 from registry_pipeline.charts.svg import (
     INK,
-    PLAIN,
+    TWO_LINES,
     Spec,
     colour,
     in_order,
@@ -65,21 +65,10 @@ def _safe(cohort: Cohort) -> pl.DataFrame:
     return (
         cohort.rows("quality.public_result", **among)
         .join(targets, on=key, how="left")
-        .join(_definitions(cohort), on="indicator_id", how="left")
-        .with_columns(
-            label=pl.coalesce(pl.concat_str("title", "title_nb", separator="|"), "indicator_id")
-        )
+        .join(cohort.indicators, on="indicator_id", how="left")
+        .with_columns(pl.coalesce("label", "indicator_id"))
         .sort("indicator_id", "period_end", "period_start", descending=[False, True, False])
     )
-
-
-def _definitions(cohort: Cohort) -> pl.DataFrame:
-    """What each indicator is called and which way is better."""
-    names = ["indicator_id", "title", "title_nb", "direction"]
-    model = TABLES["quality.indicator_definition"]
-    if model.full_name not in cohort.stored:
-        return pl.DataFrame(schema={name: model.dtypes[name] for name in names})
-    return pl.DataFrame(cohort.connection.sql(f"SELECT {', '.join(names)} FROM {model.full_name}"))
 
 
 def _drawn(latest: pl.DataFrame) -> pl.DataFrame:
@@ -105,7 +94,6 @@ def _drawn(latest: pl.DataFrame) -> pl.DataFrame:
 
 def _chart(shown: pl.DataFrame) -> Spec:
     """A row per indicator: bands, value, interval."""
-    beside = {**PLAIN, "labelExpr": "split(datum.label, '|')"}
     value = {"x": percent("value", FULFILLED)}
     interval = {"x": percent("ci_low", FULFILLED), "x2": {"field": "ci_high"}}
     band = {
@@ -118,7 +106,7 @@ def _chart(shown: pl.DataFrame) -> Spec:
     return {
         "width": 480,
         "height": {"step": 46},
-        "encoding": {"y": name("label", in_order(shown, "label"), axis=beside)},
+        "encoding": {"y": name("label", in_order(shown, "label"), axis=TWO_LINES)},
         "layer": [
             mark("bar", band, only="isValid(datum.band)", height=30),
             mark("rule", interval, only=there, color=INK, strokeWidth=1.6),

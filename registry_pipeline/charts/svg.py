@@ -33,6 +33,9 @@ PANEL_WIDTH: Final = 225
 PLAIN: Final[Spec] = {"ticks": False, "domain": False, "grid": False}
 """An axis of names: labels alone."""
 
+TWO_LINES: Final[Spec] = {**PLAIN, "labelExpr": "split(datum.label, '|')"}
+"""The same; `|` in a name starts a new line."""
+
 _SHOWN: Final = "shown"
 _PADDING: Final = {"left": 40, "right": 56, "top": 8, "bottom": 8}
 """Texts are measured in Arial; where a browser has none, its own sans serif is a sixth wider."""

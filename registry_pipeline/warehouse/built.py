@@ -20,7 +20,7 @@ from typing import Final
 
 import duckdb
 
-from schemas.catalog import COHORT
+from schemas.catalog import cohort_column
 from schemas.fields import Table
 
 _LIBRARIES: Final = ("duckdb", "narwhals", "numpy", "polars", "scipy", "statsmodels")
@@ -120,8 +120,3 @@ def _rows_by_cohort(table: Table) -> str:
         return f'SELECT "{whose}" AS cohort, count(*) AS n FROM {table.full_name} GROUP BY ALL'
     every = f"SELECT count(*) FROM {table.full_name}"
     return f"SELECT unnest($cohorts) AS cohort, ({every}) AS n"
-
-
-def cohort_column(table: Table) -> str | None:
-    """The column that says whose a row is; None for a table that is the same for every cohort."""
-    return next(iter(COHORT & table.dtypes.keys()), None)

@@ -18,10 +18,9 @@ import duckdb
 import polars as pl
 
 from registry_pipeline.home import Home
-from registry_pipeline.warehouse.built import cohort_column
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import comment, create_sql, insert, quoted
-from schemas.catalog import TABLES, codebook_rows
+from schemas.catalog import TABLES, codebook_rows, cohort_column
 from schemas.fields import Table, describe
 from schemas.meta.store import Erasure, Key, Publication
 

@@ -17,9 +17,10 @@ import narwhals as nw
 import polars as pl
 
 from registry_pipeline.transform.engine import Frame, is_duckdb
-from registry_pipeline.warehouse.built import cohort_column, note
+from registry_pipeline.warehouse.built import note
 from registry_pipeline.warehouse.database import scalar, transaction
 from registry_pipeline.warehouse.proof import prove_key, validate
+from schemas.catalog import cohort_column
 from schemas.fields import Table
 
 ROW_GROUP = 122_880

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -44,6 +45,22 @@ def test_units_by_level_and_all_units_by_quarter(
     (drawing,) = drawings(page)
     assert "75 %" in drawing
     assert "few" not in drawing
+
+
+def test_an_indicator_is_called_by_its_titles(
+    store: Store, cells: Cells, drawings: Drawings
+) -> None:
+    titles = {"title": "Early plan", "title_nb": "Plan tidlig", "direction": "higher"}
+    store.put("quality.indicator_definition", [{"indicator_id": "plan", **titles}])
+    results = [result("plan", "all", 45, 60, **period) for period in (YEAR, QUARTER)]
+    store.indicators(results)
+    page = store.page("quality.public_result")
+    assert cells(page)[1][0] == "Early plan / Plan tidlig"
+    (drawing,) = drawings(page)
+    assert {"Early plan", "Plan tidlig"} <= set(re.findall(r">([^<>]+)<", drawing))
+    measured = {"recommendation": "2.4", "chapter": 2, "status": "measured", **YEAR}
+    store.put("quality.guideline_coverage", [{**measured, "indicator_id": "plan"}])
+    assert cells(store.page("quality.guideline_coverage"))[1][3] == "Early plan / Plan tidlig"
 
 
 def test_every_recommendation_has_a_row_with_what_may_be_shown(store: Store, cells: Cells) -> None:
