@@ -24,7 +24,6 @@ from schemas.forms import FORMS
 DELIVERY = dg.DynamicPartitionsDefinition(name="delivery")
 """One partition per delivery, `<protocol>/<delivery>`."""
 
-INTAKE_TABLES = tuple(f"intake.{form}" for form in FORMS)
 LEDGER_TABLES = ("meta.delivery", "meta.protocol", "meta.quarantine")
 _FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(days=100), fail_window=timedelta(days=130)

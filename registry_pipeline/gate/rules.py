@@ -33,7 +33,6 @@ _RULE_OF_CHECK: Final = {
     "str_matches": "text_pattern",
 }
 
-_NO_CASES: Final = pl.DataFrame(schema={"column": pl.String, "check": pl.String, "index": pl.Int32})
 WARNINGS: Final = {"column_name": pl.String(), "rule_id": pl.String(), "n": pl.Int64()}
 
 

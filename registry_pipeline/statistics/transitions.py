@@ -1,6 +1,6 @@
-"""Movements between states and the state distribution by wave, from counts.
+"""Movements between states and the entropy of a wave, from counts.
 
-Belongs here: shares of a row or a wave with their intervals, and the entropy of a wave.
+Belongs here: shares of a row with their intervals, and the entropy of a wave.
 Does not belong here: what a state is, or which waves are adjacent.
 """
 
@@ -25,20 +25,13 @@ def row_shares(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         The frame, sorted, with `n_from`, `probability`, `ci_low`, `ci_high` (Wilson) and
         `reason`: not_computable where nobody was in `from_state`.
     """
-    return _shares(frame, [*by, "from_state"], "to_state", "n_from", "probability")
-
-
-def state_shares(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """Share in each state among all of the group, for instance of a wave.
-
-    Args:
-        frame: `*by`, `state`, `n`; one row per state.
-        by: grouping columns, at least one; the wave is one of them.
-
-    Returns:
-        The frame, sorted, with `n_total`, `share`, `ci_low`, `ci_high` (Wilson) and `reason`.
-    """
-    return _shares(frame, by, "state", "n_total", "share")
+    group = [*by, "from_state"]
+    totals = frame.sort(*group, "to_state").with_columns(
+        n_from=pl.col("n").cast(pl.Int64).sum().over(group)
+    )
+    return with_wilson(totals, "n", "n_from", estimate="probability").with_columns(
+        reason=pl.when(pl.col("probability").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
+    )
 
 
 def entropy(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
@@ -79,15 +72,4 @@ def entropy(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
             .then(pl.lit(reasons.NO_VARIATION))
         )
         .drop("squares")
-    )
-
-
-def _shares(
-    frame: pl.DataFrame, by: Sequence[str], state: str, total: str, share: str
-) -> pl.DataFrame:
-    totals = frame.sort(*by, state).with_columns(
-        pl.col("n").cast(pl.Int64).sum().over(by).alias(total)
-    )
-    return with_wilson(totals, "n", total, estimate=share).with_columns(
-        reason=pl.when(pl.col(share).is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
     )

@@ -17,7 +17,6 @@ from registry_pipeline.home import Home
 from registry_pipeline.warehouse.faults import explained
 
 SCHEMAS = ("intake", "core", "derived", "quality", "meta")
-PUBLISHED_SCHEMAS = ("core", "derived", "quality", "meta")
 
 MEMORY = "800MB"
 """What the database holds in memory; larger steps spill into the home."""

@@ -1,4 +1,4 @@
-"""Row shares, state shares and entropy: by hand and for odd input."""
+"""Row shares and entropy: by hand and for odd input."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry_pipeline.statistics.transitions import entropy, row_shares, state_shares
+from registry_pipeline.statistics.transitions import entropy, row_shares
 
 QUICK = settings(max_examples=40, deadline=None)
 MOVES = pl.DataFrame(
@@ -31,12 +31,6 @@ def test_each_row_shares_out_those_who_were_there():
 
 def test_one_table_needs_no_grouping_column():
     assert row_shares(MOVES.drop("wave"), []).equals(row_shares(MOVES, ["wave"]).drop("wave"))
-
-
-def test_shares_of_a_wave():
-    got = state_shares(states(30, 10), ["wave"])
-    assert got["share"].to_list() == [0.75, 0.25]
-    assert got["n_total"].to_list() == [40, 40]
 
 
 @pytest.mark.parametrize(
