@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from typing import Final
 
+from registry_pipeline.disclosure.printed import CHART, GOALS, PRINTED, RESULTS
+
 _CORE: Final[dict[str, tuple[str, ...]]] = {
     "core.patient": (
         "meta.protocol",
@@ -87,14 +89,7 @@ _MARKED: Final = (
     "core.process_event",
     "core.appointment",
 )
-_PRINTED: Final = tuple(
-    f"quality.{name}"
-    for name in (
-        "no_show", "bridging_funnel", "detox_stay", "involvement", "feedback_change",
-        "checklist_use", "transition_gap", "goal_result", "dropout", "co_occurring",
-        "programme_chart",
-    )
-)  # fmt: skip
+_SHOWN: Final = (*PRINTED, GOALS, CHART, RESULTS)
 _QUALITY: Final[dict[str, tuple[str, ...]]] = {
     "quality.indicator": (*_MARKED, "quality.indicator_definition"),
     "quality.indicator_definition": (),
@@ -102,8 +97,8 @@ _QUALITY: Final[dict[str, tuple[str, ...]]] = {
     "quality.public_result": ("quality.indicator",),
     "quality.disclosure_log": ("quality.indicator",),
     "quality.guideline_coverage": ("quality.indicator",),
-    "quality.public_programme": (*_PRINTED, "quality.public_result"),
-    "quality.programme_log": (*_PRINTED, "quality.public_result"),
+    "quality.public_programme": _SHOWN,
+    "quality.programme_log": _SHOWN,
     "quality.data_quality": ("meta.delivery", "intake.interviews", *_CORE),
     "quality.no_show": (*_PROGRAMME, "core.appointment", "core.episode"),
     "quality.bridging_funnel": (*_PROGRAMME, "core.outreach_contact"),
