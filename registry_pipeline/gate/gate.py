@@ -241,11 +241,14 @@ _NO_PROBLEMS: Final = pl.DataFrame(schema=PROBLEMS)
 
 
 def _check_types(source: Source, plan: Plan, table: Table, file: str) -> None:
-    """A Parquet column has the form's type, or is text where the protocol recodes it."""
+    """A Parquet column has the form's type; one that is recoded is text or whole numbers."""
     for ours, theirs in plan.columns.items() if source.dtypes else ():
-        wanted = pl.String() if ours in plan.recode else table.dtypes[ours]
-        if source.dtypes and source.dtypes[theirs] != wanted:
-            what = f"stored as {source.dtypes[theirs]}, and it is {wanted}"
+        is_coded = ours in plan.recode
+        stored = source.dtypes[theirs] if source.dtypes else None
+        wanted = pl.String() if is_coded else table.dtypes[ours]
+        is_whole = stored is not None and stored.is_integer() and (is_coded or wanted.is_integer())
+        if stored != wanted and not is_whole:
+            what = f"stored as {stored}, where the form has {wanted}"
             raise RefusedFileError(file, "column_type", what, column=theirs)
 
 

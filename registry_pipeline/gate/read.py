@@ -175,8 +175,14 @@ class _FrameBlock:
         return _FrameBlock(self.frame[places], is_typed=False).text()
 
     def typed(self, integers: Collection[str]) -> pl.DataFrame | None:
-        del integers
-        return _blank_to_null(self.frame) if self.is_typed else None
+        if not self.is_typed:
+            return None
+        whole = (name for name, dtype in self.frame.schema.items() if dtype.is_integer())
+        types = [pl.col(name).cast(pl.Int32 if name in integers else pl.String) for name in whole]
+        try:
+            return _blank_to_null(self.frame.with_columns(types))
+        except pl.exceptions.PolarsError:  # a number beyond any column's: a fault of its row
+            return None
 
 
 class _XlsxSource:

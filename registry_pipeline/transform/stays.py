@@ -44,6 +44,7 @@ def closed_stays(episodes: Frame, people: Frame) -> Frame:
       country before that day.
     - A stay known from doses (it has cover) that nobody said the end of ends as `unknown`, once
       `settled` grants it an end.
+    - Nobody is followed past the cut-off, however long the cover reaches.
     - Death closes whatever still covers, and no stay starts after it.
 
     Args:
@@ -75,7 +76,12 @@ def closed_stays(episodes: Frame, people: Frame) -> Frame:
         .select(
             *EPISODE,
             "start",
-            nw.when(died).then("death_day").otherwise("until").alias("until"),
+            nw.when(died)
+            .then("death_day")
+            .when(doses)
+            .then(nw.min_horizontal("until", "cutoff_day"))
+            .otherwise("until")
+            .alias("until"),
             nw.when(died).then("death_type").otherwise(stated).alias("exit_type"),
             nw.coalesce("stay_unit_id", "unit_id").alias("unit_id"),
             nw.when(doses & ~died.fill_null(value=False))
@@ -89,7 +95,8 @@ def settled(stays: Frame, gap_days: int) -> Frame:
     """The stays under one gap rule, without wait_days.
 
     A stay known from doses ends only when end + cover + gap is not after the cut-off: before,
-    the person may still come back within the gap, and the stay is censored at end + cover.
+    the person may still come back within the gap, and the stay is censored at end + cover, or at
+    the cut-off where that comes first.
     """
     wait = gap_days if gap_days < UNLIMITED_GAP_DAYS else 0
     returning = nw.col("wait_days") < wait

@@ -147,6 +147,11 @@ CASES = [
         [(1, 0, CUT_OFF - GAP + 1, CENSORED)],
     ),
     Case(
+        "cover beyond the cut-off: censored there, where seeing ends",
+        [stay(-50, CUT_OFF - 10, ABSENT, cover=28)],
+        [(1, 0, CUT_OFF, CENSORED)],
+    ),
+    Case(
         "without cover the end stands",
         [stay(-50, CUT_OFF - 1, ABSENT)],
         [(1, 0, CUT_OFF - 1, ABSENT)],

@@ -187,3 +187,40 @@ def test_bad_parquet_rows_are_named_and_kept_as_text(gate: Callable[..., Any]) -
     assert judged.quarantined["original"].to_list() == [
         '{"event_date":"2014-05-01","kind":"dance","unit_id":null,"score":"NaN","outcome":null}'
     ]
+
+
+@pytest.mark.parametrize("width", [pl.Int8, pl.UInt8, pl.Int32, pl.Int64, pl.UInt64])
+def test_whole_numbers_of_parquet_have_any_width(
+    gate: Callable[..., Any], lar_x: Protocol, width: type[pl.DataType]
+) -> None:
+    frame = pl.DataFrame(
+        {
+            "patient_id": ["P1", "P2", "P3"],
+            "interview_date": [date(2014, 5, 1)] * 3,
+            "status": ["completed"] * 3,
+            "heroin_days": pl.Series([3, None, 0], dtype=width),
+            "treatment_plan": pl.Series([2, 1, None], dtype=width),
+        }
+    )
+    maps = {"interviews": FormMap(recode={"treatment_plan": {"1": "no", "2": "yes"}})}
+    protocol = lar_x.model_copy(update={"forms": maps})
+    judged = gate("interviews.parquet", parquet(frame), protocol=protocol)
+    assert judged.accepted.select("heroin_days", "treatment_plan").rows() == [
+        (3, "yes"),
+        (None, "no"),
+        (0, None),
+    ]
+
+
+def test_a_number_of_parquet_beyond_the_column_is_its_rows_fault(gate: Callable[..., Any]) -> None:
+    frame = pl.DataFrame(
+        {
+            "patient_id": ["P1", "P2", "P3"],
+            "interview_date": [date(2014, 5, 1)] * 3,
+            "status": ["completed"] * 3,
+            "heroin_days": [3, 2**40, 4],
+        }
+    )
+    judged = gate("interviews.parquet", parquet(frame))
+    assert judged.accepted["heroin_days"].to_list() == [3, 4]
+    assert judged.rules == [(2, "heroin_days", "integer_format")]
