@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import duckdb
+import polars as pl
 
+from registry_pipeline.disclosure.small_numbers import is_small, percentage_hidden, share_hidden
 from registry_pipeline.statistics.reasons import PERIODS_DIFFER
-from schemas.protocol import Disclosure
+from registry_pipeline.warehouse.ledger import stored_protocols
+from schemas.protocol import Disclosure, parse_protocol
 
 Line = tuple[str, str, str, str, str]
 """System, cohort, what, estimate, of."""
@@ -124,8 +127,8 @@ COUNTED: Final = (
 )
 """Systems whose headline is a count of rows: system, what, table, query."""
 
-FEWEST: Final = Disclosure().min_percentage_denominator
 PILOT: Final = "pilot cohort, low coverage"
+TOO_FEW: Final = "hidden: too few"
 
 
 def headlines(connection: duckdb.DuckDBPyConnection, present: Collection[str]) -> list[Line]:
@@ -135,14 +138,15 @@ def headlines(connection: duckdb.DuckDBPyConnection, present: Collection[str]) -
         connection: the store.
         present: the tables it holds.
     """
-    lines = []
+    lines: list[Line] = []
+    rules = disclosure_rules(connection)
     for one in PROGRAMMES:
         if {f"quality.{one.table}", "quality.public_programme"} <= set(present):
             item = "true" if one.subject == "all" else "subject = 'item ' || item"
             query = _ROW.format(table=one.table, item=item)
             wanted = [one.measure, *one.group, one.subject]
             found = connection.execute(query, wanted).fetchall()
-            lines += [_line(one, *row) for row in found]
+            lines += [_line(one, rules[row[0]], row) for row in found]
     for system, what, table, query in COUNTED:
         if f"quality.{table}" in present:
             rows = connection.execute(query).fetchall()
@@ -150,23 +154,30 @@ def headlines(connection: duckdb.DuckDBPyConnection, present: Collection[str]) -
     return lines
 
 
-def _line(
-    one: Headline,
-    cohort: str,
-    value: float | None,
-    low: float | None,
-    high: float | None,
-    *rest: str | int | None,
-) -> Line:
-    numerator, denominator, missing, hidden, reason = rest
+def disclosure_rules(connection: duckdb.DuckDBPyConnection) -> dict[str, Disclosure]:
+    """Each cohort's thresholds."""
+    texts = stored_protocols(connection)
+    return {name: parse_protocol(text, name).disclosure for name, text in texts.items()}
+
+
+def is_share_hidden(numerator: int | None, denominator: int | None, rule: Disclosure) -> bool:
+    """Whether a share is one of few people, or speaks of few."""
+    counts = pl.lit(numerator, dtype=pl.Int64), pl.lit(denominator, dtype=pl.Int64)
+    return bool(pl.select(share_hidden(*counts, rule) | percentage_hidden(counts[1], rule)).item())
+
+
+def _line(one: Headline, rule: Disclosure, row: tuple[Any, ...]) -> Line:
+    cohort, value, low, high, numerator, denominator, missing, hidden, reason = row
     of = f"{denominator} {one.noun}"
     if missing:
         of += f", {missing} unknown"
     if hidden == "low_coverage":
         of += f"; {PILOT}"
-    few = hidden == "low_coverage" and int(denominator or 0) < FEWEST
-    if few or hidden not in (None, "low_coverage"):
-        return one.system, cohort, one.what, "hidden: too few", one.noun
+    few = is_share_hidden(0 if one.is_days else numerator, denominator, rule) or bool(
+        pl.select(is_small(pl.lit(missing or 0), rule)).item()
+    )
+    if few if hidden == "low_coverage" else hidden:
+        return one.system, cohort, one.what, TOO_FEW, one.noun
     if reason == PERIODS_DIFFER:
         return one.system, cohort, one.what, "refused: periods differ", f"{numerator} and {of}"
     if value is None:

@@ -13,9 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import duckdb
+import polars as pl
 from rich.console import Console
 
-from registry_pipeline.headlines import estimate, headlines
+from registry_pipeline.disclosure.small_numbers import curve_hidden
+from registry_pipeline.headlines import (
+    TOO_FEW,
+    disclosure_rules,
+    estimate,
+    headlines,
+    is_share_hidden,
+)
 from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome
 from registry_pipeline.printing import show, tables
@@ -35,7 +43,7 @@ SELECT cohort, n, denominator, share, ci_low, ci_high FROM derived.enrolment
 WHERE "group" = 'consented' AND sex = 'all' AND age_group = 'all' AND n > 0 ORDER BY cohort
 """
 _RETAINED = """
-SELECT cohort, kind, month, retained, ci_low, ci_high, n, n_at_risk
+SELECT cohort, kind, month, retained, ci_low, ci_high, n_event_cum, n_at_risk, n
 FROM derived.retention_at
 WHERE origin = 'baseline' AND stratum_by = 'all' AND retained IS NOT NULL AND day > 0
   AND n_at_risk > 0
@@ -149,19 +157,20 @@ def _stored(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _results(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
+    """The figures of each cohort; one that speaks of few people is hidden, as on the pages."""
+    rules = disclosure_rules(connection)
     rows = [
-        (cohort, "consented", estimate(share, low, high), f"{n} of {of}")
+        (cohort, "consented", TOO_FEW, "people")
+        if is_share_hidden(n, of, rules[cohort])
+        else (cohort, "consented", estimate(share, low, high), f"{n} of {of}")
         for cohort, n, of, share, low, high in connection.execute(_ENROLLED).fetchall()
     ]
-    rows += [
-        (
-            cohort,
-            f"{_KINDS[kind]} at {month} months",
-            estimate(retained, low, high),
-            f"{n} people, {at_risk} at risk then",
-        )
-        for cohort, kind, month, retained, low, high, n, at_risk in connection.execute(
-            _RETAINED
-        ).fetchall()
-    ]
+    for cohort, kind, month, *shown, left, at_risk, n in connection.execute(_RETAINED).fetchall():
+        what = f"{_KINDS[kind]} at {month} months"
+        counts = pl.lit(left), pl.lit(at_risk), pl.lit(n)
+        if pl.select(curve_hidden(*counts, rules[cohort])).item():
+            rows.append((cohort, what, TOO_FEW, "people"))
+        else:
+            of = f"{n} people, {at_risk} at risk then"
+            rows.append((cohort, what, estimate(*shown), of))
     return rows

@@ -67,7 +67,8 @@ class Manifest(_Part):
         protocol: id of the protocol the rows follow.
         quarter: the quarter delivered, `2014-Q3`.
         number: 1, then 2, 3, ... for corrections of the quarter.
-        extracted_on: the cut-off; no date of something that happened lies after it.
+        extracted_on: the cut-off; no date of something that happened lies after it, and it does
+            not lie before the quarter begins (January's new year is easily forgotten).
         kind: `full`, or `correction`, which never moves the cut-off.
         sender: who delivers.
         rows: control totals, data rows by file (its name without the ending).
@@ -86,6 +87,13 @@ class Manifest(_Part):
     sha256: dict[str, Sha256] = Field(default_factory=dict)
     format: Format = Format()
     retract: dict[str, tuple[dict[str, str | int | date], ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> Manifest:
+        year, number = self.quarter.split("-Q")
+        if (self.extracted_on.year, (self.extracted_on.month + 2) // 3) < (int(year), int(number)):
+            raise ValueError("extracted_on lies before the quarter begins")
+        return self
 
     @field_validator("retract")
     @classmethod
@@ -112,8 +120,11 @@ def read_manifest(folder: Path) -> Manifest:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise DeliveryError(f"{place}: not a TOML file") from None
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors(include_url=False, include_input=False)
-        )
+        found = error.errors(include_url=False, include_input=False)
+        wrong = "; ".join(_sentence(".".join(map(str, item["loc"])), item["msg"]) for item in found)
         raise DeliveryError(f"{place}: {wrong}") from None
+
+
+def _sentence(field: str, what: str) -> str:
+    what = what.removeprefix("Value error, ")
+    return f"{field}: {what}" if field else what

@@ -6,6 +6,7 @@ conversations that were followed) is named where it is used.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from rich.console import Console
 
 from assets.programme_checks import programme_checks
 from assets.run import RegistryRun
@@ -22,6 +24,7 @@ from registry_pipeline.headlines import headlines
 from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome, run_job
 from registry_pipeline.printing import tables
+from registry_pipeline.report_card import print_report_card
 from registry_pipeline.warehouse.database import connect
 
 ROOT = Path(__file__).parents[2]
@@ -266,6 +269,37 @@ def test_a_line_per_system(whole_run: tuple[Home, Outcome]) -> None:
     refused = written["Bridging", "randers", "reached the centre"]
     assert refused == ("refused: periods differ", "86 and 228 conversations, 58 unknown")
     assert written["Involvement", "randers", "item 1, high degree"][0] == "hidden: too few"
+
+
+def test_what_a_run_ends_with_speaks_of_no_few_people(
+    whole_run: tuple[Home, Outcome], query: Query
+) -> None:
+    (gone,) = query(
+        "SELECT n_event_cum FROM derived.retention_at WHERE cohort = 'lar_x' AND kind = 'study' "
+        "AND origin = 'baseline' AND stratum_by = 'all' AND month = 12"
+    )
+    assert 0 < gone[0] < 5
+    printed = io.StringIO()
+    print_report_card(Console(width=200, file=printed), whole_run[0])
+    lines = [line.split() for line in printed.getvalue().splitlines()]
+    (shown,) = [
+        line for line in lines if line[:7] == ["lar_x", "in", "the", "study", "at", "12", "months"]
+    ]
+    assert shown[7:] == ["hidden:", "too", "few", "people"]
+
+
+def test_a_headline_of_low_coverage_hides_few_people(
+    whole_run: tuple[Home, Outcome], tmp_path: Path
+) -> None:
+    copy = tmp_path / "analysis.duckdb"
+    copy.write_bytes(whole_run[0].analysis.read_bytes())
+    with duckdb.connect(copy) as connection:
+        connection.execute(
+            "UPDATE quality.feedback_change SET numerator = 3 "
+            "WHERE protocol = 'lar_x' AND measure = 'off_track' AND group_by = 'all'"
+        )
+        lines = headlines(connection, tables(connection))
+    assert ("Feedback tools", "lar_x", "courses off track", "hidden: too few", "people") in lines
 
 
 @pytest.mark.parametrize(

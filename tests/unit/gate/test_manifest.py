@@ -78,6 +78,15 @@ def test_a_wrong_field_is_named_and_its_value_is_not(
     assert not any(value in sentence for value in ("tomorrow", "2014-Q5", "crimson", "latin-9"))
 
 
+def test_a_cut_off_before_the_quarter_is_last_years_by_mistake(tmp_path: Path) -> None:
+    january = GOOD.replace("2014-Q3", "2014-Q4").replace("2014-10-01", "2014-01-02")
+    with pytest.raises(DeliveryError) as refused:
+        read_manifest(delivered(tmp_path, january))
+    assert str(refused.value).endswith("delivery.toml: extracted_on lies before the quarter begins")
+    first_day = GOOD.replace("2014-10-01", "2014-07-01")
+    assert read_manifest(delivered(tmp_path, first_day)).extracted_on == date(2014, 7, 1)
+
+
 def test_no_manifest_or_none_that_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DeliveryError, match=r"^empty/delivery.toml: there is no manifest$"):
