@@ -8,31 +8,17 @@ page looks (see `docs`).
 from __future__ import annotations
 
 import re
-import sys
 import warnings
-from contextlib import suppress
-from multiprocessing.connection import Connection
 from typing import Any, Final
 
 import polars as pl
 
+from registry_pipeline.child import serve
 from registry_pipeline.expectations.docs import Page
 from registry_pipeline.expectations.suite import Suite, SuiteResult
 
 NO_VALUES: Final = {"result_format": "BASIC", "partial_unexpected_count": 0}
 """Counts of cells, and none of their values or positions."""
-
-
-def serve(connection: Connection) -> None:
-    """Says that it is ready, then answers suites and their cells by pages, until nobody is left."""
-    warnings.simplefilter("ignore")  # it imports modules that Python has deprecated
-    judge = _Judge()
-    with suppress(EOFError, ConnectionError):
-        connection.send("ready")
-        while True:
-            source = judge.source()
-            asked: list[tuple[Suite, pl.DataFrame]] = connection.recv()
-            connection.send([judge.page(source, suite, cells) for suite, cells in asked])
 
 
 class _Judge:
@@ -42,6 +28,7 @@ class _Judge:
     """
 
     def __init__(self) -> None:
+        warnings.simplefilter("ignore")  # it imports modules that Python has deprecated
         import great_expectations  # noqa: PLC0415 - once warnings are silent
         from great_expectations.render.renderer.page_renderer import (  # noqa: PLC0415
             ValidationResultsPageRenderer,
@@ -51,8 +38,13 @@ class _Judge:
         self._great_expectations = great_expectations
         self._renderer: Any = ValidationResultsPageRenderer()
         self._view: Any = DefaultJinjaSectionView()
+        self._source = self._new_source()
 
-    def source(self) -> Any:
+    def pages(self, asked: list[tuple[Suite, pl.DataFrame]]) -> list[Page]:
+        """A page per suite and its cells."""
+        return [self._page(suite, cells) for suite, cells in asked]
+
+    def _new_source(self) -> Any:
         """A source of data frames in a context of its own: in memory, no analytics, no bars."""
         from great_expectations.data_context.types.base import (  # noqa: PLC0415
             ProgressBarsConfig,
@@ -65,29 +57,29 @@ class _Judge:
         )
         return context.data_sources.add_pandas("stored_tables")
 
-    def page(self, source: Any, suite: Suite, cells: pl.DataFrame) -> Page:
+    def _page(self, suite: Suite, cells: pl.DataFrame) -> Page:
         """A suite's page; an exception is an error, never a failure, and stops no other suite."""
         try:
-            validation = self._validation(source, suite, cells)
-            return self._page(suite, validation)
+            return self._written(suite, self._validation(suite, cells))
         except Exception as error:  # noqa: BLE001 - its message may hold a value
             return Page(SuiteResult(suite, "error", failed=(type(error).__name__,)))
 
-    def _validation(self, source: Any, suite: Suite, cells: pl.DataFrame) -> Any:
+    def _validation(self, suite: Suite, cells: pl.DataFrame) -> Any:
         expected = self._great_expectations.ExpectationSuite(suite.name)
         for number, item in enumerate(suite.expectations):
             kind = getattr(self._great_expectations.expectations, item.kind)
             expected.add_expectation(
                 kind(**item.arguments, description=item.description, meta={"number": number})
             )
-        batch = (
-            source.add_dataframe_asset(suite.name)
-            .add_batch_definition_whole_dataframe("all")
-            .get_batch(batch_parameters={"dataframe": cells.to_pandas()})
-        )
-        return batch.validate(expected, result_format=NO_VALUES)
+        asset = self._source.add_dataframe_asset(suite.name)
+        try:
+            whole = asset.add_batch_definition_whole_dataframe("all")
+            batch = whole.get_batch(batch_parameters={"dataframe": cells.to_pandas()})
+            return batch.validate(expected, result_format=NO_VALUES)
+        finally:
+            self._source.delete_asset(suite.name)
 
-    def _page(self, suite: Suite, validation: Any) -> Page:
+    def _written(self, suite: Suite, validation: Any) -> Page:
         """The suite's status; results come in an order of their own, so each says its number."""
         by_number = {item.expectation_config.meta["number"]: item for item in validation.results}
         outcomes = [(item, by_number[number]) for number, item in enumerate(suite.expectations)]
@@ -119,4 +111,4 @@ def _raised(outcome: Any) -> bool:
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])))
+    serve(_Judge().pages)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from functools import cache
 
 import polars as pl
 import pytest
 
+from registry_pipeline import child
 from registry_pipeline.expectations import worker
 from registry_pipeline.expectations.suite import Suite, stated
 
@@ -19,7 +19,7 @@ ASKED = [(SUITE, pl.DataFrame({"n": [1]}))]
 @pytest.fixture
 def of_its_own(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A process that no other test asks."""
-    monkeypatch.setattr(worker, "_worker", cache(worker.Worker))
+    monkeypatch.setattr(child, "_children", {})
     return monkeypatch
 
 
@@ -31,20 +31,20 @@ def told() -> str:
 
 
 def test_one_that_ends_unasked_for_is_an_error(of_its_own: pytest.MonkeyPatch) -> None:
-    of_its_own.setattr(worker, "_MODULE", "this")
+    of_its_own.setattr(worker, "MODULE", "this")
     assert told() == "Great Expectations' process did not answer and ended (exit code 0)"
 
 
 def test_one_that_is_silent_is_ended(of_its_own: pytest.MonkeyPatch) -> None:
-    of_its_own.setattr(worker, "PATIENCE_SECONDS", 0)
-    of_its_own.setattr(worker, "_LEAVE_SECONDS", 0)
+    of_its_own.setattr(child, "PATIENCE_SECONDS", 0)
+    of_its_own.setattr(child, "_LEAVE_SECONDS", 0)
     process = worker.start()
     assert told() == "Great Expectations' process did not answer in time (exit code -9)"
     assert not process.is_alive
 
 
 def test_it_is_started_once_and_replaced_when_it_died(of_its_own: pytest.MonkeyPatch) -> None:
-    of_its_own.setattr(worker, "_LEAVE_SECONDS", 0)
+    of_its_own.setattr(child, "_LEAVE_SECONDS", 0)
     first = worker.start()
     assert worker.start() is first
     first.stop()
