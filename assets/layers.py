@@ -14,9 +14,11 @@ import duckdb
 from assets.catalogue import asset_key, asset_spec
 from assets.lineage import in_order, upstream
 from assets.run import POOL, RegistryRun
-from registry_pipeline.build import CORE_TABLES, LAYERS, Built, build_core, build_layer
+from registry_pipeline import beside
+from registry_pipeline.build import Built, build_core, build_layer, lay_out
+from registry_pipeline.charts.page import drawn
 from registry_pipeline.charts.pages import pages
-from registry_pipeline.expectations import worker
+from registry_pipeline.layers import CORE_TABLES, LAYERS
 from schemas.catalog import TABLES
 
 REBUILD = (
@@ -51,7 +53,7 @@ def _layer(
 ) -> dg.AssetsDefinition:
     """The op of a layer: builds its tables, proves each, and says what became of them.
 
-    Charts are drawn by another thread meanwhile: drawing leaves the interpreter free.
+    Charts are drawn by another process meanwhile.
     """
 
     @dg.multi_asset(
@@ -74,14 +76,15 @@ def _layer(
         ],
         pool=POOL,
     )
-    def layer(registry: RegistryRun) -> Results:
-        worker.start()  # it is ready by the time the suites are due
+    def layer(context: dg.AssetExecutionContext, registry: RegistryRun) -> Results:
         with ThreadPoolExecutor(1) as drawing:
             with registry.connect() as connection:
                 built = {one.table: one for one in build(connection)}
+                due = {node.name for node in context.job_def.graph.node_defs} & LAYERS.keys()
+                lay_out(connection, due, () if name == "core" else (name,))
                 sound = [table for table in in_order(tables) if not built[table].error]
                 texts = {
-                    table: drawing.submit(page.markdown)
+                    table: drawing.submit(drawn, page)
                     for table, page in pages(connection, sound).items()
                 }
             for table in in_order(tables):
@@ -97,6 +100,7 @@ def _results(built: Built, text: Future[str] | None) -> Results:
             "cohorts kept as they were": built.n_kept,
         }
         if text:
+            beside.work_until(text)
             metadata["chart and table"] = dg.MetadataValue.md(text.result())
         yield dg.MaterializeResult(asset_key(built.table), metadata=metadata)
     yield dg.AssetCheckResult(

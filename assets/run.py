@@ -12,6 +12,10 @@ import dagster as dg
 import duckdb
 from pydantic import PrivateAttr
 
+from registry_pipeline import beside
+from registry_pipeline.charts.page import DRAWER
+from registry_pipeline.child import started
+from registry_pipeline.expectations.worker import MODULE
 from registry_pipeline.home import WAIT_SECONDS, Home
 from registry_pipeline.reconcile import end_dead_runs
 from registry_pipeline.warehouse.database import connect
@@ -49,7 +53,12 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
         ):
             self.place.prepare()
             end_dead_runs(context.instance, self.place, run.run_id)
-            yield self
+            for module in (DRAWER, MODULE):
+                started(module)  # they are ready by the time they are asked
+            try:
+                yield self
+            finally:
+                beside.clear()
 
     @property
     def place(self) -> Home:

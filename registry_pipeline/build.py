@@ -1,29 +1,24 @@
 """Building the tables: each layer's derivations run for every cohort and stored.
 
-Belongs here: which function makes which layer, from which frames, into which tables; and which
-cohorts have not changed since their tables were made (`warehouse.built` says from what).
-Does not belong here: the derivations themselves (`derivations`), DDL and proof (`warehouse`).
+Belongs here: from which frames a cohort's layer is made, here or beside; and which cohorts have not
+changed since their tables were made (`warehouse.built` says from what).
+Does not belong here: what a layer is (`layers`), DDL and proof (`warehouse`).
 """
 
 from __future__ import annotations
 
-from collections import UserDict
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import duckdb
 import narwhals as nw
-import polars as pl
 
+from registry_pipeline import beside
 from registry_pipeline.derivations.core import core_tables
-from registry_pipeline.derivations.enrolment import enrolment_tables
-from registry_pipeline.derivations.pathways import pathway_tables
-from registry_pipeline.derivations.quality import quality_tables
-from registry_pipeline.derivations.retention import retention_tables
-from registry_pipeline.derivations.trajectories import trajectory_tables
-from registry_pipeline.transform.engine import Frame, forget_steps
+from registry_pipeline.layers import CORE_TABLES, LAYERS, Tables
+from registry_pipeline.transform.engine import Frame, forget_steps, in_memory
 from registry_pipeline.warehouse import built, ledger
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.proof import InvalidTableError
@@ -39,90 +34,6 @@ IN_MEMORY_ROWS: Final = 200_000
 Both engines give the same tables. DuckDB's share of a step is the time to bind it, which for a few
 thousand rows is most of a run; its memory does not grow with the registry.
 """
-
-Derived = Mapping[str, Frame | pl.DataFrame]
-Builder = Callable[[Mapping[str, Frame], Protocol], Derived]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer: the tables it makes, in order, and the functions that make them.
-
-    Attributes:
-        reads: other layers whose tables it is made from, beside core.
-    """
-
-    tables: tuple[str, ...]
-    builders: tuple[Builder, ...]
-    reads: tuple[str, ...] = ()
-
-
-def _named(schema: str, *names: str) -> tuple[str, ...]:
-    return tuple(f"{schema}.{name}" for name in names)
-
-
-WORKLIST: Final = "core.worklist"
-"""Rows of persons, made from the other core tables: core by who may read it, not by its place."""
-
-CORE_TABLES: Final = (
-    *(name for name in TABLES if name.startswith("core.") and name != WORKLIST),
-    "meta.held",
-)
-
-LAYERS: Final[dict[str, Layer]] = {
-    "retention": Layer(
-        _named(
-            "derived",
-            "enrolment",
-            "response_by_wave",
-            "retention_person",
-            "retention_curve",
-            "retention_at",
-            "retention_summary",
-            "retention_life_table",
-            "cumulative_incidence",
-            "retention_comparison",
-            "retention_hazard",
-            "retention_sensitivity",
-            "early_dropout",
-        ),
-        (enrolment_tables, retention_tables),
-    ),
-    "trajectories": Layer(
-        _named(
-            "derived",
-            "substance_trend",
-            "substance_slope",
-            "poly_use",
-            "substance_transition",
-            "substance_change",
-            "trajectory",
-            "trajectory_profile",
-            "trajectory_latent",
-            "time_to_event",
-            "sequence_measure",
-        ),
-        (trajectory_tables,),
-    ),
-    "pathways": Layer(
-        _named(
-            "derived",
-            "outcome_by_pathway",
-            "outcome_comparison",
-            "covariate_balance",
-            "comparison_weight",
-            "coping_association",
-            "control_chart",
-            "funnel",
-        ),
-        (pathway_tables,),
-        reads=("retention",),
-    ),
-    "quality": Layer(
-        (*(name for name in TABLES if name.startswith("quality.")), WORKLIST), (quality_tables,)
-    ),
-}
-"""The layers after core, in an order they can be built in."""
 
 
 @dataclass(frozen=True)
@@ -152,26 +63,46 @@ def build_core(connection: duckdb.DuckDBPyConnection) -> list[Built]:
 
 
 def build_layer(connection: duckdb.DuckDBPyConnection, name: str) -> list[Built]:
-    """Builds one layer's tables of every cohort that has changed, from core and what it reads.
-
-    Timeliness alone looks past core: at the deliveries that carried an interview.
-    """
-    layer = LAYERS[name]
-    work = _work(connection, layer.tables, [*CORE_TABLES, *_tables_of(layer.reads)])
+    """Builds one layer's tables of every cohort that has changed, from core and what it reads."""
+    layer, work = LAYERS[name], _layer_work(connection, name)
     parts: dict[str, list[Part]] = {table: [] for table in layer.tables}
     for protocol in work.derived:
-        frames = stored_frames(connection, protocol, layer.reads)
-        frames["intake.interviews"] = _intake_rows(connection, "interviews", protocol)
+        made = beside.fetched(name, work.prints.get(protocol.id, "")) or layer.derived(
+            stored_frames(connection, protocol, layer.reads), protocol
+        )
         constants = {"as_of_delivery": as_of(connection, protocol)}
-        for builder in layer.builders:
-            for table, frame in builder(frames, protocol).items():
-                columns = TABLES[table].dtypes
-                part = Part(frame, constants if "as_of_delivery" in columns else {})
-                if COHORT.isdisjoint(columns):  # the same for every cohort
-                    parts[table] = [part]
-                else:
-                    parts[table].append(part)
+        for table, frame in made.items():
+            columns = TABLES[table].dtypes
+            part = Part(frame, constants if "as_of_delivery" in columns else {})
+            if COHORT.isdisjoint(columns):  # the same for every cohort
+                parts[table] = [part]
+            else:
+                parts[table].append(part)
     return _store(connection, parts, work)
+
+
+def lay_out(
+    connection: duckdb.DuckDBPyConnection, layers: Iterable[str], reads: tuple[str, ...]
+) -> None:
+    """Lays small cohorts' layers out, for another process to begin with (see `beside`).
+
+    Args:
+        connection: to the live database.
+        layers: those that are going to be built. Of steps that are ready the first by name is taken
+            first, so the last by name are laid out first.
+        reads: the layers that are stored now; those that read others wait.
+    """
+    names = [name for name in sorted(layers, reverse=True) if LAYERS[name].reads == reads]
+    rows: dict[str, Tables] = {}
+    for name in names:
+        work = _layer_work(connection, name)
+        for protocol in work.derived:
+            if protocol.id in work.prints and _is_small(connection, protocol):
+                if protocol.id not in rows:
+                    frames = stored_frames(connection, protocol, reads)
+                    rows[protocol.id] = {table: in_memory(frames[table]) for table in frames}
+                task = (name, rows[protocol.id], protocol)
+                beside.lay_out(work.prints[protocol.id], task)
 
 
 @dataclass(frozen=True)
@@ -207,6 +138,11 @@ def _work(
     )
 
 
+def _layer_work(connection: duckdb.DuckDBPyConnection, name: str) -> _Work:
+    layer = LAYERS[name]
+    return _work(connection, layer.tables, [*CORE_TABLES, *_tables_of(layer.reads)])
+
+
 def _tables_of(layers: Iterable[str]) -> list[str]:
     return [table for name in layers for table in LAYERS[name].tables]
 
@@ -235,8 +171,11 @@ def as_of(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> str:
 
 def stored_frames(
     connection: duckdb.DuckDBPyConnection, protocol: Protocol, layers: Iterable[str] = LAYERS
-) -> MutableMapping[str, Frame]:
-    """Every stored table of core and of some layers, restricted to one cohort, read when asked."""
+) -> Mapping[str, Frame]:
+    """Every stored table of core and of some layers, restricted to one cohort, read when asked.
+
+    Timeliness alone looks past core: at the deliveries that carried an interview.
+    """
     hidden = {*_tables_of(LAYERS)} - {*_tables_of(layers)}
     stored = {
         f"{schema}.{name}"
@@ -245,22 +184,28 @@ def stored_frames(
         ).fetchall()
     }
     named = {name for name in stored & TABLES.keys() if not COHORT.isdisjoint(TABLES[name].dtypes)}
-    return _Frames({name: partial(_rows, connection, name, protocol) for name in named - hidden})
+    make = {name: partial(_rows, connection, name, protocol) for name in named - hidden}
+    interviews = partial(_intake_rows, connection, "interviews", protocol)
+    return _Frames({**make, "intake.interviews": interviews})
 
 
-class _Frames(UserDict[str, Frame]):
+class _Frames(Mapping[str, Frame]):
     """Frames by table, each made when it is first asked for."""
 
     def __init__(self, make: Mapping[str, Callable[[], Frame]]) -> None:
-        super().__init__()
         self._make = make
+        self._made: dict[str, Frame] = {}
 
-    def __missing__(self, name: str) -> Frame:
-        self.data[name] = self._make[name]()
-        return self.data[name]
+    def __getitem__(self, name: str) -> Frame:
+        if name not in self._made:
+            self._made[name] = self._make[name]()
+        return self._made[name]
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.data or name in self._make
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make)
+
+    def __len__(self) -> int:
+        return len(self._make)
 
 
 def _intake_rows(connection: duckdb.DuckDBPyConnection, form: str, protocol: Protocol) -> Frame:
@@ -280,9 +225,13 @@ def _rows(
     columns = (table or TABLES[name]).dtypes
     (whose,) = COHORT & columns.keys()
     names = ", ".join(f'"{column}"' for column in columns)
-    every: Frame = nw.from_native(connection.sql(f"SELECT {names} FROM {name}"))
-    own = every.filter(nw.col(whose) == protocol.id)
-    return own.collect("polars").lazy() if _is_small(connection, protocol) else own
+    every = f"SELECT {names} FROM {name}"
+    if _is_small(connection, protocol):
+        own = connection.sql(f'{every} WHERE "{whose}" = ?', params=[protocol.id])
+        rows: Frame = nw.from_native(own.pl().lazy())
+        return rows
+    relation: Frame = nw.from_native(connection.sql(every))
+    return relation.filter(nw.col(whose) == protocol.id)
 
 
 def _is_small(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> bool:

@@ -82,6 +82,16 @@ def started(module: str) -> Child:
     return _children[module]
 
 
+def asked(module: str, question: Any) -> Any:
+    """What the process that runs a module answers; None where it does not, and it is ended."""
+    process = started(module)
+    try:
+        return process.ask(question)
+    except (EOFError, OSError):
+        process.stop()
+        return None
+
+
 def serve(answer: Callable[[Any], Any]) -> None:
     """The process's side: says that it is ready, then answers until nobody is left."""
     line = Connection(int(sys.argv[1]))

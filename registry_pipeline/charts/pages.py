@@ -7,11 +7,9 @@ Does not belong here: what a section says (see the modules by subject).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import duckdb
-import polars as pl
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.bridging import bridging_funnel, goal_result, involvement
@@ -22,6 +20,7 @@ from registry_pipeline.charts.events import time_to_event
 from registry_pipeline.charts.exits import cumulative_incidence
 from registry_pipeline.charts.funnels import funnel
 from registry_pipeline.charts.hazards import retention_hazard, retention_life_table
+from registry_pipeline.charts.page import Chart, Page
 from registry_pipeline.charts.participation import enrolment, response_by_wave
 from registry_pipeline.charts.pathways import outcome_by_pathway
 from registry_pipeline.charts.programme_charts import programme_chart
@@ -31,7 +30,6 @@ from registry_pipeline.charts.quality import indicator
 from registry_pipeline.charts.retention import retention_at, retention_curve
 from registry_pipeline.charts.several import poly_use, substance_slope
 from registry_pipeline.charts.substances import substance_trend
-from registry_pipeline.charts.svg import Spec, image, svg
 from registry_pipeline.charts.text import Section
 from registry_pipeline.charts.trajectories import substance_transition, trajectory_profile
 from registry_pipeline.charts.units import control_chart
@@ -78,33 +76,6 @@ EMPTY: Final = (
 NOTHING_DRAWN: Final = (
     "No chart: none of its numbers may be shown. / Ingen figur: ingen av tallene kan vises."
 )
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart to be drawn, and the words that stand for it."""
-
-    spec: Spec
-    rows: pl.DataFrame
-    title: str
-    below: Sequence[str]
-
-    def markdown(self) -> str:
-        """The chart as an image."""
-        drawn = svg(self.spec, self.rows, self.title, self.below)
-        return image(drawn, f"{self.title}; the numbers are in the table below")
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of the catalogue, small-number-safe: its parts in order, charts not drawn yet."""
-
-    parts: Sequence[str | Chart]
-
-    def markdown(self) -> str:
-        """The page with its charts as data URIs, the same for the same rows."""
-        drawn = (part if isinstance(part, str) else part.markdown() for part in self.parts)
-        return "\n\n".join(drawn) + "\n"
 
 
 def pages(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, Page]:

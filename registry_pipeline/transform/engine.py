@@ -85,6 +85,14 @@ def forget_steps(connection: Any) -> None:
         connection.execute(f"DROP TABLE {name}")
 
 
+def in_memory(frame: Frame | pl.DataFrame) -> pl.DataFrame:
+    """The rows of a frame, computed."""
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    rows: pl.DataFrame = frame.collect("polars").to_native()
+    return rows
+
+
 def is_empty(frame: Frame) -> bool:
     """Whether a frame has no rows: asked before much is built on it for nothing."""
     one: pl.DataFrame = frame.select(nw.lit(1).alias("one")).head(1).collect("polars").to_native()

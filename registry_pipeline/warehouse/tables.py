@@ -16,7 +16,7 @@ import duckdb
 import narwhals as nw
 import polars as pl
 
-from registry_pipeline.transform.engine import Frame, is_duckdb
+from registry_pipeline.transform.engine import Frame, in_memory, is_duckdb
 from registry_pipeline.warehouse.built import note
 from registry_pipeline.warehouse.database import scalar, transaction
 from registry_pipeline.warehouse.proof import prove_key, validate
@@ -206,12 +206,9 @@ def replace(
 
 
 def _append(connection: duckdb.DuckDBPyConnection, table: Table, part: Part) -> None:
-    if isinstance(part.frame, pl.DataFrame):
-        insert(connection, table.full_name, part.frame, part.constants)
-    elif is_duckdb(part.frame):
+    if not isinstance(part.frame, pl.DataFrame) and is_duckdb(part.frame):
         query = nw.to_native(part.frame).sql_query()
         sql = f"{_insertion(table.full_name, part.constants)}({query})"
         connection.execute(sql, list(part.constants.values()))
     else:
-        rows = part.frame.collect().to_native()
-        insert(connection, table.full_name, rows, part.constants)
+        insert(connection, table.full_name, in_memory(part.frame), part.constants)

@@ -12,11 +12,12 @@ import polars.testing
 import pytest
 
 from registry_pipeline.as_of import AsOfError, write_as_of
-from registry_pipeline.build import LAYERS, build_core, build_layer
+from registry_pipeline.build import build_core, build_layer
 from registry_pipeline.folders import deliveries
 from registry_pipeline.home import Home
 from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
+from registry_pipeline.layers import LAYERS
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.publish import publish, published_tables
 from registry_pipeline.withdrawal.withdraw import drop_copies

@@ -12,6 +12,7 @@ import pytest
 
 from registry_pipeline import build
 from registry_pipeline.home import Home
+from registry_pipeline.layers import LAYERS
 from registry_pipeline.warehouse.database import connect
 from schemas.catalog import TABLES
 
@@ -21,7 +22,7 @@ BUILT = [name for name in TABLES if name.startswith(("core.", "derived.", "quali
 def rebuilt(connection: duckdb.DuckDBPyConnection) -> dict[str, pl.DataFrame]:
     connection.execute("DELETE FROM meta.built")  # or nothing would be made again
     made = build.build_core(connection)
-    for name in build.LAYERS:
+    for name in LAYERS:
         made += build.build_layer(connection, name)
     assert not [one.error for one in made if one.error]
     frames = {name: connection.sql(f"SELECT * FROM {name}").pl() for name in BUILT}
