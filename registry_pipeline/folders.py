@@ -24,8 +24,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9ÆØÅæøå._() -]{1,100}")
 def deliveries(landing: Path) -> list[Path]:
     """The delivery folders of a landing folder, in the order they apply.
 
-    A folder without a manifest is still being written, or is none: it waits. One whose name may
-    not be shown is left alone (see `misnamed`).
+    A folder without a manifest is still being written, or is none: it waits (see `unannounced`).
+    One whose name may not be shown is left alone (see `misnamed`).
     """
     return sorted((folder for folder in _folders(landing) if _is_named(folder)), key=_order)
 
@@ -39,6 +39,16 @@ def misnamed(landing: Path) -> str:
         f"{landing}: the names of {counted(wrong, 'delivery folder')} hold other signs than "
         "letters, digits, space and . _ - ( ), or what may be an identity number: left alone"
     )
+
+
+def unannounced(landing: Path) -> list[str]:
+    """One sentence per folder that holds files and no manifest: it waits until there is one."""
+    folders = sorted({path.parent for path in landing.glob("*/*/*") if path.is_file()})
+    return [
+        f"{shown(folder.parent.name)}/{shown(folder.name)}: waits, since it has no {MANIFEST}"
+        for folder in folders
+        if not (folder / MANIFEST).exists()
+    ]
 
 
 def partition_key(folder: Path) -> str:

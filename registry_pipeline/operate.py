@@ -18,7 +18,7 @@ from uuid import uuid4
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from registry_pipeline.folders import deliveries, misnamed, partition_key
+from registry_pipeline.folders import deliveries, misnamed, partition_key, unannounced
 from registry_pipeline.home import WAIT_SECONDS, Home
 from registry_pipeline.instance import prepare_instance
 from registry_pipeline.notices import TOLD
@@ -42,7 +42,7 @@ class Outcome:
         success: every step ran and no blocking check is red.
         deliveries: the deliveries of the landing folder that were looked at.
         since: when the run began, in seconds since 1970, as its instance says.
-        waiting: one sentence per delivery that is still being written.
+        waiting: one sentence per delivery that is still being written or has no manifest.
         misnamed: deliveries that cannot be taken in for their names, in one sentence.
         red_checks: `table check: description` of each failed check.
         errors: one sentence per failed step.
@@ -113,7 +113,7 @@ def run_job(
         f"{partition_key(folder)}: still being written; the next run takes it in"
         for folder in there
         if folder not in whole
-    ]
+    ] + (unannounced(landing) if landing else [])
     return outcome
 
 

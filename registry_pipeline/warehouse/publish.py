@@ -116,7 +116,7 @@ def _kept(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, list[s
     except duckdb.Error:  # an older version's file, or no file of ours
         return {}
     n_same = sum(n for _, _, n in same)
-    if 2 * n_same < scalar(connection, "SELECT sum(n_rows) FROM meta.built"):
+    if not same or 2 * n_same < scalar(connection, "SELECT sum(n_rows) FROM meta.built"):
         return {}
     return {table: cohorts for table, cohorts, _ in same}
 

@@ -91,6 +91,17 @@ def test_a_second_run_on_a_held_home_says_so(tmp_path: Path, sample: Path) -> No
     assert "waited 0 seconds" in result.output
 
 
+def test_runs_before_the_first_delivery_end_well_and_tell_what_waits(tmp_path: Path) -> None:
+    folder = tmp_path / "landing" / "lar_x" / "2014-Q2"
+    folder.mkdir(parents=True)
+    (folder / "patients.csv").write_text("patient_id,consent\nA1,consented\n")
+    arguments = ["run", "--landing", str(tmp_path / "landing"), "--home", str(tmp_path / "home")]
+    for more in ([], [], ["--dry-run"]):
+        result = runner.invoke(app, [*arguments, *more])
+        assert result.exit_code == 0, result.output
+        assert "lar_x/2014-Q2: waits, since it has no delivery.toml" in result.output
+
+
 def one_delivery(tmp_path: Path, sample: Path) -> Path:
     """A landing folder with the first delivery of the sample."""
     landing = tmp_path / "landing"
