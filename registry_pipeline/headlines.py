@@ -139,7 +139,7 @@ def headlines(connection: duckdb.DuckDBPyConnection, present: Collection[str]) -
         present: the tables it holds.
     """
     lines: list[Line] = []
-    rules = disclosure_rules(connection)
+    rules = disclosure_rules(connection, present)
     for one in PROGRAMMES:
         if {f"quality.{one.table}", "quality.public_programme"} <= set(present):
             item = "true" if one.subject == "all" else "subject = 'item ' || item"
@@ -154,9 +154,11 @@ def headlines(connection: duckdb.DuckDBPyConnection, present: Collection[str]) -
     return lines
 
 
-def disclosure_rules(connection: duckdb.DuckDBPyConnection) -> dict[str, Disclosure]:
-    """Each cohort's thresholds."""
-    texts = stored_protocols(connection)
+def disclosure_rules(
+    connection: duckdb.DuckDBPyConnection, present: Collection[str]
+) -> dict[str, Disclosure]:
+    """Each cohort's thresholds; none where nothing was ever taken in."""
+    texts = stored_protocols(connection) if "meta.protocol" in present else {}
     return {name: parse_protocol(text, name).disclosure for name, text in texts.items()}
 
 

@@ -7,7 +7,7 @@ the run itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,7 +115,7 @@ def print_report_card(console: Console, home: Home) -> None:
             show(console, "Taken in", _TAKEN_IN, connection.execute(_RECEIVED).fetchall())
         if {"derived.enrolment", "derived.retention_at"} <= present:
             columns = ("cohort", "what", "estimate", "of")
-            show(console, "Results", columns, _results(connection))
+            show(console, "Results", columns, _results(connection, present))
         if lines := headlines(connection, present):
             show(console, "Systems", ("system", "cohort", "what", "estimate", "of"), lines)
     if home.analysis.exists():
@@ -156,9 +156,11 @@ def _stored(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def _results(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
+def _results(
+    connection: duckdb.DuckDBPyConnection, present: Collection[str]
+) -> list[tuple[str, str, str, str]]:
     """The figures of each cohort; one that speaks of few people is hidden, as on the pages."""
-    rules = disclosure_rules(connection)
+    rules = disclosure_rules(connection, present)
     rows = [
         (cohort, "consented", TOO_FEW, "people")
         if is_share_hidden(n, of, rules[cohort])
