@@ -93,7 +93,8 @@ def recovered(
             .otherwise(int(Exposure.DENOMINATOR))
         )
         for part in _parts(told):
-            if (part["exposure"] > Exposure.SHOWN).all():  # nothing of it is published
+            is_told = (part["exposure"] == Exposure.SHOWN) & (part["denominator"] > 0)
+            if not is_told.any():  # nothing of it is published, but where nobody is counted
                 continue
             families.append(_family(part, column))
             exposures.append(part["exposure"].to_numpy().astype(np.int64))

@@ -87,6 +87,15 @@ def test_a_result_that_is_not_to_be_shown_is_null_and_says_why(reason: str) -> N
     assert set(log["reason"]) == {reason}
 
 
+def test_nothing_is_worked_out_of_a_cohort_that_shows_no_more_than_where_nobody_is() -> None:
+    indicator = results(north=(0, 1), tiny=(0, 0)).with_columns(
+        hidden_reason=pl.lit("low_coverage")
+    )
+    public, log = made(indicator)
+    assert public.filter(pl.col("numerator").is_not_null())["unit_id"].to_list() == ["tiny"]
+    assert recovered(indicator, public, log, RULE) == 0
+
+
 def test_missing_answers_are_counts_too() -> None:
     indicator = results(north=(20, 40), south=(20, 40), east=(20, 40)).with_columns(
         n_missing=pl.when(unit_id="north").then(3).when(unit_id="all").then(23).otherwise(10)
