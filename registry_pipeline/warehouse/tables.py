@@ -130,7 +130,8 @@ class Inserter:
     """Inserts frames by column name, whole row groups at a time.
 
     An insert that ends inside a row group makes the checkpoint write all of the table once more,
-    so what does not fill a group waits for the next frame, or for `close`.
+    so what does not fill a group waits for the next frame, or for `close`. Each insert is one piece
+    of memory: the many small pieces of a parsed block are not of the size that DuckDB appends.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class Inserter:
         self._waiting.append(frame)
         height = sum(waiting.height for waiting in self._waiting)
         if height >= ROW_GROUP:
-            rows = pl.concat(self._waiting)
+            rows = pl.concat(self._waiting, rechunk=True)
             whole = height - height % ROW_GROUP
             self._insert(rows[:whole])
             self._waiting = [rows[whole:]]
@@ -152,7 +153,7 @@ class Inserter:
     def close(self) -> None:
         """Stores what still waits."""
         if self._waiting:
-            self._insert(pl.concat(self._waiting))
+            self._insert(pl.concat(self._waiting, rechunk=True))
         self._waiting = []
 
 
