@@ -8,6 +8,7 @@ rows are stored (`warehouse`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import polars as pl
 
 from registry_pipeline.folders import form_files, partition_key
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, RepeatedKeysError
-from registry_pipeline.gate.gate import read_form
+from registry_pipeline.gate.gate import Batch, read_form
 from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
 from registry_pipeline.gate.persons import Persons, ways_of_writing
 from registry_pipeline.gate.pseudonym import Key
@@ -110,7 +111,7 @@ def take_in(
     taking = _Taking(connection, home, folder, manifest, protocol, persons)
     forms = [form for form in FORMS if form in files or form in manifest.retract]
     arrivals = [taking.arrival(form, files.get(form)) for form in forms]
-    with staged_ahead(home, manifest, arrivals) as staged:
+    with staged_ahead(home, manifest, arrivals, taking.judged) as staged:
         report.files.extend(taking.form(arrival) for arrival in staged)
     report.leaving = taking.leaving
     return report
@@ -161,9 +162,9 @@ class _Taking:
             if arrival.is_here:
                 ledger.refuse_other_bytes(arrival.name)
             try:
-                report = self._taken(arrival, at_one_look=True)
+                report = self._taken(arrival, arrival.batches)
             except RepeatedKeysError:
-                report = self._taken(arrival, at_one_look=False)
+                report = self._taken(arrival, self.judged(arrival, at_one_look=False))
             remember(self.connection, self.home)
         except RefusedFileError as error:
             rows = error.n_rows
@@ -177,11 +178,25 @@ class _Taking:
                 arrival.staged.unlink(missing_ok=True)
         return report
 
-    def _taken(self, arrival: Arrival, *, at_one_look: bool) -> FileReport:
+    def judged(self, arrival: Arrival, *, at_one_look: bool = True) -> Iterator[Batch]:
+        """The judged rows of a staged file."""
+        if arrival.staged is None:
+            return iter(())
+        return read_form(
+            arrival.staged,
+            arrival.form,
+            self.protocol,
+            self.manifest,
+            self.persons,
+            name=arrival.name,
+            at_one_look=at_one_look,
+        )
+
+    def _taken(self, arrival: Arrival, batches: Iterable[Batch]) -> FileReport:
         """The form's rows, its quarantine and its line in the ledger: all of it, or nothing."""
         form = arrival.form
         with transaction(self.connection):
-            report = self._store(arrival, at_one_look=at_one_look)
+            report = self._store(arrival.form, batches)
             ledger.record(self.connection, self._entry(report, arrival.sha))
             mend(
                 self.connection,
@@ -201,33 +216,23 @@ class _Taking:
         name = path.name if path else f"{MANIFEST} [retract.{form}]"
         return f"{partition_key(self.folder)}/{name}"
 
-    def _store(self, arrival: Arrival, *, at_one_look: bool) -> FileReport:
-        form = arrival.form
+    def _store(self, form: str, batches: Iterable[Batch]) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
         accepted = quarantined = warnings = erased = taken_back = 0
-        if arrival.staged is not None:
-            rows = Inserter(self.connection, table.full_name, self._provenance(is_retraction=False))
-            for batch in read_form(
-                arrival.staged,
-                form,
-                self.protocol,
-                self.manifest,
-                self.persons,
-                name=arrival.name,
-                at_one_look=at_one_look,
-            ):
-                rows.add(batch.accepted)
-                insert(self.connection, kept.full_name, batch.quarantined, self._whose)
-                of_form = {**self._whose, "form": form}
-                insert(self.connection, "meta.quarantine", batch.problems, of_form)
-                accepted += batch.accepted.height
-                quarantined += batch.quarantined.height
-                warnings += int(batch.warnings["n"].sum())
-                erased += batch.n_erased
-                if form == "withdrawals":
-                    self._request_erasure(batch.accepted)
-            rows.close()
+        rows = Inserter(self.connection, table.full_name, self._provenance(is_retraction=False))
+        for batch in batches:
+            rows.add(batch.accepted)
+            insert(self.connection, kept.full_name, batch.quarantined, self._whose)
+            of_form = {**self._whose, "form": form}
+            insert(self.connection, "meta.quarantine", batch.problems, of_form)
+            accepted += batch.accepted.height
+            quarantined += batch.quarantined.height
+            warnings += int(batch.warnings["n"].sum())
+            erased += batch.n_erased
+            if form == "withdrawals":
+                self._request_erasure(batch.accepted)
+        rows.close()
         if form in self.manifest.retract:
             name = f"{partition_key(self.folder)}/{MANIFEST}"
             retracted = retracted_rows(form, self.protocol, self.manifest, self.persons, name)

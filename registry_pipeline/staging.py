@@ -1,6 +1,7 @@
 """Delivered files on their way into the protected home.
 
-Belongs here: the hash of a file, and the copy under that hash that is judged and then deleted.
+Belongs here: the hash of a file, the copy under that hash that is judged and then deleted, and the
+start of its judgement while the file before it is stored.
 Does not belong here: what is in the file (see `gate`).
 """
 
@@ -10,11 +11,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 from registry_pipeline.gate.ahead import ahead
 from registry_pipeline.gate.errors import RefusedFileError
+from registry_pipeline.gate.gate import Batch
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.faults import is_full
@@ -33,7 +35,8 @@ class Arrival:
         same: hashes accepted of the same quarter, number, sender, kind and cut-off.
         sha: the file's hash, once it was read.
         staged: its copy in the home.
-        refused: why it could not be read.
+        batches: its rows, judged at one look; the first blocks are judged already.
+        refused: why it could not be read, or why its start could not be taken in.
     """
 
     form: str
@@ -43,6 +46,7 @@ class Arrival:
     same: set[str | None]
     sha: str | None = None
     staged: Path | None = None
+    batches: Iterable[Batch] = ()
     refused: RefusedFileError | None = None
 
     @property
@@ -53,10 +57,20 @@ class Arrival:
 
 @contextmanager
 def staged_ahead(
-    home: Home, manifest: Manifest, arrivals: Iterable[Arrival]
+    home: Home,
+    manifest: Manifest,
+    arrivals: Iterable[Arrival],
+    judged: Callable[[Arrival], Iterator[Batch]],
 ) -> Iterator[Iterator[Arrival]]:
-    """The arrivals, each hashed and staged while the one before is taken in; no copy stays."""
-    staged = ahead(map(partial(_staged, home, manifest), arrivals))
+    """The arrivals, each staged and begun while the one before is stored; no copy stays.
+
+    Args:
+        home: where files are staged.
+        manifest: may state their hashes.
+        arrivals: in the order in which they are taken in.
+        judged: the batches of a staged arrival.
+    """
+    staged = ahead(_begun(_staged(home, manifest, arrival), judged) for arrival in arrivals)
     try:
         yield staged
     finally:
@@ -79,6 +93,18 @@ def _staged(home: Home, manifest: Manifest, arrival: Arrival) -> Arrival:
     except RefusedFileError as error:
         return replace(arrival, refused=error)
     return replace(arrival, sha=sha, staged=staged)
+
+
+def _begun(arrival: Arrival, judged: Callable[[Arrival], Iterator[Batch]]) -> Arrival:
+    """The arrival with its judgement under way: who asks for one batch has the next ones made."""
+    if arrival.staged is None:
+        return arrival
+    batches = judged(arrival)
+    try:
+        first = list(islice(batches, 1))
+    except RefusedFileError as error:
+        return replace(arrival, refused=error)
+    return replace(arrival, batches=chain(first, batches))
 
 
 def sha256_of(path: Path, name: str, manifest: Manifest) -> str:

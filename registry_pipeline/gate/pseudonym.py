@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import polars as pl
@@ -163,10 +164,12 @@ class UniqueMap:
 
     `function` takes a column of distinct texts without nulls and gives a frame of the same height;
     what it gave is kept for the life of the map, so memory grows with the persons, not the rows.
+    Threads take turns: the file that is stored and the one after it are judged at the same time.
     """
 
     def __init__(self, function: Callable[[pl.Series], pl.DataFrame]) -> None:
         self._function = function
+        self._turn = Lock()
         # Polars forgets the numbers when the last column that holds some is gone.
         self._numbered = pl.Series([], dtype=pl.Categorical(pl.Categories.random()))
         self._known = self._row(pl.Series("text", [], dtype=pl.String))
@@ -176,13 +179,15 @@ class UniqueMap:
 
         Polars numbers the texts in the order they are met: a text's number is its place in `known`.
         """
-        places = texts.cast(self._numbered.dtype).to_physical()
-        last, n_known = places.max(), self._known.height
-        if isinstance(last, int) and last >= n_known:
-            new = pl.int_range(n_known, last + 1, dtype=pl.UInt32).cat.to(self._numbered.dtype)
-            made = self._row(pl.select(new.cast(pl.String)).to_series())
-            self._known = pl.concat([self._known, made], rechunk=True)
-        return self._known.drop("text").select(pl.all().gather(places))
+        with self._turn:
+            places = texts.cast(self._numbered.dtype).to_physical()
+            last, n_known = places.max(), self._known.height
+            if isinstance(last, int) and last >= n_known:
+                new = pl.int_range(n_known, last + 1, dtype=pl.UInt32).cat.to(self._numbered.dtype)
+                made = self._row(pl.select(new.cast(pl.String)).to_series())
+                self._known = pl.concat([self._known, made], rechunk=True)
+            known = self._known
+        return known.drop("text").select(pl.all().gather(places))
 
     @property
     def known(self) -> pl.DataFrame:

@@ -7,7 +7,9 @@ import hmac
 import os
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import polars as pl
 import pytest
@@ -18,6 +20,7 @@ from registry_pipeline.gate.pseudonym import (
     Key,
     KeyFileError,
     Pseudonymiser,
+    UniqueMap,
     load_or_create_key,
     namespace,
     read_key,
@@ -184,3 +187,21 @@ def test_a_key_file_is_a_line_per_key_and_its_id_must_fit(tmp_path: Path) -> Non
     path.write_text(chain.text.replace(chain.key_id, KEY.key_id))
     with pytest.raises(KeyFileError, match="does not hold 64 hex digits in each line"):
         read_key(path)
+
+
+def test_threads_take_turns_and_no_text_is_seen_twice() -> None:
+    """Two files of a delivery are judged at the same time and share their people."""
+    seen: list[str] = []
+
+    def shouted(texts: pl.Series) -> pl.DataFrame:
+        seen.extend(texts.to_list())
+        sleep(0.001)
+        return pl.DataFrame({"loud": texts.str.to_uppercase()})
+
+    known = UniqueMap(shouted)
+    columns = [pl.Series([f"p{(i * step) % 97}" for i in range(200)]) for step in range(1, 21)]
+    with ThreadPoolExecutor(4) as threads:
+        told = list(threads.map(known.apply, columns))
+    assert sorted(seen) == sorted(f"p{i}" for i in range(97))
+    for column, frame in zip(columns, told, strict=True):
+        assert frame["loud"].to_list() == column.str.to_uppercase().to_list()
