@@ -42,7 +42,24 @@ def cumulative_incidence(
         `min_at_risk` people at risk has a row of nulls per type.
     """
     curve = kaplan_meier(exits, entries, by, min_at_risk=min_at_risk)
-    return _estimates(_with_variance(_cells(exits, curve, by)), by)
+    own = _on_exits(exits, curve, by)
+    days = curve.select(*by, "day", "n_at_risk")
+    types = exits.drop_nulls("exit_type").select(*by, "exit_type").unique()
+    carried = pl.col("incidence", "variance").forward_fill().over(*by, "exit_type")
+    cells = (
+        types.join(days, on=list(by), nulls_equal=True)
+        .join(
+            own.select(*by, "exit_type", "day", "n_own", "incidence", "variance"),
+            on=[*by, "exit_type", "day"],
+            how="left",
+            nulls_equal=True,
+        )
+        .sort(*by, "exit_type", "day")
+        .with_columns(carried, pl.col("n_own").fill_null(0))
+    )
+    speaks = pl.col("day").is_not_null()
+    never_yet = pl.when(speaks).then(pl.col("incidence", "variance").fill_null(0.0))
+    return _estimates(cells.with_columns(never_yet), by)
 
 
 def incidence_on_exits(exits: pl.DataFrame, curve: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
@@ -51,10 +68,9 @@ def incidence_on_exits(exits: pl.DataFrame, curve: pl.DataFrame, by: Sequence[st
     Args:
         exits: people per exit day and type.
         curve: `kaplan_meier` of the same people.
-        by: grouping columns, at least one, none of them null.
+        by: grouping columns, at least one.
     """
-    cells = _with_variance(_cells(exits, curve, by))
-    return _estimates(cells.filter(pl.col("n_own") > 0), by)
+    return _estimates(_on_exits(exits, curve, by), by)
 
 
 def _estimates(cells: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
@@ -109,29 +125,24 @@ def gray_test(
     )
 
 
-def _cells(exits: pl.DataFrame, curve: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """The curve once per exit type of its group, with the type's own exits per day.
+def _on_exits(exits: pl.DataFrame, curve: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Incidence and variance of each exit type on the days with such an exit, sorted.
 
-    `type_id` numbers group and type in order, so one integer serves for cumulating; rows are
-    sorted by it and the day.
+    With increments of the exit type's hazard h_k, all exits' hazard h, the share S before the day
+    and n at risk, the variance at t is the sum over s <= t of S^2/n times the multinomial variance
+    of 1{type k} - phi 1{any}, phi = (F(t) - F(s)) / (S (1 - h)), zero where nobody is left; it is
+    expanded in powers of F(t) so that three running sums give it on every day at once. Between two
+    such days F does not move, so what the days between add to the sums is F times what they add
+    to Greenwood's.
 
     Returns:
-        `*by`, type_id, exit_type, day, n_at_risk, n_event (of any type), n_own, `before` (share
-        still there before the day), `greenwood` (its increment on the day) and `square` (its sum).
+        `*by`, exit_type, day, n_at_risk, n_own (exits of the type), incidence, variance.
     """
-    happened = exits.filter(pl.col("exit_type").is_not_null())
-    types = (
-        happened.select(*by, "exit_type").unique().sort(*by, "exit_type").with_row_index("type_id")
-    )
-    own = (
-        happened.join(types, on=[*by, "exit_type"], nulls_equal=True)
-        .group_by("type_id", pl.col("day").cast(pl.Int64))
-        .agg(n_own=pl.col("n").cast(pl.Int64).sum())
-    )
-    n, n_event = pl.col("n_at_risk"), pl.col("n_event")
+    keys = [*by, "exit_type"]
+    n, n_event, before = pl.col("n_at_risk"), pl.col("n_event"), pl.col("before")
     # Nobody is left after a day on which all leave, so nothing later depends on it.
     greenwood = pl.when(n_event < n).then(n_event / n / ((1 - n_event / n) * n)).otherwise(0.0)
-    days = curve.select(
+    days = curve.drop_nulls("day").select(
         *by,
         "day",
         "n_at_risk",
@@ -140,30 +151,25 @@ def _cells(exits: pl.DataFrame, curve: pl.DataFrame, by: Sequence[str]) -> pl.Da
         greenwood=greenwood,
         square=greenwood.cum_sum().over(by),
     )
+    own, added = pl.col("n_own") / n, pl.col("greenwood")
+    mixed = pl.when(n_event < n).then(before * own / n).otherwise(0.0)
+    incidence, earlier = pl.col("incidence"), pl.col("earlier")
+    quiet = pl.col("square") - added - pl.col("square").shift(1, fill_value=0.0).over("type_id")
+    constant = before**2 * own * (1 - own) / n + 2 * incidence * mixed + incidence**2 * added
+    linear = mixed + incidence * added
     return (
-        types.join(days, on=list(by), nulls_equal=True, maintain_order="left_right")
-        .join(own, on=["type_id", "day"], how="left", maintain_order="left")
-        .with_columns(n_own=pl.col("n_own").fill_null(0))
-    )
-
-
-def _with_variance(cells: pl.DataFrame) -> pl.DataFrame:
-    """Adds `incidence` and its `variance` to rows sorted by day within `type_id`.
-
-    With increments of the exit type's hazard h_k, all exits' hazard h, the share S before the day
-    and n at risk, the variance at t is the sum over s <= t of S^2/n times the multinomial variance
-    of 1{type k} - phi 1{any}, phi = (F(t) - F(s)) / (S (1 - h)), zero where nobody is left; it is
-    expanded in powers of F(t) so that three running sums give it on every day at once.
-    """
-    n, before, incidence = pl.col("n_at_risk"), pl.col("before"), pl.col("incidence")
-    own, greenwood = pl.col("n_own") / n, pl.col("greenwood")
-    mixed = pl.when(pl.col("n_event") < n).then(before * own / n).otherwise(0.0)
-    constant = before**2 * own * (1 - own) / n + 2 * incidence * mixed + incidence**2 * greenwood
-    return (
-        cells.with_columns(incidence=(before * own).cum_sum().over("type_id"))
+        exits.drop_nulls("exit_type")
+        .group_by(*keys, pl.col("day").cast(pl.Int64))
+        .agg(n_own=pl.col("n").cast(pl.Int64).sum())
+        .filter(pl.col("n_own") > 0)
+        .join(days, on=[*by, "day"], nulls_equal=True)
+        .sort(*keys, "day")
+        .with_columns(type_id=pl.struct(keys).rle_id())
+        .with_columns(incidence=(before * own).cum_sum().over("type_id"))
+        .with_columns(earlier=incidence - before * own, quiet=quiet)
         .with_columns(
-            constant=constant.cum_sum().over("type_id"),
-            linear=(mixed + incidence * greenwood).cum_sum().over("type_id"),
+            constant=(constant + earlier**2 * pl.col("quiet")).cum_sum().over("type_id"),
+            linear=(linear + earlier * pl.col("quiet")).cum_sum().over("type_id"),
         )
         .with_columns(
             variance=pl.col("constant")
