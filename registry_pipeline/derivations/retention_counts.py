@@ -12,10 +12,11 @@ from functools import cached_property
 from typing import Final
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up, strata_columns
-from registry_pipeline.statistics.grouping import GROUP
+from registry_pipeline.statistics.grouping import GROUP, as_enums, places, sums
 from registry_pipeline.statistics.survival import kaplan_meier
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.retention import in_curves, origins
@@ -98,7 +99,7 @@ def count_people(patients: Frame) -> pl.DataFrame:
 def counted(cells: pl.DataFrame, people: pl.DataFrame, protocol: Protocol) -> Counted:
     """The counts of `count_cells`, and of the people of `count_people` who are not in them."""
     groups = _groups(people, protocol)
-    alike = _as_categories(cells)
+    alike = as_enums(cells)
     exits = _by_curve(alike, groups, ["exit_type", "exit_day"])
     left_out = pl.col("n_people") - N
     return Counted(
@@ -138,17 +139,22 @@ def _is_main(protocol: Protocol) -> pl.Expr:
 
 def _by_curve(cells: pl.DataFrame, groups: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """People per curve that a cell belongs to and `by`: one curve per stratifying variable."""
+    rows, n = places(cells, by), cells.select("n")
     parts = []
     for name in ("all", *STRATA):
         own = ["kind", "origin", *([] if name == "all" else [name])]
         curves = groups.filter(stratum_by=name).select(
             GROUP, "kind", "origin", pl.col("stratum").alias(name)
         )
-        summed = cells.group_by(*own, *by).agg(N.sum())
-        parts.append(summed.join(_as_categories(curves), on=own).select(GROUP, *by, "n"))
+        strata = places(cells, own)
+        numbers = strata.keys.cast(pl.String).join(
+            curves, on=own, how="left", maintain_order="left"
+        )
+        curve = numbers[GROUP].cast(pl.Int64).fill_null(-1).to_numpy()[strata.of_row]
+        there = curve >= 0
+        cell = curve[there] * rows.keys.height + rows.of_row[there]
+        found, summed = sums(cell, n.filter(there))
+        curve, row = np.divmod(found, rows.keys.height)
+        number = pl.DataFrame({GROUP: curve}, schema={GROUP: groups.schema[GROUP]})
+        parts.append(pl.concat([number, rows.keys[row], summed], how="horizontal"))
     return pl.concat(parts)
-
-
-def _as_categories(frame: pl.DataFrame) -> pl.DataFrame:
-    """The texts as categories: grouping and joining then compares numbers."""
-    return frame.with_columns(pl.col(pl.String).cast(pl.Categorical))

@@ -7,10 +7,13 @@ Does not belong here: estimates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import narwhals as nw
+import numpy as np
 import polars as pl
+
+from registry_pipeline.statistics.grouping import Places, places, sums
 
 STRATA: Final = ("sex", "age_group", "pathway", "co_occurring_disorder")
 """The stratifying columns a counted frame carries, as text without nulls."""
@@ -45,9 +48,14 @@ def roll_up(
     Returns:
         [*keys, stratum_by, stratum, *values], sorted; a row per key and stratum that occurs.
     """
-    sums: list[Any] = [pl.col(value).sum() for value in values]
-    parts = [
-        cells.group_by([*keys, pl.lit(by).alias("stratum_by"), label.alias("stratum")]).agg(sums)
-        for by, label in [("all", pl.lit("all")), *((name, pl.col(name)) for name in STRATA)]
-    ]
-    return pl.concat(parts).sort(["stratum_by", "stratum", *keys], nulls_last=True)
+    rows, counted = places(cells, keys), cells.select(values)
+    everyone = Places(pl.DataFrame({"stratum": ["all"]}), np.zeros_like(rows.of_row))
+    parts = []
+    for by in sorted(("all", *STRATA)):
+        own = everyone if by == "all" else places(cells.select(stratum=by), ["stratum"])
+        found, summed = sums(own.of_row * rows.keys.height + rows.of_row, counted)
+        stratum, row = np.divmod(found, rows.keys.height)
+        labels = pl.DataFrame({"stratum_by": pl.repeat(by, len(found), eager=True)})
+        labels = labels.with_columns(own.keys["stratum"].gather(stratum))
+        parts.append(pl.concat([rows.keys[row], labels, summed], how="horizontal"))
+    return pl.concat(parts)

@@ -54,7 +54,8 @@ def substance_trend(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     Means and medians come from whole numbers; the median of an even number is the middle of the
     two in the middle. The mean's interval is Student's t, over people.
     """
-    rolled = roll_up(cells, [*CELL, "value", "unit"])
+    rolled = roll_up(cells, ["substance", "wave", "state", "value"])
+    rolled = rolled.with_columns(unit=pl.lit(cells["unit"].first(), pl.Float64))
     table = _with_shares(_counted(rolled).join(_medians(rolled), on=BY, how="left"))
     table = with_mean(
         table,

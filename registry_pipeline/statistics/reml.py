@@ -27,6 +27,10 @@ HALVINGS: Final = 30
 AT_REST: Final = 1e-9
 """The search ends where a step would lower the deviance by less than this; it is still taken."""
 
+ROUNDING: Final = 1e-14
+"""A deviance that rises by less than this share of it has not risen: with half a million answers
+its last digits are noise, and near the minimum every step is as small."""
+
 NUDGE: Final = 1e-6
 FLAT: Final = 1e-9
 """A curvature below this share of the steepest one counts as this share of it."""
@@ -79,53 +83,68 @@ class Deviance:
         factors = np.column_stack([one, 2 * both, two, size])
         return cls(people, factors, np.column_stack(sums), squares, float(people @ one))
 
-    def __call__(self, root: FloatArray) -> tuple[float, FloatArray]:
-        """Value and gradient at the lower triangle (00, 10, 11) of a root of psi.
+    def __call__(self, roots: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Values and gradients at the lower triangles (00, 10, 11) of roots of psi, a row each.
 
         A root needs no bounds: psi is singular where its last element is 0. The value is infinite
         where rounding leaves no variance within people.
         """
-        first, both, last = root
-        psi = np.array([first**2, first * both, both**2 + last**2, (first * last) ** 2])
+        first, both, last = roots.T
+        zero = np.zeros_like(first)
+        psi = np.column_stack([first**2, first * both, both**2 + last**2, (first * last) ** 2])
         turn = np.array(
             [
-                [2 * first, 0.0, 0.0],
-                [both, first, 0.0],
-                [0.0, 2 * both, 2 * last],
-                [2 * first * last**2, 0.0, 2 * first**2 * last],
+                [2 * first, zero, zero],
+                [both, first, zero],
+                [zero, 2 * both, 2 * last],
+                [2 * first * last**2, zero, 2 * first**2 * last],
             ]
         )
-        delta = 1 + self.factors @ psi
-        sums = self.sums.T @ (1 / delta)
-        slopes = -(self.factors / delta[:, None] ** 2).T @ self.sums
+        part = 1 / (1 + psi @ self.factors.T)
+        sums = part @ self.sums
+        slopes = -(self.factors.T[:, None, :] * part**2) @ self.sums
         adjugate = np.tensordot(psi, ADJUGATES, 1)
-        information = _square(sums) + sums[3] * adjugate
+        information = _square(sums) + sums[:, 3, None, None] * adjugate
         bread = np.linalg.inv(information)
-        score = sums[4:6] + adjugate @ sums[6:8]
-        beta = bread @ score
-        rss = self.squares - psi @ sums[8:] - beta @ score
-        if rss <= 0:
-            return np.inf, np.full(3, np.nan)
-        turned = _square(slopes.T) + slopes[:, 3, None, None] * adjugate + sums[3] * ADJUGATES
-        moved = slopes[:, 4:6] + slopes[:, 6:8] @ adjugate + ADJUGATES @ sums[6:8]
-        fall = beta @ turned @ beta - 2 * moved @ beta - slopes[:, 8:] @ psi - sums[8:]
-        degrees = self.n - 2
-        value = (
-            degrees * np.log(rss) + self.people @ np.log(delta) + np.linalg.slogdet(information)[1]
+        score = sums[:, 4:6] + np.einsum("sij,sj->si", adjugate, sums[:, 6:8])
+        beta = np.einsum("sij,sj->si", bread, score)
+        rss = self.squares - (psi * sums[:, 8:]).sum(axis=1) - (beta * score).sum(axis=1)
+        turned = (
+            _square(slopes)
+            + slopes[:, :, 3, None, None] * adjugate
+            + sums[:, 3, None, None] * ADJUGATES[:, None]
         )
-        gradient = (
-            degrees / rss * fall
-            + self.factors.T @ (self.people / delta)
-            + np.einsum("ij,kji->k", bread, turned)
+        moved = (
+            slopes[:, :, 4:6]
+            + np.einsum("ksi,sij->ksj", slopes[:, :, 6:8], adjugate)
+            + np.einsum("kij,sj->ksi", ADJUGATES, sums[:, 6:8])
         )
-        return float(value), gradient @ turn
+        fall = (
+            np.einsum("si,ksij,sj->ks", beta, turned, beta)
+            - 2 * np.einsum("ksi,si->ks", moved, beta)
+            - np.einsum("ksj,sj->ks", slopes[:, :, 8:], psi)
+            - sums[:, 8:].T
+        )
+        degrees, sound = self.n - 2, rss > 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = (
+                degrees * np.log(rss)
+                - np.log(part) @ self.people
+                + np.linalg.slogdet(information)[1]
+            )
+            gradient = (
+                degrees / rss * fall
+                + (self.factors.T * self.people) @ part.T
+                + np.einsum("sij,ksji->ks", bread, turned)
+            )
+        slope = np.einsum("ks,kjs->sj", gradient, turn)
+        return np.where(sound, value, np.inf), np.where(sound[:, None], slope, np.nan)
 
 
 def minimum(deviance: Deviance, start: FloatArray) -> FloatArray | None:
     """Where the deviance is least, by Newton's method; null where it does not come to rest."""
-    at, value, gradient = start, *deviance(start)
+    at, (value, gradient, curvature) = start, _around(deviance, start)
     for _ in range(MAX_STEPS):
-        curvature = np.array([deviance(at + nudge)[1] - gradient for nudge in NUDGE * np.eye(3)])
         if not np.isfinite(curvature).all():
             return None
         size, turn = np.linalg.eigh((curvature + curvature.T) / (2 * NUDGE))
@@ -135,16 +154,23 @@ def minimum(deviance: Deviance, start: FloatArray) -> FloatArray | None:
         if gain < AT_REST:
             return np.asarray(at + step, dtype=np.float64)
         for _ in range(HALVINGS):
-            reached, slope = deviance(at + step)
-            if reached < value:
+            reached, slope, bent = _around(deviance, at + step)
+            if reached <= value + ROUNDING * abs(value):
                 break
             step = step / 2
         else:
             return None
-        at, value, gradient = at + step, reached, slope
+        at, value, gradient, curvature = at + step, reached, slope, bent
     return None
 
 
+def _around(deviance: Deviance, root: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """Value and gradient at a root, and how the gradient changes a nudge away, in one pass."""
+    values, gradients = deviance(np.vstack([root, root + NUDGE * np.eye(3)]))
+    return float(values[0]), gradients[0], gradients[1:] - gradients[0]
+
+
 def _square(parts: FloatArray) -> FloatArray:
-    """The symmetric matrices of which 00, 01 and 11 are given."""
-    return np.array([[parts[0], parts[1]], [parts[1], parts[2]]]).T
+    """The symmetric matrices of which 00, 01 and 11 are given, in the last dimension."""
+    one, both, two = (parts[..., place] for place in range(3))
+    return np.stack([np.stack([one, both], -1), np.stack([both, two], -1)], -1)

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.grouping import one_key
+from registry_pipeline.statistics.grouping import one_key, places, sums
 from registry_pipeline.statistics.intervals import (
     Z95,
     boundary_reason,
@@ -68,14 +68,11 @@ def risk_table(
         none = 0 * day
         moves.append(days.select(*by, day, n_entered=none, n_event=none, n_censored=none))
     at_risk = pl.col("n_entered").cum_sum() - LEFT.cum_sum() + LEFT
-    table = (
-        pl.concat(moves)
-        .group_by(*by, "day")
-        .sum()
-        .sort(*by, "day")
-        .with_columns(
-            n_at_risk=at_risk.over(by), n_unaccounted=(pl.col("n_entered") - LEFT).sum().over(by)
-        )
+    moved = pl.concat(moves)
+    of = places(moved, [*by, "day"])
+    _, summed = sums(of.of_row, moved.select("n_entered", "n_event", "n_censored"))
+    table = pl.concat([of.keys, summed], how="horizontal").with_columns(
+        n_at_risk=at_risk.over(by), n_unaccounted=(pl.col("n_entered") - LEFT).sum().over(by)
     )
     wrong = (pl.col("day") < 0) | (pl.col("n_at_risk") < LEFT) | (pl.col("n_unaccounted") != 0)
     if table.select(wrong.any()).item():

@@ -112,13 +112,31 @@ def test_mixed_finds_the_least_deviance_where_a_start_or_a_slope_does_not_vary()
         of = courses(4 - TIME + own + draw.normal(0, 1.5, (25, 5)))
         sums = (of.total, of.products, float(of.squares.sum()))
         deviance = Deviance.of(of.people, of.design(), *sums)
-        least = deviance(minimum(deviance, np.array([1.0, 0.0, 0.5])))[0]
+        least = deviance(minimum(deviance, np.array([1.0, 0.0, 0.5]))[None])[0].item()
         for other in ([1.0, 0.0, 0.5], [0.2, 0.5, 2.0], [2.0, -1.0, 0.2]):
             options = {"xatol": 1e-8, "fatol": 1e-12, "maxiter": 5000}
             found = optimize.minimize(
-                lambda root, of: of(root)[0], other, deviance, "Nelder-Mead", options=options
+                lambda root, of: of(root[None])[0].item(),
+                other,
+                deviance,
+                "Nelder-Mead",
+                options=options,
             )
             assert least <= found.fun + 1e-8
+
+
+def test_mixed_is_the_same_for_a_thousand_times_as_many_people_alike():
+    """The deviance of half a million answers ends in noise, which must not end the search."""
+    few = courses(people(300, binary=False))
+    many = Courses(
+        few.time, few.observed, *(1000 * part for part in (few.people, few.total)),
+        1000 * few.products, 1000 * few.squares,
+    )  # fmt: skip
+    one, thousand = mixed(few), mixed(many)
+    assert thousand.slope == pytest.approx(one.slope, abs=1e-3)
+    assert (one.high - one.low) / (thousand.high - thousand.low) == pytest.approx(
+        1000**0.5, rel=0.02
+    )
 
 
 @pytest.mark.parametrize("fit", [exchangeable, mixed, logistic])
