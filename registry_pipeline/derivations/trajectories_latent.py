@@ -10,10 +10,15 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from scipy import special
 
+from registry_pipeline.derivations.pathways_counts import TOO_FEW_FOR_TERMS
+from registry_pipeline.derivations.pathways_models import most_terms
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.latent import MISSING, Mixture, mixture
+from registry_pipeline.statistics.intervals import Z95, FloatArray
+from registry_pipeline.statistics.latent import MISSING, Mixture, mixture, share_errors
 from registry_pipeline.transform.engine import Frame, counts
 from schemas.codes import STATE_LETTER, USED_STATES
 from schemas.derived.trajectories import TrajectoryLatent
@@ -54,7 +59,7 @@ def trajectory_latent(courses: Frame, protocol: Protocol) -> pl.DataFrame:
         pl.DataFrame(rows, schema=types),
         TrajectoryLatent,
         cohort=protocol.id,
-        method="latent class analysis, EM",
+        method="latent class analysis, EM; log odds interval, observed information",
     )
 
 
@@ -69,9 +74,10 @@ def _classes(words: pl.DataFrame, n: int, protocol: Protocol) -> list[dict[str, 
         ]
     people = words["n"].to_numpy().astype(np.float64)
     letters = [[CODES.get(letter, MISSING) for letter in word] for word in words["word"]]
+    sequences = np.array(letters)
     fits = {
         k: mixture(
-            np.array(letters),
+            sequences,
             people,
             n_states=len(CODES),
             n_classes=k,
@@ -81,13 +87,34 @@ def _classes(words: pl.DataFrame, n: int, protocol: Protocol) -> list[dict[str, 
     }
     lowest = min(fits, key=lambda k: fits[k].bic)
     return [
-        _row(fit, c, people) | {"n_classes": k, "is_lowest_bic": k == lowest}
+        _row(fit, c, people) | interval | {"n_classes": k, "is_lowest_bic": k == lowest}
         for k, fit in fits.items()
-        for c in range(k)
+        for c, interval in enumerate(_intervals(fit, sequences, people))
     ]
 
 
-def _row(fit: Mixture, place: int, people: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+def _intervals(
+    fit: Mixture, sequences: NDArray[np.int64], people: FloatArray
+) -> list[dict[str, Any]]:
+    """The interval of each class's share, on log odds, or why there is none.
+
+    With few people for each number the errors of large samples would promise too much.
+    """
+    if len(fit.share) == 1:
+        return [{"reason": reasons.NOT_DEFINED}]
+    found = share_errors(fit, sequences, people)
+    if found is None:
+        return [{"reason": reasons.NOT_COMPUTABLE} for _ in fit.share]
+    errors, n_numbers = found
+    if n_numbers > most_terms(int(people.sum()), None):
+        return [{"reason": TOO_FEW_FOR_TERMS} for _ in fit.share]
+    half = Z95 * errors / (fit.share * (1 - fit.share))
+    odds = special.logit(fit.share)
+    bounds = zip(special.expit(odds - half), special.expit(odds + half), strict=True)
+    return [{"ci_low": float(low), "ci_high": float(high)} for low, high in bounds]
+
+
+def _row(fit: Mixture, place: int, people: FloatArray) -> dict[str, Any]:
     states = fit.probability[place].mean(axis=0)
     return {
         "latent_class": place + 1,

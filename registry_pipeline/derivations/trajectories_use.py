@@ -157,8 +157,11 @@ def sequence_measure(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
         N.sum(),
         n_observed=N.filter(state.is_in(USED_STATES)).sum(),
         n_missing=N.filter(~state.is_in([*USED_STATES, *NOT_EXPECTED])).sum(),
-        **{name: N.filter(state == name).sum() / N.sum() for name in USE_STATE.codes},
+        **{f"n_of_{name}": N.filter(state == name).sum() for name in USE_STATE.codes},
     )
+    for name in USE_STATE.codes:
+        low, high = f"{name}_ci_low", f"{name}_ci_high"
+        waves = with_wilson(waves, f"n_of_{name}", "n", estimate=name, low=low, high=high)
     observed = entropy(rolled.filter(state.is_in(USED_STATES)), BY).drop("n_total")
     at_most = math.log(len(USED_STATES))
     table = waves.join(observed, on=BY, how="left").with_columns(
@@ -171,5 +174,5 @@ def sequence_measure(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
         table,
         SequenceMeasure,
         cohort=protocol.id,
-        method="shares; Shannon entropy, delta interval",
+        method="shares, Wilson; Shannon entropy, delta interval",
     )

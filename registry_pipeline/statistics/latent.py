@@ -23,6 +23,8 @@ SEED: Final = 2014
 MAX_STEPS: Final = 2000
 CONVERGED: Final = 1e-10
 TINY: Final = 1e-300
+AT_BOUND: Final = 1e-6
+"""A share or probability nearer to 0 or 1 than this is taken as known, and has no error."""
 
 
 @dataclass(frozen=True)
@@ -103,3 +105,38 @@ def _entropy(posterior: FloatArray, people: FloatArray) -> float | None:
         return None
     doubt = -(posterior * np.log(np.maximum(posterior, TINY))).sum(axis=1) @ people
     return float(1 - doubt / (people.sum() * np.log(n_classes)))
+
+
+def share_errors(
+    fit: Mixture, sequences: NDArray[np.int64], people: FloatArray
+) -> tuple[FloatArray, int] | None:
+    """Standard errors of the shares, and how many numbers the model estimates between 0 and 1.
+
+    From the observed information in its empirical form, the sum over people of the products of
+    their scores: a person whose class is in doubt tells less of the shares. It takes the number of
+    classes as given. Source: McLachlan and Peel 2000, section 2.15.
+
+    Returns:
+        Null where a share is 0 or 1, or the answers do not tell the numbers apart.
+    """
+    if fit.share.min() < AT_BOUND or len(fit.share) < 2:
+        return None
+    of = fit.posterior
+    scores = [*(of[:, :-1] / fit.share[:-1] - of[:, -1:] / fit.share[-1]).T]
+    for place, waves in enumerate(fit.probability):
+        for wave, states in enumerate(waves):
+            inside = np.flatnonzero((states > AT_BOUND) & (states < 1 - AT_BOUND))
+            told = (sequences[:, wave, None] == inside) / states[inside]
+            scores += [*(of[:, place] * (told[:, :-1] - told[:, -1:]).T)]
+    matrix = np.array(scores)
+    information = (matrix * people) @ matrix.T
+    scale = np.sqrt(np.diag(information))
+    standard = information / np.outer(scale, scale)
+    if np.linalg.matrix_rank(standard, hermitian=True) < len(standard):
+        return None
+    n_shares = len(fit.share) - 1
+    covariance = np.linalg.inv(standard)[:n_shares, :n_shares] / np.outer(scale, scale)[
+        :n_shares, :n_shares
+    ]  # fmt: skip
+    variance = np.append(np.diag(covariance), covariance.sum())
+    return np.sqrt(variance), len(standard)

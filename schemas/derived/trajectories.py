@@ -122,7 +122,10 @@ class TrajectoryLatent(Result):
     the courses of people with enough data: within a class the waves are independent, missing
     waves say nothing. Compare numbers of classes by bic, lower is better, and trust a class only
     where entropy is near 1 and n_class is more than a few people. Classes are in order of use.
-    Refused below 50 people. Made from derived.trajectory.
+    The share's interval allows for not knowing who is in which class, and takes the number of
+    classes as given; a single class has none, nor has a model of fewer than 15 people for each
+    share and probability that is not 0 or 1. The probabilities of states describe the class as
+    fitted and have no interval. Refused below 50 people. Made from derived.trajectory.
     """
 
     cohort: pl.String = shared.cohort()
@@ -142,6 +145,8 @@ class TrajectoryLatent(Result):
         "In the class", "I klassen", "People most likely in the class.", null=shared.NOT_COMPUTABLE
     )
     share: pl.Float64 = shared.share("Share", "Andel", "Estimated share of the class.")
+    ci_low: pl.Float64 = shared.share_low("share, given this number of classes")
+    ci_high: pl.Float64 = shared.share_high("share, given this number of classes")
     abstinent: pl.Float64 = shared.share(
         "No use", "Ingen bruk", "Probability of no use in the class, mean over the waves."
     )
@@ -234,8 +239,9 @@ class SequenceMeasure(SubstanceTable):
     """One row per cohort, substance, stratum and wave.
 
     How everyone enrolled is spread over all states at the wave, every kind of missing
-    included: the shares of the eleven states add up to 1. Entropy is of the observed states
-    alone, so that missing data does not look like variety. Made from core.substance_use.
+    included: the shares of the eleven states add up to 1, each with its interval. Entropy is of
+    the observed states alone, so that missing data does not look like variety. Made from
+    core.substance_use.
     """
 
     wave: pl.Int32 = shared.wave()
@@ -245,28 +251,50 @@ class SequenceMeasure(SubstanceTable):
         "Missing", "Manglende", "Expected and not observed: missed, refused, not asked or out."
     )
     abstinent: pl.Float64 = shared.share("No use", "Ingen bruk", "Share of n without use.")
+    abstinent_ci_low: pl.Float64 = shared.share_low("abstinent, Wilson")
+    abstinent_ci_high: pl.Float64 = shared.share_high("abstinent, Wilson")
     episodic: pl.Float64 = shared.share(
         "Single episodes", "Enkelte ganger", "Share of n with episodic use."
     )
+    episodic_ci_low: pl.Float64 = shared.share_low("episodic, Wilson")
+    episodic_ci_high: pl.Float64 = shared.share_high("episodic, Wilson")
     regular: pl.Float64 = shared.share(
         "Regular use", "Regelmessig bruk", "Share of n with regular use."
     )
+    regular_ci_low: pl.Float64 = shared.share_low("regular, Wilson")
+    regular_ci_high: pl.Float64 = shared.share_high("regular, Wilson")
     not_asked: pl.Float64 = shared.share(
         "Not asked", "Ikke spurt", "Share of n interviewed without an answer about it."
     )
+    not_asked_ci_low: pl.Float64 = shared.share_low("not_asked, Wilson")
+    not_asked_ci_high: pl.Float64 = shared.share_high("not_asked, Wilson")
     missed: pl.Float64 = shared.share("Missed", "Uteblitt", "Share of n that missed the wave.")
+    missed_ci_low: pl.Float64 = shared.share_low("missed, Wilson")
+    missed_ci_high: pl.Float64 = shared.share_high("missed, Wilson")
     refused: pl.Float64 = shared.share("Refused", "Avslått", "Share of n that refused it.")
+    refused_ci_low: pl.Float64 = shared.share_low("refused, Wilson")
+    refused_ci_high: pl.Float64 = shared.share_high("refused, Wilson")
     not_due: pl.Float64 = shared.share(
         "Not due", "Ikke forfalt", "Share of n for whom it was not due."
     )
+    not_due_ci_low: pl.Float64 = shared.share_low("not_due, Wilson")
+    not_due_ci_high: pl.Float64 = shared.share_high("not_due, Wilson")
     dead: pl.Float64 = shared.share("Dead", "Døde", "Share of n that had died.")
+    dead_ci_low: pl.Float64 = shared.share_low("dead, Wilson")
+    dead_ci_high: pl.Float64 = shared.share_high("dead, Wilson")
     withdrawn: pl.Float64 = shared.share(
         "Withdrawn", "Trukket seg", "Share of n that had stopped the interviews."
     )
+    withdrawn_ci_low: pl.Float64 = shared.share_low("withdrawn, Wilson")
+    withdrawn_ci_high: pl.Float64 = shared.share_high("withdrawn, Wilson")
     moved: pl.Float64 = shared.share("Moved", "Flyttet", "Share of n that had moved away.")
+    moved_ci_low: pl.Float64 = shared.share_low("moved, Wilson")
+    moved_ci_high: pl.Float64 = shared.share_high("moved, Wilson")
     out_of_treatment: pl.Float64 = shared.share(
         "Out of treatment", "Ute av behandling", "Share of n not interviewed, out of treatment."
     )
+    out_of_treatment_ci_low: pl.Float64 = shared.share_low("out_of_treatment, Wilson")
+    out_of_treatment_ci_high: pl.Float64 = shared.share_high("out_of_treatment, Wilson")
     entropy: pl.Float64 = field(
         "Entropy",
         "Spread over abstinent, episodic and regular among n_observed, -sum(p ln p) / ln 3: 0 is "

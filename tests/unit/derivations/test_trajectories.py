@@ -203,6 +203,13 @@ def test_sequence_measure_by_hand(trajectories: Callable[..., Tables]) -> None:
     assert [found[state] for state in ("abstinent", "episodic", "regular", "missed")] == [
         2 / 5, 1 / 5, 1 / 5, 1 / 5,
     ]  # fmt: skip
+    # Wilson of 2 of 5: centre (2 + z^2/2) / (5 + z^2), half z sqrt(2 x 3/5 + z^2/4) / (5 + z^2)
+    z = 1.959964
+    centre, half = (2 + z**2 / 2) / (5 + z**2), z * math.sqrt(6 / 5 + z**2 / 4) / (5 + z**2)
+    bounds = (found["abstinent_ci_low"], found["abstinent_ci_high"])
+    assert bounds == pytest.approx((centre - half, centre + half), abs=1e-6)
+    assert (found["dead"], found["dead_ci_low"]) == (0, 0)
+    assert found["dead_ci_high"] == pytest.approx(z**2 / (5 + z**2), abs=1e-6)
     expected = -(1 / 2 * math.log(1 / 2) + 2 * 1 / 4 * math.log(1 / 4)) / math.log(3)
     assert found["entropy"] == pytest.approx(expected)
 

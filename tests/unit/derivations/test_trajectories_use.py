@@ -258,6 +258,22 @@ def test_two_kinds_of_courses_are_two_latent_classes() -> None:
     assert most["regular"] == pytest.approx(4 / 5, abs=1e-6)
     assert [row["is_lowest_bic"] for row in rows] == [False, True, True]
     assert least["entropy"] == pytest.approx(1, abs=1e-6)
+    # Nobody's class is in doubt, so it is 40 of 60: odds 2, error of their log sqrt(1/40 + 1/20).
+    wide = math.exp(1.959964 * math.sqrt(1 / 40 + 1 / 20))
+    assert least["ci_low"] == pytest.approx(1 / (1 + wide / 2), abs=1e-5)
+    assert least["ci_high"] == pytest.approx(1 / (1 + 1 / (2 * wide)), abs=1e-5)
+    assert most["ci_low"] == pytest.approx(1 - least["ci_high"])
+    assert [row["reason"] for row in rows] == ["not_defined", None, None]
+
+
+def test_shares_of_classes_have_no_interval_when_few_people_carry_many_numbers() -> None:
+    """60 people of every kind, two classes of five waves: some 20 numbers, and 4 are carried."""
+    draw = np.random.default_rng(1)
+    words = {f"p{n}": "".join(draw.choice([*"AER"], 5)) for n in range(60)}
+    _, least, most = latent(words).to_dicts()
+    assert least["share"] + most["share"] == pytest.approx(1)
+    for row in (least, most):
+        assert (row["ci_low"], row["ci_high"], row["reason"]) == (None, None, "too_few_for_terms")
 
 
 def test_fewer_than_fifty_people_have_no_latent_classes() -> None:

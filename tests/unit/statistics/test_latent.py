@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stepmix.stepmix import StepMix
 
-from registry_pipeline.statistics.latent import mixture
+from registry_pipeline.statistics.latent import mixture, share_errors
 
 
 def courses(n=120):
@@ -70,3 +70,39 @@ def test_people_all_alike_or_never_seen_are_one_class(states):
     found = fit(states, 2, starts=3)
     assert found.log_likelihood == pytest.approx(0)
     assert np.isfinite(found.bic)
+
+
+def with_errors(states, n_classes=2, starts=3):
+    """The fit of people, and the errors of its shares."""
+    sequences, people = np.unique(states, axis=0, return_counts=True)
+    found = mixture(sequences, people.astype(float), n_states=3, n_classes=n_classes, starts=starts)
+    return found, share_errors(found, sequences, people.astype(float))
+
+
+def test_the_error_of_a_share_is_how_much_it_moves_from_sample_to_sample():
+    draw = np.random.default_rng(8)
+    shares, errors = [], []
+    for _ in range(60):
+        heavy = draw.random((500, 1)) < 0.4
+        level = draw.random((500, 5))
+        states = np.where(heavy, (level > 0.15) * 1 + (level > 0.5), (level > 0.6) * 1)
+        found, told = with_errors(states.astype(np.int64))
+        shares.append(found.share[1])
+        errors.append(told[0][1])
+    assert np.mean(errors) == pytest.approx(np.std(shares), rel=0.2)
+    certain = np.sqrt(0.4 * 0.6 / 500)
+    assert np.mean(errors) > certain
+
+
+def test_three_classes_without_doubt_have_the_errors_of_counted_shares():
+    states = np.repeat([[0, 0, 0, 0], [1, 1, 1, 1], [2, 2, 2, 2]], [50, 30, 20], axis=0)
+    found, told = with_errors(states, 3, starts=20)
+    assert found.share == pytest.approx([0.5, 0.3, 0.2])
+    assert told[0] == pytest.approx(np.sqrt([0.5 * 0.5 / 100, 0.3 * 0.7 / 100, 0.2 * 0.8 / 100]))
+    assert told[1] == 2
+
+
+def test_answers_that_do_not_tell_the_classes_apart_have_no_error():
+    one_wave = np.repeat([[0], [1], [2]], [50, 30, 20], axis=0)
+    assert with_errors(one_wave)[1] is None
+    assert with_errors(one_wave, 1)[1] is None
