@@ -57,7 +57,7 @@ def intake(
     folders = [f for f in deliveries(registry.landing_folder) if partition_key(f) in wanted]
     reports: list[DeliveryReport] = []
     prove_whole(registry.place)
-    with registry.connect() as connection:
+    with registry.connect(in_any_order=True) as connection:
         key = open_key(connection, registry.place)
         for folder in folders:
             report = take_in(connection, registry.place, folder, key, registry.protocol_text)

@@ -89,6 +89,8 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Keeps the ids of those to be erased until the run has proved them gone."""
         self._leaving |= leaving
 
-    def connect(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    def connect(
+        self, *, in_any_order: bool = False
+    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A writing connection, opened late and closed by the step that asked for it."""
-        return connect(self.place)
+        return connect(self.place, in_any_order=in_any_order)

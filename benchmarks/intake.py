@@ -26,7 +26,7 @@ def registry(source: Path, out: Path) -> dict[str, float]:
     with timed() as numbers:
         home = Home(out)
         home.prepare()
-        with connect(home) as connection:
+        with connect(home, in_any_order=True) as connection:
             report = take_in(connection, home, delivery_of(source), open_key(connection, home))
     if report.messages:
         raise RuntimeError("; ".join(report.messages))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def connect(
     read_only: bool = False,
     wait_seconds: float = 20,
     path: Path | None = None,
+    in_any_order: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the live file, able to reach nothing outside the home.
 
@@ -48,35 +49,23 @@ def connect(
         read_only: opens without writing; fails while a writer has the file.
         wait_seconds: how long to wait for a file that another process holds.
         path: another database file of the home, in the place of the live one.
+        in_any_order: what one insert stores may come to lie in any order, so all cores store it.
 
     Raises:
         DatabaseBusyError: the file is still held after `wait_seconds`.
         StoreError: the disk is full, or a file of the store is damaged.
     """
     opened = path or home.database
-    with (
-        explained(home),
-        _opened(home, opened, read_only=read_only, wait_seconds=wait_seconds) as connection,
-    ):
-        yield connection
-
-
-@contextmanager
-def _opened(
-    home: Home, path: Path, *, read_only: bool, wait_seconds: float
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = _open(home, path, read_only=read_only, wait_seconds=wait_seconds)
-    try:
+    with explained(home), closing(_open(home, opened, read_only, wait_seconds)) as connection:
         folder = str(home.path.resolve()).replace("'", "''")
         connection.execute(f"SET allowed_directories = ['{folder}']")
         connection.execute("SET enable_external_access = false")
+        connection.execute(f"SET preserve_insertion_order = {not in_any_order}")
         connection.execute("SET lock_configuration = true")
         if not read_only:
             for schema in SCHEMAS:
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         yield connection
-    finally:
-        connection.close()
 
 
 @contextmanager
@@ -106,7 +95,10 @@ def scalar(
 
 
 def _open(
-    home: Home, path: Path, *, read_only: bool, wait_seconds: float
+    home: Home,
+    path: Path,
+    read_only: bool,
+    wait_seconds: float,
 ) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + wait_seconds
     pause = 0.05

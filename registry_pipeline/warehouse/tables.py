@@ -25,6 +25,8 @@ from schemas.fields import Table
 
 ROW_GROUP = 122_880
 """Rows that DuckDB stores together."""
+GROUPS = 2
+"""Row groups that are inserted at once."""
 
 _TYPES: dict[type[pl.DataType], str] = {
     pl.String: "VARCHAR",
@@ -127,11 +129,12 @@ def _insertion(name: str, constants: Constants) -> str:
 
 
 class Inserter:
-    """Inserts frames by column name, whole row groups at a time.
+    """Inserts frames by column name, whole row groups at a time and two of them at once.
 
     An insert that ends inside a row group makes the checkpoint write all of the table once more,
-    so what does not fill a group waits for the next frame, or for `close`. Each insert is one piece
-    of memory: the many small pieces of a parsed block are not of the size that DuckDB appends.
+    so what does not fill the groups waits for the next frame, or for `close`. Each group is one
+    piece of memory: the many small pieces of a parsed block are not of the size that DuckDB
+    appends. On a connection that stores in any order each piece has a core of its own.
     """
 
     def __init__(
@@ -139,22 +142,29 @@ class Inserter:
     ) -> None:
         self._insert = partial(insert, connection, name, constants=constants)
         self._waiting: list[pl.DataFrame] = []
+        self._groups: list[pl.DataFrame] = []
 
     def add(self, frame: pl.DataFrame) -> None:
         """Takes rows, and stores the row groups they fill."""
         self._waiting.append(frame)
-        height = sum(waiting.height for waiting in self._waiting)
-        if height >= ROW_GROUP:
-            rows = pl.concat(self._waiting, rechunk=True)
-            whole = height - height % ROW_GROUP
-            self._insert(rows[:whole])
-            self._waiting = [rows[whole:]]
+        if sum(waiting.height for waiting in self._waiting) < ROW_GROUP:
+            return
+        rows = pl.concat(self._waiting, rechunk=True)
+        whole = rows.height - rows.height % ROW_GROUP
+        self._groups += rows[:whole].iter_slices(ROW_GROUP)
+        self._waiting = [rows[whole:]]
+        if len(self._groups) >= GROUPS:
+            self._store()
 
     def close(self) -> None:
         """Stores what still waits."""
         if self._waiting:
-            self._insert(pl.concat(self._waiting, rechunk=True))
-        self._waiting = []
+            self._groups.append(pl.concat(self._waiting, rechunk=True))
+            self._store()
+
+    def _store(self) -> None:
+        self._insert(pl.concat(self._groups, rechunk=False))
+        self._groups = []
 
 
 @contextmanager
