@@ -128,6 +128,7 @@ def test_rotation_by_command_keeps_every_count(home: Home) -> None:
             "SELECT count(*) FROM core.patient WHERE patient_id = ?", [pseudonym(home, "LX-0001")]
         ).fetchall() == [(1,)]
     assert code.encode() not in home.database.read_bytes()
+    assert not list(home.snapshots.iterdir())  # published under the old key
 
 
 @pytest.mark.parametrize(
