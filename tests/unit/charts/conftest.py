@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from registry_pipeline.charts import pages
+from registry_pipeline.charts import page, pages
 from registry_pipeline.charts.programme_rows import PUBLIC
 from registry_pipeline.disclosure.printed import TABLES as PRINTED_TABLES
 from registry_pipeline.disclosure.programmes import public_programmes
@@ -127,7 +127,7 @@ def two_pages(
 
     def fill(table: str, put: Callable[[Store, int], None], *, shown: bool) -> tuple[str, str]:
         if shown:
-            monkeypatch.setattr(pages, "svg", lambda spec, rows, *_: f"{spec} {rows.rows()}")
+            monkeypatch.setattr(page, "svg", lambda spec, rows, *_: f"{spec} {rows.rows()}")
 
         def one(small: int) -> str:
             store = new_store()
