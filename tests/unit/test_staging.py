@@ -40,13 +40,6 @@ class Gate:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.prepare()
-    return made
-
-
-@pytest.fixture
 def manifest() -> Manifest:
     return Manifest.model_validate(
         {
