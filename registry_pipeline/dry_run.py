@@ -25,12 +25,11 @@ from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import new_key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
-from registry_pipeline.intake import FileReport, opened
+from registry_pipeline.intake import FileReport, brought, opened
 from registry_pipeline.printing import show
 from registry_pipeline.staging import sha256_of
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import SCHEMAS, connect
-from schemas.forms import FORMS
 from schemas.protocol import Protocol, ProtocolError
 
 Problems = Counter[tuple[str | None, str, str]]
@@ -62,16 +61,21 @@ def try_out(home: Home, folders: list[Path], protocol_text: str | None) -> Itera
     connection = _ledger_in_memory(home)
     for folder in folders:
         try:
-            manifest, protocol, _, files = opened(connection, folder, protocol_text)
+            manifest, protocol, _, found = opened(connection, folder, protocol_text)
         except (DeliveryError, ProtocolError) as error:
-            refused = FileReport(MANIFEST, "refused", message=str(error))
-            yield Tried(f"{partition_key(folder)}/{MANIFEST}", refused)
+            yield _refused(f"{partition_key(folder)}/{MANIFEST}", MANIFEST, str(error))
             continue
+        if found.strays:
+            strays = "; ".join(found.strays)
+            yield _refused(f"{partition_key(folder)}/{MANIFEST}", MANIFEST, strays)
         persons = Persons(protocol, new_key(), is_production=home.is_production)
-        for form in FORMS:
-            if form in files or form in manifest.retract:
-                place = f"{partition_key(folder)}/{files[form].name if form in files else form}"
-                file = _File(place, folder.name, form, files.get(form), manifest, protocol, persons)
+        for form in brought(found, manifest):
+            path = found.files.get(form)
+            place = f"{partition_key(folder)}/{path.name if path else form}"
+            if form in found.refused:
+                yield _refused(place, form, str(found.refused[form]))
+            else:
+                file = _File(place, folder.name, form, path, manifest, protocol, persons)
                 yield _tried(connection, file)
 
 
@@ -98,11 +102,12 @@ def _tried(connection: duckdb.DuckDBPyConnection, file: _File) -> Tried:
             ledger.refuse_other_bytes(file.place)
         return _judged(file)
     except RefusedFileError as error:
-        rows = error.n_rows
-        refused = FileReport(
-            file.form, "refused", n_received=rows, n_quarantined=rows, message=str(error)
-        )
-        return Tried(file.place, refused)
+        return _refused(file.place, file.form, str(error), error.n_rows)
+
+
+def _refused(place: str, form: str, message: str, rows: int = 0) -> Tried:
+    refused = FileReport(form, "refused", n_received=rows, n_quarantined=rows, message=message)
+    return Tried(place, refused)
 
 
 def _judged(file: _File) -> Tried:

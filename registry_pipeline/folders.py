@@ -7,11 +7,13 @@ Does not belong here: the files' contents (`gate`), whether a folder is whole (`
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from registry_pipeline.gate.errors import DeliveryError, counted
+from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, counted
 from registry_pipeline.gate.identity import find_identity
 from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
 from schemas.forms import FORMS
@@ -56,33 +58,76 @@ def partition_key(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}"
 
 
-def form_files(folder: Path, protocol: Protocol, manifest: Manifest) -> dict[str, Path]:
-    """Form to the file it is read from.
+@dataclass(frozen=True)
+class Contents:
+    """What stands in a delivery's folder.
 
-    Raises:
-        DeliveryError: a file that no form reads, two files for one form, or one that the
-            manifest counts and the folder does not hold.
+    Attributes:
+        files: form to the file it is read from.
+        refused: form to why it has no file to be read from.
+        strays: one sentence per file that no form reads, and per file announced that none would.
     """
-    by_stem: dict[str, Path] = {}
-    sources = {protocol.form(form).source or form for form in FORMS}
+
+    files: dict[str, Path]
+    refused: dict[str, RefusedFileError]
+    strays: tuple[str, ...]
+
+
+def contents(
+    folder: Path, protocol: Protocol, manifest: Manifest, taken: Collection[str]
+) -> Contents:
+    """The file of each form; what is wrong with one file leaves the others.
+
+    Args:
+        folder: the delivery's folder.
+        protocol: says what the files of its forms are called.
+        manifest: announces files, by their rows or their hash.
+        taken: forms that were accepted of this delivery before, whose files may be gone.
+    """
+    forms_of: dict[str, list[str]] = {}
+    for form in FORMS:
+        forms_of.setdefault(protocol.form(form).source or form, []).append(form)
+    paths, strays = _sorted_out(folder, protocol, manifest, forms_of.keys())
+    missing = {stem for stem in _announced(manifest) if manifest.rows.get(stem) != 0}
+    files: dict[str, Path] = {}
+    refused: dict[str, RefusedFileError] = {}
+    for stem, forms in forms_of.items():
+        found = paths.get(stem, [])
+        if len(found) == 1:
+            files |= dict.fromkeys(forms, found[0])
+        elif found:
+            name = f"{partition_key(folder)}/{found[-1].name}"
+            what = f"the form is there twice, as {found[0].name} too"
+            refused |= dict.fromkeys(forms, RefusedFileError(name, "form_twice", what))
+        elif stem in missing:
+            name = f"{partition_key(folder)}/{MANIFEST}"
+            what = f"announces {stem}, and the folder holds no such file"
+            error = RefusedFileError(name, "missing_file", what)
+            refused |= {form: error for form in forms if form not in taken}
+    return Contents(files, refused, strays)
+
+
+def _sorted_out(
+    folder: Path, protocol: Protocol, manifest: Manifest, stems: Collection[str]
+) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
+    """Files by the name that a form has; and a sentence per name that none has."""
+    paths: dict[str, list[Path]] = {}
+    no_form = f"no form of protocol {protocol.id} has this name"
+    strays = [
+        f"{partition_key(folder)}/{MANIFEST}: announces {shown(stem)}, and {no_form}"
+        for stem in sorted(_announced(manifest) - {*stems})
+    ]
     for path in sorted(folder.iterdir()):
-        if path.name == MANIFEST:
-            continue
-        if path.suffix.lower() not in SUFFIXES or path.stem not in sources:
-            where = f"{partition_key(folder)}/{shown(path.name)}"
-            raise DeliveryError(f"{where}: no form of protocol {protocol.id} has this name")
-        if path.stem in by_stem:
-            where = f"{partition_key(folder)}/{path.name}"
-            raise DeliveryError(f"{where}: the form is there twice, as {by_stem[path.stem].name}")
-        by_stem[path.stem] = path
-    for stem in manifest.rows:
-        if stem not in by_stem:
-            raise DeliveryError(
-                f"{partition_key(folder)}/{MANIFEST}: counts rows of {stem}, "
-                "and the folder holds no such file"
-            )
-    pairs = {form: protocol.form(form).source or form for form in FORMS}
-    return {form: by_stem[stem] for form, stem in pairs.items() if stem in by_stem}
+        if path.suffix.lower() in SUFFIXES and path.stem in stems:
+            paths.setdefault(path.stem, []).append(path)
+        elif path.name != MANIFEST:
+            strays.append(f"{partition_key(folder)}/{shown(path.name)}: {no_form}")
+    return paths, tuple(strays)
+
+
+def _announced(manifest: Manifest) -> set[str]:
+    """Names, without their endings, of the files that the manifest speaks of."""
+    return {*manifest.rows, *(Path(name).stem for name in manifest.sha256)}
 
 
 def shown(name: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from registry_pipeline.folders import form_files, partition_key
+from registry_pipeline.folders import Contents, contents, partition_key
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, RepeatedKeysError
 from registry_pipeline.gate.gate import Batch, read_form
 from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
@@ -98,19 +98,19 @@ def take_in(
     """
     report = DeliveryReport(folder.parent.name, folder.name)
     try:
-        manifest, protocol, text, files = opened(connection, folder, protocol_text)
+        manifest, protocol, text, found = opened(connection, folder, protocol_text)
     except (DeliveryError, ProtocolError) as error:
         report.message = str(error)
-        ledger.record_manifest_refused(connection, report.protocol, report.delivery, str(error))
+        ledger.record_folder(connection, report.protocol, report.delivery, report.message)
         return report
-    ledger.clear_manifest_refused(connection, report.protocol, report.delivery)
+    report.message = "; ".join(found.strays)
+    ledger.record_folder(connection, report.protocol, report.delivery, report.message)
     ledger.store_protocol(connection, protocol.id, text)
     ensure(connection, [t for f in FORMS for t in (intake_table(f, protocol), quarantine_table(f))])
     erased = erasure.tombstones(connection)
     persons = Persons(protocol, key, erased, is_production=home.is_production)
     taking = _Taking(connection, home, folder, manifest, protocol, persons)
-    forms = [form for form in FORMS if form in files or form in manifest.retract]
-    arrivals = [taking.arrival(form, files.get(form)) for form in forms]
+    arrivals = [taking.arrival(form, found) for form in brought(found, manifest)]
     with staged_ahead(home, manifest, arrivals, taking.judged) as staged:
         report.files.extend(taking.form(arrival) for arrival in staged)
     report.leaving = taking.leaving
@@ -119,8 +119,13 @@ def take_in(
 
 def opened(
     connection: duckdb.DuckDBPyConnection, folder: Path, protocol_text: str | None
-) -> tuple[Manifest, Protocol, str, dict[str, Path]]:
-    """The manifest, the protocol with its text, and the file of each form."""
+) -> tuple[Manifest, Protocol, str, Contents]:
+    """The manifest, the protocol with its text, and what stands in the folder.
+
+    Raises:
+        DeliveryError: the manifest cannot be used, so nothing of the delivery can.
+        ProtocolError: as the manifest, the protocol.
+    """
     manifest = read_manifest(folder)
     if manifest.protocol != folder.parent.name:
         raise DeliveryError(
@@ -130,7 +135,13 @@ def opened(
     protocol, text = ledger.protocol_in_use(connection, manifest.protocol, protocol_text)
     if protocol.id != manifest.protocol:
         raise ProtocolError(f"{manifest.protocol}: the protocol given is {protocol.id}")
-    return manifest, protocol, text, form_files(folder, protocol, manifest)
+    taken = ledger.forms_taken_in(connection, protocol.id, folder.name)
+    return manifest, protocol, text, contents(folder, protocol, manifest, taken)
+
+
+def brought(found: Contents, manifest: Manifest) -> list[str]:
+    """The forms that a delivery brings, in their order: a file, its refusal, or a retraction."""
+    return [form for form in FORMS if form in {*found.files, *found.refused, *manifest.retract}]
 
 
 @dataclass(frozen=True)
@@ -145,10 +156,11 @@ class _Taking:
     persons: Persons
     leaving: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
-    def arrival(self, form: str, path: Path | None) -> Arrival:
-        """What the ledger has of a form that a delivery brings."""
+    def arrival(self, form: str, found: Contents) -> Arrival:
+        """A form that a delivery brings, and what the ledger has of it."""
+        path, refused = found.files.get(form), found.refused.get(form)
         here, same = ledger.taken_in(self.connection, self.manifest, self.folder.name, form)
-        return Arrival(form, path, self._name(form, path), here, same)
+        return Arrival(form, path, self._name(form, path), here, same, refused=refused)
 
     def form(self, arrival: Arrival) -> FileReport:
         """Takes one form in, or records its refusal."""

@@ -92,31 +92,34 @@ def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
     _mark_complete(connection, entry.protocol, entry.delivery)
 
 
-def record_manifest_refused(
+def record_folder(
     connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str, reason: str
 ) -> None:
-    """Writes that a delivery could not be opened at all, once, until it can."""
-    clear_manifest_refused(connection, protocol, delivery)
-    row = {
-        "protocol": protocol,
-        "delivery": delivery,
-        "form": MANIFEST,
-        "status": "refused",
-        "reason": reason,
-        **{name: 0 for name in DELIVERY.dtypes if name.startswith("n_")},
-    }
-    _insert(connection, row)
-    _mark_complete(connection, protocol, delivery)
+    """Writes what is wrong with a delivery's folder beside its files, in the place of before.
 
+    A refusal that read no bytes spoke of the folder as it was: every look begins anew.
 
-def clear_manifest_refused(
-    connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str
-) -> None:
-    """Takes back that a delivery could not be opened."""
+    Args:
+        connection: to the live database.
+        protocol: id of the protocol.
+        delivery: id of the delivery.
+        reason: of the manifest, or of files that no form reads; empty when nothing is wrong.
+    """
     connection.execute(
-        "DELETE FROM meta.delivery WHERE protocol = ? AND delivery = ? AND form = ?",
-        [protocol, delivery, MANIFEST],
+        "DELETE FROM meta.delivery WHERE protocol = ? AND delivery = ? AND status = 'refused' "
+        "AND file_sha256 IS NULL",
+        [protocol, delivery],
     )
+    if reason:
+        row = {
+            "protocol": protocol,
+            "delivery": delivery,
+            "form": MANIFEST,
+            "status": "refused",
+            "reason": reason,
+            **{name: 0 for name in DELIVERY.dtypes if name.startswith("n_")},
+        }
+        _insert(connection, row)
     _mark_complete(connection, protocol, delivery)
 
 
@@ -187,6 +190,18 @@ def taken_in(
         ],
     ).fetchall()
     return any(id_ == delivery for id_, _ in rows), {sha for _, sha in rows}
+
+
+def forms_taken_in(
+    connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str
+) -> frozenset[str]:
+    """The forms that were accepted of a delivery."""
+    rows = connection.execute(
+        "SELECT form FROM meta.delivery WHERE protocol = ? AND delivery = ? "
+        "AND status = 'accepted'",
+        [protocol, delivery],
+    ).fetchall()
+    return frozenset(form for (form,) in rows)
 
 
 def protocol_in_use(

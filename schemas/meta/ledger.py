@@ -33,7 +33,7 @@ class Delivery(RegistryModel):
     )
     form: pl.String = field(
         "Form",
-        "Name of the form; `delivery.toml` where the manifest itself was refused.",
+        "Name of the form; `delivery.toml` where the manifest is refused, or a file of no form.",
         nb="Skjema",
         required=True,
     )

@@ -123,7 +123,6 @@ def test_a_mended_file_closes_the_refusal(
     [
         ({"protocol": "nobody"}, "nobody: unknown protocol; known: ctn0027, lar_x"),
         ({"manifest_protocol": "ctn0027"}, "protocol is not the folder's, lar_x"),
-        ({"rows": {"interviews": 1, "events": 3}}, "counts rows of events"),
         ({"append": "nonsense ="}, "not a TOML file"),
         ({"append": "[retract]\nvisits = []"}, "names a form that does not exist"),
     ],
@@ -142,20 +141,105 @@ def test_a_delivery_that_cannot_be_opened(
     assert (form, reason) == ("delivery.toml", report.message)
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("intervews.csv", "no form of protocol lar_x has this name"),
-        ("interviews.pdf", "no form of protocol lar_x has this name"),
-        ("interviews.parquet", "the form is there twice, as interviews.csv"),
-    ],
-)
-def test_a_file_that_no_form_reads(
-    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, name: str, said: str
+def refused(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Form and reason of every refusal that is open."""
+    return [(form, reason) for _, _, form, reason in ledger.open_refusals(connection)]
+
+
+@pytest.mark.parametrize("name", ["intervews.csv", "events.pdf", "events"])
+def test_a_file_that_no_form_reads_leaves_the_others_in(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, name: str
 ) -> None:
-    folder = deliver(landing, interviews=INTERVIEWS)
+    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS)
     (folder / name).write_text(INTERVIEWS)
-    assert said in take(connection, home, folder).message
+    sentence = f"lar_x/2014-Q2/{name}: no form of protocol lar_x has this name"
+    for statuses in ({"accepted"}, {"unchanged"}):
+        report = take(connection, home, folder)
+        assert {file.status for file in report.files} == statuses
+        assert report.messages == [sentence]
+        assert refused(connection) == [("delivery.toml", sentence)]
+        assert connection.sql("SELECT DISTINCT is_complete FROM meta.delivery").fetchall() == [
+            (False,)
+        ]
+    (folder / name).unlink()
+    assert take(connection, home, folder).messages == []
+    assert refused(connection) == []
+    assert connection.sql("SELECT DISTINCT is_complete FROM meta.delivery").fetchall() == [(True,)]
+    assert (stored(connection, "patients"), stored(connection)) == (1, 1)
+
+
+def test_a_form_that_is_there_twice_is_read_from_neither_file(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS)
+    (folder / "interviews.parquet").write_text(INTERVIEWS)
+    report = take(connection, home, folder)
+    sentence = (
+        "lar_x/2014-Q2/interviews.parquet: the form is there twice, as interviews.csv too "
+        "(form_twice)"
+    )
+    assert {file.form: file.status for file in report.files} == {
+        "patients": "accepted",
+        "interviews": "refused",
+    }
+    assert refused(connection) == [("interviews", sentence)]
+    (folder / "interviews.parquet").unlink()
+    assert take(connection, home, folder).messages == []
+    assert refused(connection) == []
+    assert (stored(connection, "patients"), stored(connection)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "announced", [{"rows": {"events": 3}}, {"append": f'"events.csv" = "{"0" * 64}"\n'}]
+)
+def test_a_file_that_is_announced_and_not_there(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, announced: dict[str, Any]
+) -> None:
+    folder = deliver(landing, interviews=INTERVIEWS, **announced)
+    report = take(connection, home, folder)
+    sentence = (
+        "lar_x/2014-Q2/delivery.toml: announces events, and the folder holds no such file "
+        "(missing_file)"
+    )
+    assert report.messages == [sentence]
+    assert refused(connection) == [("events", sentence)]
+    assert stored(connection) == 1
+    shutil.rmtree(folder)
+    deliver(landing, interviews=INTERVIEWS)
+    assert take(connection, home, landing / "lar_x" / "2014-Q2").messages == []
+    assert refused(connection) == []
+
+
+def test_no_file_is_missing_of_which_no_row_is_counted(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, interviews=INTERVIEWS, rows={"interviews": 1, "events": 0})
+    assert take(connection, home, folder).messages == []
+
+
+def test_the_files_of_a_delivery_that_was_taken_in_may_go(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS)
+    take(connection, home, folder)
+    (folder / "interviews.csv").unlink()
+    assert take(connection, home, folder).messages == []
+    assert (stored(connection, "patients"), stored(connection)) == (1, 1)
+
+
+def test_a_count_of_no_form(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    """The name may be anything, so it is shown only where it is plain."""
+    counts = '\n[rows]\ninterviews = 1\nintervews = 2\n"15076500565" = 3\n'
+    folder = deliver(landing, interviews=INTERVIEWS)
+    manifest = folder / "delivery.toml"
+    manifest.write_text(manifest.read_text().replace("\n[rows]\ninterviews = 1\n", counts))
+    (message,) = take(connection, home, folder).messages
+    no_form = "and no form of protocol lar_x has this name"
+    place = "lar_x/2014-Q2/delivery.toml: announces"
+    assert message == f"{place} (a name that is not shown), {no_form}; {place} intervews, {no_form}"
+    assert stored(connection) == 1
 
 
 def test_a_link_is_not_followed(

@@ -121,9 +121,12 @@ def test_a_dry_run_judges_and_stores_nothing(tmp_path: Path, sample: Path) -> No
     assert not home.exists()
     interviews = landing / "lar_x" / "2014-Q3" / "interviews.csv"
     interviews.write_bytes(interviews.read_bytes()[:-10])
+    (landing / "lar_x" / "2014-Q3" / "patients.parquet").touch()
+    (landing / "lar_x" / "2014-Q3" / "readme.txt").touch()
     result = runner.invoke(app, arguments)
     assert result.exit_code == 1
-    assert "(sha256_mismatch)" in result.output
+    for said in ("(sha256_mismatch)", "readme.txt: no form of protocol", "twice, as patients.csv"):
+        assert said in result.output
 
 
 def test_a_dry_run_knows_what_was_taken_in(built: Home, sample: Path) -> None:
