@@ -16,12 +16,13 @@ import numpy as np
 import polars as pl
 
 from registry_pipeline.derivations.pathways_counts import TOO_FEW_FOR_TERMS
-from registry_pipeline.derivations.pathways_models import most_terms
+from registry_pipeline.derivations.pathways_models import PEOPLE_PER_TERM, most_terms
 from registry_pipeline.derivations.strata import STRATA, roll_up
 from registry_pipeline.derivations.trajectories_columns import GROUP
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.slopes import Courses, Line, exchangeable, logistic, mixed
+from registry_pipeline.statistics.grouping import places
+from registry_pipeline.statistics.slopes import Courses, Line, Lines, exchangeable, logistic, mixed
 from registry_pipeline.transform.course_sums import course_sums
 from registry_pipeline.transform.engine import Frame
 from schemas.codes import NOT_EXPECTED, USED_STATES
@@ -49,12 +50,12 @@ class Model:
 
     Attributes:
         method: in words.
-        fit: the fitting; the reason where there is no line.
+        fit: the fitting of all groups; the reason where there is no line.
         is_ratio: any use, with an odds ratio per month; else days of 28, with a difference.
     """
 
     method: str
-    fit: Callable[[Courses], Line | str]
+    fit: Callable[[Courses], Lines]
     is_ratio: bool = False
 
     @property
@@ -108,13 +109,11 @@ def substance_slope(
     recalls = cells["recall_days"].drop_nulls().unique().to_list() or [28]
     scale = math.lcm(*recalls)
     units = {recall: scale // recall for recall in recalls}
+    groups = _waves(cells).with_row_index("group_id")
     sums = _sums(course_sums(use, courses, units, protocol.waves))
-    parts = sums.partition_by(GROUP, as_dict=True)
-    rows = [
-        row
-        for group in _waves(cells).iter_rows(named=True)
-        for row in _rows(group, parts.get(tuple(group[name] for name in GROUP)), scale, protocol)
-    ]
+    sums = sums.join(groups.select(*GROUP, "group_id"), on=GROUP)
+    by_model = [_rows(groups, sums, name, scale, protocol) for name in MODELS]
+    rows = [row for of_group in zip(*by_model, strict=True) for row in of_group]
     methods = {name: model.method for name, model in MODELS.items()}
     return as_table(
         pl.DataFrame(rows, schema=SCHEMA),
@@ -151,37 +150,46 @@ def _waves(cells: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rows(
-    group: dict[str, Any], part: pl.DataFrame | None, scale: int, protocol: Protocol
+    groups: pl.DataFrame, sums: pl.DataFrame, name: str, scale: int, protocol: Protocol
 ) -> list[dict[str, Any]]:
-    """A group's models; the months between first and last wave are the unit of time."""
-    months = protocol.waves.nominal_days[-1] / MONTH
-    n = 0 if part is None else int(part["n"].sum())
-    observations, events = group["n_observations"], group["n_events"]
-    rows = []
-    for name, model in MODELS.items():
-        carried = most_terms(n, None) and (not model.is_ratio or most_terms(observations, events))
-        line: Line | str = TOO_FEW_FOR_TERMS if n and not carried else reasons.NOT_COMPUTABLE
-        if part is not None and carried and months:
-            line = model.fit(_courses(part, model.of, model.unit(scale), protocol))
-        measure = "odds_ratio" if model.is_ratio else "mean_difference"
-        shared = {**group, "n": n, "model": name, "measure": measure}
-        told = {"reason": line} if isinstance(line, str) else model.per_month(line, months)
-        rows.append(shared | told)
-    return rows
-
-
-def _courses(part: pl.DataFrame, of: tuple[str, ...], unit: float, protocol: Protocol) -> Courses:
-    """A group's sums as the models take them: time from 0 to 1, answers divided by `unit`."""
+    """One model of every group; the months between first and last wave are the unit of time."""
+    model = MODELS[name]
     last = protocol.waves.nominal_days[-1]
-    y, day_y, squares, yy, y_day_y, day_y_day_y = (part[name].to_numpy() for name in of)
-    mixed_products = y_day_y / last
-    letters = np.frombuffer("".join(part["answered"]).encode("ascii"), dtype=np.uint8)
-    rows = [[yy, mixed_products], [mixed_products, day_y_day_y / last**2]]
+    months = last / MONTH
+    people = np.bincount(sums["group_id"], sums["n"], groups.height).astype(np.int64)
+    answers = zip(groups["n_observations"], groups["n_events"], strict=True)
+    most = [most_terms(n, n_events) for n, n_events in answers]
+    carried = (people >= PEOPLE_PER_TERM) & (not model.is_ratio or np.array(most) > 0)
+    lines = np.where((people > 0) & ~carried, TOO_FEW_FOR_TERMS, reasons.NOT_COMPUTABLE).tolist()
+    fitted = np.flatnonzero(carried & (last > 0))
+    if len(fitted):
+        courses = _courses(sums, groups.height, model.of, model.unit(scale), protocol)
+        for place, line in zip(fitted, model.fit(courses.of(fitted)), strict=True):
+            lines[place] = line
+    measure = "odds_ratio" if model.is_ratio else "mean_difference"
+    return [
+        {**group, "n": n, "model": name, "measure": measure}
+        | ({"reason": line} if isinstance(line, str) else model.per_month(line, months))
+        for group, n, line in zip(groups.to_dicts(), people.tolist(), lines, strict=True)
+    ]
+
+
+def _courses(
+    sums: pl.DataFrame, n_groups: int, of: tuple[str, ...], unit: float, protocol: Protocol
+) -> Courses:
+    """The sums as the models take them: time from 0 to 1, answers divided by `unit`."""
+    last = protocol.waves.nominal_days[-1]
+    sets = places(sums, ["answered"])
+    letters = np.frombuffer("".join(sets.keys["answered"]).encode("ascii"), dtype=np.uint8)
+    table = np.zeros((1 + len(of), n_groups, sets.keys.height))
+    table[:, sums["group_id"], sets.of_row] = [sums[name] for name in ("n", *of)]
+    people, y, day_y, squares, yy, y_day_y, day_y_day_y = table
+    products = [yy, y_day_y / last, y_day_y / last, day_y_day_y / last**2]
     return Courses(
         time=np.array(protocol.waves.nominal_days) / last,
-        observed=letters.reshape(part.height, -1) == ord("1"),
-        people=part["n"].to_numpy().astype(np.float64),
-        total=np.column_stack([y, day_y / last]) / unit,
-        products=np.array(rows).transpose(2, 0, 1) / unit**2,
+        observed=letters.reshape(sets.keys.height, -1) == ord("1"),
+        people=people,
+        total=np.stack([y, day_y / last], axis=-1) / unit,
+        products=np.stack(products, axis=-1).reshape(*people.shape, 2, 2) / unit**2,
         squares=squares / unit**2,
     )

@@ -7,7 +7,7 @@ every row of a person (see `regression`).
 People who answered at the same waves share their design, so what the models need of their answers
 are sums over these people: of x'y, of its products, and of squares. That is exact, not an
 approximation: tests hold the results to statsmodels' GEE and MixedLM on the rows, which take
-seconds where this takes milliseconds.
+seconds where this takes milliseconds. All groups of people are fitted at once.
 
 All three models are a weighted line: a person's score is L (x'y - x'x b) with a matrix L that
 depends on the waves alone. The errors are cluster-robust and bias-reduced for few people (Mancl
@@ -16,8 +16,9 @@ and DeRouen 2001) in each of them, so a wrong working covariance costs width and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +31,18 @@ from registry_pipeline.statistics.reml import Deviance, minimum
 
 MAX_STEPS: Final = 60
 CONVERGED: Final = 1e-12
-ONE: Final = np.array([1.0, 0.0])
+START: Final = np.array([1.0, 0.0, 0.5])
+"""Where the search for the covariance of start and slope begins."""
 
 
 @dataclass(frozen=True)
 class Courses:
-    """People by the waves they answered at, one element per set of waves; x is (1, time).
+    """Groups of people by the waves they answered at; x is (1, time).
 
     Attributes:
         time: of each wave; the search for the mixed model wants it between 0 and 1.
         observed: sets of waves x waves.
-        people: number of people.
+        people: number of people, groups x sets of waves, as all that follow.
         total: sum over people of x'y, with y the answers of a person.
         products: sum over people of (x'y)(x'y)'.
         squares: sum over people of y'y.
@@ -59,10 +61,16 @@ class Courses:
         return np.column_stack([np.ones_like(self.time), self.time])
 
     def design(self, weight: FloatArray | None = None) -> FloatArray:
-        """The x'x of each set of waves, or x'Wx with a weight per wave."""
-        x = self.x
-        weighted = self.observed * (1.0 if weight is None else weight)
-        return np.asarray(np.einsum("pt,ti,tj->pij", weighted, x, x), dtype=np.float64)
+        """The x'x of each set of waves, or x'Wx of each group with its weight per wave."""
+        products = _products(self.x)
+        sums = self.observed @ (products if weight is None else weight[:, :, None] * products)
+        return np.asarray(sums.reshape(*sums.shape[:-1], 2, 2), dtype=np.float64)
+
+    def of(self, groups: NDArray[Any]) -> Courses:
+        """Some of the groups: a flag for each, or their places."""
+        parts = (self.people, self.total, self.products, self.squares)
+        people, total, products, squares = (part[groups] for part in parts)
+        return replace(self, people=people, total=total, products=products, squares=squares)
 
 
 @dataclass(frozen=True)
@@ -79,145 +87,184 @@ class Line:
     p_value: float
 
 
-def exchangeable(courses: Courses) -> Line | str:
+Lines = list[Line | str]
+"""The line of each group, or the reason why there is none."""
+
+
+def exchangeable(courses: Courses) -> Lines:
     """Linear estimating equations; any two answers of a person are equally correlated.
 
     `not_computable` where the waves answered do not carry a line, or the answers do not vary.
     Source: Liang and Zeger 1986.
     """
-    design, rows = courses.design(), courses.observed.sum(axis=1)
-    n = float(courses.people @ rows)
-    pairs = float(courses.people @ (rows * (rows - 1) / 2))
-    if not _carries(courses, design):
-        return reasons.NOT_COMPUTABLE
-    correlation, beta = 0.0, np.zeros(2)
-    for _ in range(MAX_STEPS):
-        before = beta
-        within = _evened(design, rows, correlation)
-        bread = np.linalg.inv(np.einsum("p,pij->ij", courses.people, within @ design))
-        beta = bread @ np.einsum("pij,pj->i", within, courses.total)
-        if np.abs(beta - before).max() < CONVERGED * (1 + np.abs(beta).max()):
-            break
-        second, squared = _residuals(courses, design, beta)
-        scale = squared.sum() / (n - 2)
-        crossed = (second[:, 0, 0] - squared).sum() / 2
-        correlation = crossed / scale / (pairs - 2) if pairs > 2 else 0.0
-        correlation = min(max(correlation, -1 / rows.max()), 1 - ROUNDING)
-    else:
-        return reasons.NO_CONVERGENCE
-    second, _ = _residuals(courses, design, beta)
-    return _line(beta, bread, within, design, second)
+    return _where_carried(courses, _exchangeable)
 
 
-def mixed(courses: Courses) -> Line | str:
+def mixed(courses: Courses) -> Lines:
     """Linear mixed model: every person has a start and a slope, fitted by REML.
 
     A reason as for `exchangeable`, and `no_convergence` where the search for the covariance of
     start and slope does not come to rest, as where people hardly vary about their own lines.
     Source: Laird and Ware 1982.
     """
-    design = courses.design()
-    if not _carries(courses, design):
-        return reasons.NOT_COMPUTABLE
-    sums = (courses.total, courses.products, float(courses.squares.sum()))
-    root = minimum(Deviance.of(courses.people, design, *sums), np.array([1.0, 0.0, 0.5]))
-    if root is None:
-        return reasons.NO_CONVERGENCE
-    start, both, own = root
-    psi = np.array([[start**2, start * both], [start * both, both**2 + own**2]])
-    within, _ = _inverse(np.eye(2) + design @ psi)
-    bread = np.linalg.inv(np.einsum("p,pij->ij", courses.people, within @ design))
-    beta = bread @ np.einsum("pij,pj->i", within, courses.total)
-    second, _ = _residuals(courses, design, beta)
-    return _line(beta, bread, within, design, second)
+    return _where_carried(courses, _mixed)
 
 
-def logistic(courses: Courses) -> Line | str:
+def logistic(courses: Courses) -> Lines:
     """Logistic estimating equations with independence working correlation; answers are 0 or 1.
 
     A reason as for `exchangeable`, also where the answers are all alike or parted by time.
     """
-    if not _carries(courses, courses.design()):
-        return reasons.NOT_COMPUTABLE
-    x, asked, total = courses.x, courses.people @ courses.observed, courses.total.sum(axis=0)
-    beta = np.zeros(2)
+    return _where_carried(courses, _logistic)
+
+
+def _where_carried(courses: Courses, fit: Callable[[Courses], Lines]) -> Lines:
+    there = _carries(courses)
+    lines = iter(fit(courses.of(there)) if there.any() else ())
+    return [next(lines) if is_there else reasons.NOT_COMPUTABLE for is_there in there]
+
+
+def _exchangeable(courses: Courses) -> Lines:
+    design = courses.design()
+    rows = courses.observed.sum(axis=1) * (courses.people > 0)
+    n = (courses.people * rows).sum(axis=1)
+    pairs = (courses.people * rows * (rows - 1)).sum(axis=1) / 2
+    correlation, beta = np.zeros_like(n), np.zeros((len(n), 2))
     for _ in range(MAX_STEPS):
-        mean = special.expit(x @ beta)
-        weight = mean * (1 - mean)
-        information = (x * (asked * weight)[:, None]).T @ x
-        step = np.linalg.pinv(information, hermitian=True) @ (total - x.T @ (asked * mean))
-        beta = beta + step
-        if np.abs(step).max() < CONVERGED or np.abs(beta).max() > RUNAWAY:
+        before = beta
+        within = _evened(design, rows, correlation)
+        beta = _solved(courses, within, design)
+        moved = np.abs(beta - before).max(axis=1)
+        at_rest = moved < CONVERGED * (1 + np.abs(beta).max(axis=1))
+        if at_rest.all():
             break
-    if np.abs(beta).max() > RUNAWAY:
-        return reasons.NOT_COMPUTABLE
-    mean = special.expit(x @ beta)
-    expected = courses.observed @ (x * mean[:, None])
-    design = courses.design(mean * (1 - mean))
-    bread = np.linalg.inv(np.einsum("p,pij->ij", courses.people, design))
-    within = np.broadcast_to(np.eye(2), design.shape)
-    return _line(beta, bread, within, design, _second(courses, expected))
+        crossed, squared = _residuals(courses, design, beta)
+        scale, apart = squared / (n - 2), (crossed - squared) / 2
+        correlation = np.divide(apart / scale, pairs - 2, out=np.zeros_like(n), where=pairs > 2)
+        correlation = np.clip(correlation, -1 / rows.max(axis=1), 1 - ROUNDING)
+    lines = _lines(courses, beta, within, design, (design @ beta[:, None, :, None])[..., 0])
+    return _unless(at_rest, lines, reasons.NO_CONVERGENCE)
 
 
-def _carries(courses: Courses, design: FloatArray) -> bool:
+def _mixed(courses: Courses) -> Lines:
+    design = courses.design()
+    sums = (courses.total, courses.products, courses.squares.sum(axis=1))
+    roots = minimum(Deviance.of(courses.people, design, *sums), START)
+    at_rest = np.isfinite(roots).all(axis=1)
+    start, both, own = np.where(at_rest[:, None], roots, START).T
+    psi = np.array([[start**2, start * both], [start * both, both**2 + own**2]])
+    within, _ = _inverse(np.eye(2) + design @ psi.transpose(2, 0, 1)[:, None])
+    beta = _solved(courses, within, design)
+    lines = _lines(courses, beta, within, design, (design @ beta[:, None, :, None])[..., 0])
+    return _unless(at_rest, lines, reasons.NO_CONVERGENCE)
+
+
+def _logistic(courses: Courses) -> Lines:
+    x, asked, total = courses.x, courses.people @ courses.observed, courses.total.sum(axis=1)
+    beta = np.zeros((len(total), 2))
+    for _ in range(MAX_STEPS):
+        mean = special.expit(beta @ x.T)
+        information = (asked * mean * (1 - mean)) @ _products(x)
+        inverse = np.linalg.pinv(information.reshape(-1, 2, 2), hermitian=True)
+        step = (inverse @ (total - (asked * mean) @ x)[:, :, None])[:, :, 0]
+        step[np.abs(beta).max(axis=1) > RUNAWAY] = 0
+        beta = beta + step
+        if np.abs(step).max() < CONVERGED:
+            break
+    found: NDArray[np.bool_] = np.all(np.abs(beta) <= RUNAWAY, axis=1)
+    mean = special.expit(np.where(found[:, None], beta, 0.0) @ x.T)
+    expected = courses.observed @ (mean[:, :, None] * x)
+    within = np.broadcast_to(np.eye(2), (*courses.people.shape, 2, 2))
+    lines = _lines(courses, beta, within, courses.design(mean * (1 - mean)), expected)
+    return _unless(found, lines, reasons.NOT_COMPUTABLE)
+
+
+def _unless(found: NDArray[np.bool_], lines: Lines, reason: str) -> Lines:
+    return [line if is_found else reason for is_found, line in zip(found, lines, strict=True)]
+
+
+def _products(x: FloatArray) -> FloatArray:
+    """The products of the columns of x, in a row for each of its rows."""
+    return (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+
+
+def _carries(courses: Courses) -> NDArray[np.bool_]:
     """Whether there is a line through the waves answered at, and answers that vary about it."""
-    total = np.einsum("p,pij->ij", courses.people, design)
-    if np.linalg.matrix_rank(total, hermitian=True) < 2:
-        return False
-    _, squared = _residuals(courses, design, np.linalg.solve(total, courses.total.sum(axis=0)))
-    return bool(squared.sum() > ROUNDING * (courses.people @ courses.observed.sum(axis=1)))
+    design = courses.design()
+    total = _summed(courses, design)
+    there = np.asarray(np.linalg.matrix_rank(total, hermitian=True) == 2)
+    total[~there] = np.eye(2)
+    beta = np.linalg.solve(total, courses.total.sum(axis=1)[:, :, None])[:, :, 0]
+    _, squared = _residuals(courses, design, beta)
+    varied = squared > ROUNDING * (courses.people @ courses.observed.sum(axis=1))
+    return np.asarray(there & varied)
 
 
-def _evened(design: FloatArray, rows: NDArray[np.int64], correlation: float) -> FloatArray:
+def _summed(courses: Courses, matrices: FloatArray) -> FloatArray:
+    """What each person has of a matrix, over all people of each group."""
+    return np.asarray((courses.people[..., None, None] * matrices).sum(axis=1), dtype=np.float64)
+
+
+def _solved(courses: Courses, within: FloatArray, design: FloatArray) -> FloatArray:
+    """The line of each group."""
+    score = (within @ courses.total[..., None]).sum(axis=1)
+    return np.asarray(np.linalg.solve(_summed(courses, within @ design), score)[:, :, 0])
+
+
+def _evened(design: FloatArray, rows: FloatArray, correlation: FloatArray) -> FloatArray:
     """L of equally correlated answers: takes a share of a person's sum off each of them."""
-    share = correlation / (1 + (rows - 1) * correlation)
-    outer = np.einsum("p,pi,j->pij", share, design[:, :, 0], ONE)
-    return np.asarray(np.eye(2) - outer, dtype=np.float64)
-
-
-def _second(courses: Courses, expected: FloatArray) -> FloatArray:
-    """Sum over people of (x'r)(x'r)', with x'r the x'y of a person less the expected."""
-    crossed = courses.total[:, :, None] * expected[:, None, :]
-    squared = courses.people[:, None, None] * expected[:, :, None] * expected[:, None, :]
-    return np.asarray(
-        courses.products - crossed - crossed.transpose(0, 2, 1) + squared, dtype=np.float64
-    )
+    share = correlation[:, None] / (1 + (rows - 1) * correlation[:, None])
+    within = np.zeros((*rows.shape, 2, 2))
+    within[..., 0] = -share[..., None] * design[:, :, 0]
+    return within + np.eye(2)
 
 
 def _residuals(
     courses: Courses, design: FloatArray, beta: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Sums over people of (x'r)(x'r)' and of r'r, with residuals r from the line."""
-    expected = design @ beta
-    squared = courses.squares - 2 * courses.total @ beta + courses.people * (expected @ beta)
-    return _second(courses, expected), squared
+    """Sums over people of the square of the sum of r, and of r'r, r the residuals from the line."""
+    line = beta[:, None, :]
+    expected = (design @ line[..., None])[..., 0]
+    people, first = courses.people, expected[..., 0]
+    crossed = courses.products[..., 0, 0] - 2 * courses.total[..., 0] * first + people * first**2
+    told = (line * (people[..., None] * expected - 2 * courses.total)).sum(axis=-1)
+    return crossed.sum(axis=1), (courses.squares + told).sum(axis=1)
 
 
 def _inverse(matrices: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Inverses and determinants of 2 x 2 matrices, much faster than one by one."""
-    a, b, c, d = (matrices[:, i, j] for i in (0, 1) for j in (0, 1))
+    a, b, c, d = (matrices[..., i, j] for i in (0, 1) for j in (0, 1))
     determinant = a * d - b * c
     with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = np.array([[d, -b], [-c, a]]).transpose(2, 0, 1) / determinant[:, None, None]
-    return np.asarray(inverse, dtype=np.float64), determinant
+        inverse = np.stack([d, -b, -c, a], axis=-1) / determinant[..., None]
+    return inverse.reshape(matrices.shape), determinant
 
 
-def _line(
+def _lines(
+    courses: Courses,
     beta: FloatArray,
-    bread: FloatArray,
     within: FloatArray,
     design: FloatArray,
-    second: FloatArray,
-) -> Line | str:
-    """The line with its robust error: each person's residuals divided by 1 less their leverage."""
-    kept, determinant = _inverse(np.eye(2) - within @ design @ bread)
-    if (np.abs(determinant) < ROUNDING).any():
-        return reasons.NOT_COMPUTABLE
-    weight = kept @ within
-    meat = (weight @ second @ weight.transpose(0, 2, 1)).sum(axis=0)
-    error = float(np.sqrt(max((bread @ meat @ bread)[1, 1], 0.0)))
-    if error <= ROUNDING:
-        return reasons.NOT_COMPUTABLE
-    start, slope = (float(value) for value in beta)
-    p_value = float(2 * special.ndtr(-abs(slope / error)))
-    return Line(start, slope, slope - Z95 * error, slope + Z95 * error, p_value)
+    expected: FloatArray,
+) -> Lines:
+    """The lines with robust errors: each person's residuals divided by 1 less their leverage.
+
+    `not_computable` where a person alone carries the line, or nobody is off it.
+    """
+    there = courses.people > 0
+    own = within @ design
+    bread = np.linalg.inv(_summed(courses, own))
+    kept, determinant = _inverse(np.eye(2) - own @ bread[:, None])
+    weight = np.where(there[..., None, None], kept, 0.0) @ within
+    crossed = courses.total[..., :, None] * expected[..., None, :]
+    squared = courses.people[..., None, None] * expected[..., :, None] * expected[..., None, :]
+    second = courses.products - crossed - crossed.swapaxes(-1, -2) + squared
+    meat = (weight @ second @ weight.swapaxes(-1, -2)).sum(axis=1)
+    error = np.sqrt(np.maximum((bread @ meat @ bread)[:, 1, 1], 0.0))
+    alone = ((np.abs(determinant) < ROUNDING) & there).any(axis=1)
+    slope = beta[:, 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_value = 2 * special.ndtr(-np.abs(slope / error))
+    numbers = np.column_stack([beta, slope - Z95 * error, slope + Z95 * error, p_value])
+    lines: Lines = [Line(*line) for line in numbers.tolist()]
+    return _unless(~alone & (error > ROUNDING), lines, reasons.NOT_COMPUTABLE)
