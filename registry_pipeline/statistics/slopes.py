@@ -150,7 +150,7 @@ def _mixed(courses: Courses) -> Lines:
     design = courses.design()
     sums = (courses.total, courses.products, courses.squares.sum(axis=1))
     roots = minimum(Deviance.of(courses.people, design, *sums), START)
-    at_rest = np.isfinite(roots).all(axis=1)
+    at_rest = np.asarray(np.isfinite(roots).all(axis=1))
     start, both, own = np.where(at_rest[:, None], roots, START).T
     psi = np.array([[start**2, start * both], [start * both, both**2 + own**2]])
     within, _ = _inverse(np.eye(2) + design @ psi.transpose(2, 0, 1)[:, None])
@@ -171,7 +171,7 @@ def _logistic(courses: Courses) -> Lines:
         beta = beta + step
         if np.abs(step).max() < CONVERGED:
             break
-    found: NDArray[np.bool_] = np.all(np.abs(beta) <= RUNAWAY, axis=1)
+    found = np.asarray(np.abs(beta).max(axis=1) <= RUNAWAY)
     mean = special.expit(np.where(found[:, None], beta, 0.0) @ x.T)
     expected = courses.observed @ (mean[:, :, None] * x)
     within = np.broadcast_to(np.eye(2), (*courses.people.shape, 2, 2))
