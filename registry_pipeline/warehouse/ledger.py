@@ -275,6 +275,12 @@ def key_check_value(connection: duckdb.DuckDBPyConnection) -> str | None:
     return None if stored is None else str(stored)
 
 
+def key_id(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """The name of the key the database was filled under; None before the first."""
+    stored = scalar(connection, "SELECT key_id FROM meta.key")
+    return None if stored is None else str(stored)
+
+
 def discrepancies(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Where received is not accepted + quarantined, or tables and ledger differ.
 

@@ -13,12 +13,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.database import scalar
+from registry_pipeline.warehouse.ledger import key_id
 from registry_pipeline.warehouse.tables import comment, create_sql, insert, quoted
 from schemas.catalog import TABLES, codebook_rows, cohort_column
 from schemas.fields import Table, describe
@@ -60,7 +62,8 @@ def publish(
         Table to number of rows.
     """
     target = target or home.analysis
-    version = _version(connection, target) + 1
+    before = _before(connection, target)
+    version = before.get("version", 0) + 1
     kept = _kept(connection, target) if target == home.analysis else {}
     partial = home.published / f"{target.name}.tmp"
     partial.unlink(missing_ok=True)
@@ -79,24 +82,24 @@ def publish(
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     if target == home.analysis:
-        _keep(connection, home, version - 1)
+        _keep(connection, home, before)
     partial.replace(target)
     return rows
 
 
-def _version(connection: duckdb.DuckDBPyConnection, file: Path) -> int:
-    """The version of a published file; 0 where there is none, or none that tells."""
+def _before(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, Any]:
+    """What a published file says of itself; nothing where there is none, or none of ours."""
     if not file.exists():
-        return 0
+        return {}
     try:
         connection.execute(f"ATTACH {quoted(str(file.resolve()))} AS published_before (READ_ONLY)")
         try:
-            sql = "SELECT max(version) FROM published_before.meta.publication"
-            return int(scalar(connection, sql) or 0)
+            said = connection.sql("FROM published_before.meta.publication").pl().to_dicts()
         finally:
             connection.execute("DETACH published_before")
     except duckdb.Error:
-        return 0
+        return {}
+    return said[0] if said else {}
 
 
 def _kept(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, list[str]]:
@@ -121,13 +124,15 @@ def _kept(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, list[s
     return {table: cohorts for table, cohorts, _ in same}
 
 
-def _keep(connection: duckdb.DuckDBPyConnection, home: Home, version: int) -> None:
+def _keep(connection: duckdb.DuckDBPyConnection, home: Home, before: Mapping[str, Any]) -> None:
     """Keeps the file in place as a snapshot, and no more than the newest few of them.
 
-    Not while a withdrawal waits for its proof: that file may hold people who were erased since.
+    Not while a withdrawal waits for its proof: that file may hold people who were erased since. Nor
+    after the key was rotated: its pseudonyms are the old ones.
     """
-    if version and not scalar(connection, _UNPROVED):
-        snapshot = home.snapshots / f"analysis-{version:06}.duckdb"
+    same_key = before.get("key_id") == key_id(connection)
+    if before and same_key and not scalar(connection, _UNPROVED):
+        snapshot = home.snapshots / f"analysis-{before['version']:06}.duckdb"
         snapshot.unlink(missing_ok=True)
         snapshot.hardlink_to(home.analysis)
     for old in sorted(home.snapshots.glob("analysis-*.duckdb"))[:-SNAPSHOTS]:
@@ -182,6 +187,7 @@ def _stamp(connection: duckdb.DuckDBPyConnection, run_id: str, version: int) -> 
             {
                 "version": version,
                 "run_id": run_id,
+                "key_id": key_id(connection),
                 "as_of": as_of,
                 "format_version": FORMAT_VERSION,
                 "n_tables": len(published_tables()),

@@ -131,8 +131,6 @@ def rotate_key(home: Home, observer: Observer | None = None) -> Rotated:
         done.old, done.new = key.key_id, rotated.key_id
         outcome = run_job(home, None, observer=observer, job_name="rebuild")
         done.errors += [*outcome.errors, *outcome.red_checks]
-        with home.lock():
-            drop_copies(home)  # the file published under the old key became a snapshot
     except _SAID as error:
         done.errors.append(str(error))
     return done

@@ -76,6 +76,12 @@ class Publication(RegistryModel):
         required=True,
     )
     run_id: pl.String = field("Run", "Id of the run that published.", nb="Kjøring", required=True)
+    key_id: pl.String = field(
+        "Key id",
+        "Name of the key that made the pseudonyms: those of another key do not meet them.",
+        nb="Nøkkel-id",
+        null="nothing was ever delivered",
+    )
     as_of: pl.String = field(
         "As of",
         "The last quarter whose deliveries it holds.",

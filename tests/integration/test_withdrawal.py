@@ -19,8 +19,10 @@ from registry_pipeline.cli import app
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import read_key
 from registry_pipeline.home import Home
+from registry_pipeline.keys import rotate
 from registry_pipeline.operate import run_job
-from registry_pipeline.warehouse.publish import published_tables
+from registry_pipeline.warehouse.database import connect
+from registry_pipeline.warehouse.publish import publish, published_tables
 from schemas.protocol import load_shipped
 
 WITHDRAWAL = Path(__file__).parents[2] / "data" / "sample" / "withdrawal"
@@ -129,6 +131,21 @@ def test_rotation_by_command_keeps_every_count(home: Home) -> None:
         ).fetchall() == [(1,)]
     assert code.encode() not in home.database.read_bytes()
     assert not list(home.snapshots.iterdir())  # published under the old key
+
+
+def test_a_file_of_the_key_before_becomes_no_snapshot(built: Home, tmp_path: Path) -> None:
+    """Also where the run that follows the rotation fails, and the next one publishes."""
+    home = Home(tmp_path / "home")
+    shutil.copytree(built.path, home.path)
+    shutil.rmtree(home.snapshots)
+    home.prepare()
+    rotate(home, read_key(home.key_file))
+    kept = []
+    for run in ("first", "second"):
+        with connect(home) as connection:
+            publish(connection, home, run)
+        kept.append(len(list(home.snapshots.iterdir())))
+    assert kept == [0, 1]
 
 
 @pytest.mark.parametrize(
