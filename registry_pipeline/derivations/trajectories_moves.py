@@ -58,9 +58,8 @@ def substance_transition(courses: Frame, protocol: Protocol) -> pl.DataFrame:
     n_waves = len(protocol.waves.nominal_days)
     alike = materialise(courses.group_by([*CELL, "pooled"]).agg(n=nw.len().cast(nw.Int64)))
     pooled = _pooled(alike, n_waves)
-    groups = pooled.select(GROUP).unique()
-    by_wave = [_from_wave(alike, wave, groups) for wave in range(n_waves - 1)]
-    table = pl.concat([pooled, *by_wave]).sort(*GROUP, "from_wave", "from_state", "to_state")
+    one_by_one = [_by_wave(alike, n_waves, pooled.select(GROUP).unique())] if n_waves > 1 else []
+    table = pl.concat([pooled, *one_by_one]).sort(*GROUP, "from_wave", "from_state", "to_state")
     method = pl.when(pl.col("from_wave").is_null())
     return as_table(
         table,
@@ -70,34 +69,42 @@ def substance_transition(courses: Frame, protocol: Protocol) -> pl.DataFrame:
     )
 
 
-def _from_wave(alike: Frame, wave: int, groups: pl.DataFrame) -> pl.DataFrame:
-    """The moves from one wave to the next; each person makes at most one."""
-    cells = counts(alike.with_columns(move=move_from(wave)), [*CELL, "move"], of="n")
+def _by_wave(alike: Frame, n_waves: int, groups: pl.DataFrame) -> pl.DataFrame:
+    """The moves from each wave to the next; each person makes at most one."""
+    waves = pl.DataFrame({"from_wave": range(n_waves - 1)}, schema={"from_wave": pl.Int32})
+    cells = [
+        counts(
+            alike.with_columns(move=move_from(wave)), [*CELL, "move"], of="n", in_order=False
+        ).with_columns(from_wave=pl.lit(wave, pl.Int32))
+        for wave in waves["from_wave"]
+    ]
+    made = roll_up(pl.concat(cells), ["substance", "from_wave", "move"])
     table = (
-        groups.join(STATES, how="cross")
-        .join(roll_up(cells, ["substance", "move"]), on=[*GROUP, "move"], how="left")
+        groups.join(waves, how="cross")
+        .join(STATES, how="cross")
+        .join(made, on=[*GROUP, "from_wave", "move"], how="left")
         .with_columns(pl.col("n").fill_null(0))
     )
-    shares = row_shares(table, GROUP).rename({"n_from": "denominator"})
-    return _columns(shares, pl.lit(wave), pl.lit(wave + 1))
+    shares = row_shares(table, [*GROUP, "from_wave"]).rename({"n_from": "denominator"})
+    return _columns(shares.with_columns(to_wave=pl.col("from_wave") + 1))
 
 
 def _pooled(alike: Frame, n_waves: int) -> pl.DataFrame:
     """The moves of all waves together; a person makes several, so intervals come from people."""
     sums = _sums_over_people(alike, n_waves)
-    cells = pl.concat(
-        sums.select(
-            *CELL,
+    summed = roll_up(sums, ["substance"], [name for name in sums.columns if name not in CELL])
+    rolled = pl.concat(
+        summed.select(
+            *GROUP,
             pl.lit(move).alias("move"),
             *(pl.col(f"{move}_{name}").alias(name) for name in SUMS),
         )
         for move in MOVES
-    )
-    rolled = roll_up(cells, ["substance", "move"], SUMS).join(STATES, on="move")
+    ).join(STATES, on="move")
     shares = with_clustered_share(rolled, estimate="probability").with_columns(
         reason=pl.when(pl.col("denominator") == 0).then(pl.lit(reasons.NOT_COMPUTABLE))
     )
-    return _columns(shares, pl.lit(None), pl.lit(None))
+    return _columns(shares.with_columns(from_wave=pl.lit(None), to_wave=pl.lit(None)))
 
 
 def _sums_over_people(alike: Frame, n_waves: int) -> pl.DataFrame:
@@ -119,13 +126,13 @@ def _terms(made: nw.Expr, begun: nw.Expr) -> dict[str, nw.Expr]:
     return dict(zip(SUMS, terms, strict=True))
 
 
-def _columns(shares: pl.DataFrame, from_wave: pl.Expr, to_wave: pl.Expr) -> pl.DataFrame:
+def _columns(shares: pl.DataFrame) -> pl.DataFrame:
     """The columns both kinds of rows have, in one order."""
-    lost = pl.col("n").filter(pl.col("to_state") == "missing").sum().over([*GROUP, "from_state"])
+    state = [*GROUP, "from_wave", "from_state"]
+    lost = pl.col("n").filter(pl.col("to_state") == "missing").sum().over(state)
     return shares.select(
         *GROUP,
-        from_wave.cast(pl.Int32).alias("from_wave"),
-        to_wave.cast(pl.Int32).alias("to_wave"),
+        pl.col("from_wave", "to_wave").cast(pl.Int32),
         "from_state",
         "to_state",
         pl.col("n", "denominator").cast(pl.Int64),

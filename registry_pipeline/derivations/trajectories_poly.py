@@ -38,10 +38,7 @@ def poly_use(core: Mapping[str, Frame], people: Frame, protocol: Protocol) -> pl
     """
     rows = poly_use_rows(core, protocol).join(people, on="patient_id", how="inner")
     cells = counts(rows, [*STRATA, "wave", "is_expected", *ANSWERS])
-    table = pl.concat(
-        _summed(cells, known, value).with_columns(measure=pl.lit(measure))
-        for measure, (known, value) in _measures(protocol).items()
-    )
+    table = _summed(cells, _measures(protocol))
     shares = _shares(table.filter(pl.col("measure") != NUMBER))
     mean = with_mean(
         table.filter(measure=NUMBER), "n_observed", "numerator", "total_squares"
@@ -73,21 +70,28 @@ def _measures(protocol: Protocol) -> dict[str, tuple[pl.Expr, pl.Expr]]:
     return {**at_least, **yes_no, NUMBER: (unanswered == 0, used)}
 
 
-def _summed(cells: pl.DataFrame, known: pl.Expr, value: pl.Expr) -> pl.DataFrame:
-    """Those expected and answering per wave, and the sum of their values and of its squares."""
-    expected, number = pl.col("is_expected"), value.cast(pl.Int64)
-    counted = expected & known.fill_null(value=False)
-    summed = cells.select(
-        *STRATA,
-        "wave",
-        n_expected=N * expected,
-        n_observed=N * counted,
-        numerator=pl.when(counted).then(N * number).otherwise(0),
-        total_squares=pl.when(counted).then(N * number**2).otherwise(0),
-    )
-    return roll_up(summed, ["wave"], SUMS).with_columns(
-        n_missing=pl.col("n_expected") - pl.col("n_observed")
-    )
+def _summed(cells: pl.DataFrame, measures: Mapping[str, tuple[pl.Expr, pl.Expr]]) -> pl.DataFrame:
+    """Those expected and answering per measure and wave, and sums of their values and squares."""
+    expected = pl.col("is_expected")
+    terms: dict[str, pl.Expr] = {}
+    for measure, (known, value) in measures.items():
+        counted, number = expected & known.fill_null(value=False), value.cast(pl.Int64)
+        sums = (
+            N * expected,
+            N * counted,
+            pl.when(counted).then(N * number).otherwise(0),
+            pl.when(counted).then(N * number**2).otherwise(0),
+        )
+        terms |= {f"{measure}_{name}": term for name, term in zip(SUMS, sums, strict=True)}
+    rolled = roll_up(cells.select(*STRATA, "wave", **terms), ["wave"], list(terms))
+    return pl.concat(
+        rolled.select(
+            *("wave", "stratum_by", "stratum"),
+            *(pl.col(f"{measure}_{name}").alias(name) for name in SUMS),
+            measure=pl.lit(measure),
+        )
+        for measure in measures
+    ).with_columns(n_missing=pl.col("n_expected") - pl.col("n_observed"))
 
 
 def _shares(table: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from registry_pipeline.derivations.strata import STRATA, roll_up
 from registry_pipeline.derivations.trajectories_columns import GROUP
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.grouping import as_enums
 from registry_pipeline.statistics.intervals import sample_variance, with_mean, with_wilson
 from registry_pipeline.statistics.transitions import entropy
 from registry_pipeline.transform.engine import Frame, counts
@@ -43,9 +44,10 @@ def use_cells(use: Frame, people: Frame) -> pl.DataFrame:
     cells = counts(rows, [*STRATA, *CELL], in_order=False)
     scale = math.lcm(*cells["recall_days"].drop_nulls().unique().to_list())
     value = pl.col("days").cast(pl.Int64) * (scale // pl.col("recall_days"))
-    return cells.with_columns(
+    valued = cells.with_columns(
         value=pl.when(pl.col("state").is_in(USED_STATES)).then(value), unit=pl.lit(scale / 28)
     )
+    return as_enums(valued)
 
 
 def substance_trend(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:

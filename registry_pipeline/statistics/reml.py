@@ -113,7 +113,8 @@ class Deviance:
         part = 1 / (1 + psi @ self.factors.T)
         sums = part @ self.sums
         turns = self.factors.T[:, None, :] * (part**2)[:, None]
-        slopes = -(turns @ self.sums[:, None])
+        slopes = -(turns.reshape(len(roots), -1, len(self.factors)) @ self.sums)
+        slopes = slopes.reshape(*turns.shape[:3], -1)
         adjugate = np.tensordot(psi, ADJUGATES, 1)
         information = _square(sums) + sums[..., 3, None, None] * adjugate
         bread = np.linalg.inv(information)
@@ -174,13 +175,15 @@ def minimum(deviance: Deviance, start: FloatArray) -> FloatArray:
         searched, at, value, deviance = (
             searched[sound], at[sound], value[sound], deviance.of_groups(sound),
         )  # fmt: skip
+        reached, gradient, curvature = _around(deviance, at + step)
         for _ in range(HALVINGS):
-            reached, gradient, curvature = _around(deviance, at + step)
-            fell = reached <= value + ROUNDING * np.abs(value)
-            if fell.all():
+            high = ~(reached <= value + ROUNDING * np.abs(value))
+            if not high.any():
                 break
-            step[~fell] /= 2
-        curvature[~fell] = np.nan
+            step[high] /= 2
+            again = _around(deviance.of_groups(high), (at + step)[high])
+            reached[high], gradient[high], curvature[high] = again
+        curvature[high] = np.nan
         at, value = at + step, reached
     return found
 

@@ -125,23 +125,31 @@ def _where_carried(courses: Courses, fit: Callable[[Courses], Lines]) -> Lines:
 
 
 def _exchangeable(courses: Courses) -> Lines:
-    design = courses.design()
-    rows = courses.observed.sum(axis=1) * (courses.people > 0)
-    n = (courses.people * rows).sum(axis=1)
-    pairs = (courses.people * rows * (rows - 1)).sum(axis=1) / 2
+    """L takes a share of a person's sum off each answer: L = I - share x'1 (1, 0)."""
+    design, people = courses.design(), courses.people
+    first = design[:, :, 0]
+    even, total, sums = _products(first), courses.total.sum(axis=1), courses.total[..., 0]
+    rows = courses.observed.sum(axis=1) * (people > 0)
+    n = (people * rows).sum(axis=1)
+    pairs = (people * rows * (rows - 1)).sum(axis=1) / 2
     correlation, beta = np.zeros_like(n), np.zeros((len(n), 2))
     for _ in range(MAX_STEPS):
         before = beta
-        within = _evened(design, rows, correlation)
-        beta = _solved(courses, within, design)
+        share = correlation[:, None] / (1 + (rows - 1) * correlation[:, None])
+        information = people @ design.reshape(-1, 4) - (people * share) @ even
+        score = total - (share * sums) @ first
+        beta = np.linalg.solve(information.reshape(-1, 2, 2), score[..., None])[..., 0]
         moved = np.abs(beta - before).max(axis=1)
         at_rest = moved < CONVERGED * (1 + np.abs(beta).max(axis=1))
         if at_rest.all():
             break
-        crossed, squared = _residuals(courses, design, beta)
-        scale, apart = squared / (n - 2), (crossed - squared) / 2
+        squared, expected = _squared(courses, beta), beta @ first.T
+        crossed = courses.products[..., 0, 0] - 2 * sums * expected + people * expected**2
+        scale, apart = squared / (n - 2), (crossed.sum(axis=1) - squared) / 2
         correlation = np.divide(apart / scale, pairs - 2, out=np.zeros_like(n), where=pairs > 2)
         correlation = np.clip(correlation, -1 / rows.max(axis=1), 1 - ROUNDING)
+    within = np.zeros((*people.shape, 2, 2)) + np.eye(2)
+    within[..., 0] -= share[..., None] * first
     lines = _lines(courses, beta, within, design, (design @ beta[:, None, :, None])[..., 0])
     return _unless(at_rest, lines, reasons.NO_CONVERGENCE)
 
@@ -154,7 +162,8 @@ def _mixed(courses: Courses) -> Lines:
     start, both, own = np.where(at_rest[:, None], roots, START).T
     psi = np.array([[start**2, start * both], [start * both, both**2 + own**2]])
     within, _ = _inverse(np.eye(2) + design @ psi.transpose(2, 0, 1)[:, None])
-    beta = _solved(courses, within, design)
+    score = (within @ courses.total[..., None]).sum(axis=1)
+    beta = np.linalg.solve(_summed(courses, within @ design), score)[..., 0]
     lines = _lines(courses, beta, within, design, (design @ beta[:, None, :, None])[..., 0])
     return _unless(at_rest, lines, reasons.NO_CONVERGENCE)
 
@@ -184,51 +193,31 @@ def _unless(found: NDArray[np.bool_], lines: Lines, reason: str) -> Lines:
 
 
 def _products(x: FloatArray) -> FloatArray:
-    """The products of the columns of x, in a row for each of its rows."""
-    return (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+    """The four products of the two columns of x."""
+    return (x[..., :, None] * x[..., None, :]).reshape(*x.shape[:-1], 4)
 
 
 def _carries(courses: Courses) -> NDArray[np.bool_]:
     """Whether there is a line through the waves answered at, and answers that vary about it."""
-    design = courses.design()
-    total = _summed(courses, design)
+    total = _summed(courses, courses.design())
     there = np.asarray(np.linalg.matrix_rank(total, hermitian=True) == 2)
     total[~there] = np.eye(2)
-    beta = np.linalg.solve(total, courses.total.sum(axis=1)[:, :, None])[:, :, 0]
-    _, squared = _residuals(courses, design, beta)
-    varied = squared > ROUNDING * (courses.people @ courses.observed.sum(axis=1))
-    return np.asarray(there & varied)
+    beta = np.linalg.solve(total, courses.total.sum(axis=1)[..., None])[..., 0]
+    answers = courses.people @ courses.observed.sum(axis=1)
+    return np.asarray(there & (_squared(courses, beta) > ROUNDING * answers))
 
 
 def _summed(courses: Courses, matrices: FloatArray) -> FloatArray:
-    """What each person has of a matrix, over all people of each group."""
-    return np.asarray((courses.people[..., None, None] * matrices).sum(axis=1), dtype=np.float64)
+    """What each person has of a 2 x 2 matrix, over all people of each group."""
+    flat = matrices.reshape(*matrices.shape[:-2], 4)
+    return np.asarray((courses.people[:, None] @ flat).reshape(-1, 2, 2), dtype=np.float64)
 
 
-def _solved(courses: Courses, within: FloatArray, design: FloatArray) -> FloatArray:
-    """The line of each group."""
-    score = (within @ courses.total[..., None]).sum(axis=1)
-    return np.asarray(np.linalg.solve(_summed(courses, within @ design), score)[:, :, 0])
-
-
-def _evened(design: FloatArray, rows: FloatArray, correlation: FloatArray) -> FloatArray:
-    """L of equally correlated answers: takes a share of a person's sum off each of them."""
-    share = correlation[:, None] / (1 + (rows - 1) * correlation[:, None])
-    within = np.zeros((*rows.shape, 2, 2))
-    within[..., 0] = -share[..., None] * design[:, :, 0]
-    return within + np.eye(2)
-
-
-def _residuals(
-    courses: Courses, design: FloatArray, beta: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Sums over people of the square of the sum of r, and of r'r, r the residuals from the line."""
-    line = beta[:, None, :]
-    expected = (design @ line[..., None])[..., 0]
-    people, first = courses.people, expected[..., 0]
-    crossed = courses.products[..., 0, 0] - 2 * courses.total[..., 0] * first + people * first**2
-    told = (line * (people[..., None] * expected - 2 * courses.total)).sum(axis=-1)
-    return crossed.sum(axis=1), (courses.squares + told).sum(axis=1)
+def _squared(courses: Courses, beta: FloatArray) -> FloatArray:
+    """Sum of the squared residuals from the line of each group."""
+    design = _summed(courses, courses.design())
+    expected = (design @ beta[..., None])[..., 0] - 2 * courses.total.sum(axis=1)
+    return np.asarray(courses.squares.sum(axis=1) + (beta * expected).sum(axis=1))
 
 
 def _inverse(matrices: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -251,18 +240,18 @@ def _lines(
 
     `not_computable` where a person alone carries the line, or nobody is off it.
     """
-    there = courses.people > 0
-    own = within @ design
+    own, there = within @ design, courses.people > 0
     bread = np.linalg.inv(_summed(courses, own))
     kept, determinant = _inverse(np.eye(2) - own @ bread[:, None])
-    weight = np.where(there[..., None, None], kept, 0.0) @ within
-    crossed = courses.total[..., :, None] * expected[..., None, :]
-    squared = courses.people[..., None, None] * expected[..., :, None] * expected[..., None, :]
-    second = courses.products - crossed - crossed.swapaxes(-1, -2) + squared
-    meat = (weight @ second @ weight.swapaxes(-1, -2)).sum(axis=1)
-    error = np.sqrt(np.maximum((bread @ meat @ bread)[:, 1, 1], 0.0))
     alone = ((np.abs(determinant) < ROUNDING) & there).any(axis=1)
-    slope = beta[:, 1]
+    # Of the people with the same waves: how the slope follows their x'r, and its square summed.
+    follows = (bread[:, None, None, 1] @ np.where(there[..., None, None], kept, 0.0) @ within)[
+        ..., 0, :
+    ]
+    given, told = (follows * courses.total).sum(axis=-1), (follows * expected).sum(axis=-1)
+    squares = (_products(follows) * courses.products.reshape(*there.shape, 4)).sum(axis=-1)
+    variance = (squares - 2 * given * told + courses.people * told**2).sum(axis=1)
+    error, slope = np.sqrt(np.maximum(variance, 0.0)), beta[:, 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         p_value = 2 * special.ndtr(-np.abs(slope / error))
     numbers = np.column_stack([beta, slope - Z95 * error, slope + Z95 * error, p_value])
