@@ -22,7 +22,6 @@ from registry_pipeline.derivations.pathways_adjusted import (
     SCHEMA,
     SHOWN,
     per_pathway,
-    varied_pathways,
 )
 from registry_pipeline.derivations.pathways_counts import MEANS, NOT_ASKED, TOO_FEW_FOR_TERMS
 from registry_pipeline.derivations.pathways_models import (
@@ -37,6 +36,7 @@ from registry_pipeline.derivations.pathways_models import (
 )
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.grouping import places
 from registry_pipeline.statistics.intervals import FloatArray, floats
 from registry_pipeline.statistics.weighting import (
     Weighing,
@@ -50,7 +50,6 @@ from schemas.protocol import Protocol
 
 METHOD: Final = "inverse-probability weights, logistic"
 SANDWICH: Final = "inverse-probability weights, sandwich"
-BOTH: Final = 2
 
 
 @dataclass(frozen=True)
@@ -193,29 +192,67 @@ def weighted_comparison(observed: pl.DataFrame, weighed: Sequence[Pair]) -> pl.D
         The columns of `pathways_adjusted.SCHEMA`, a row per outcome, wave, measure and pathway
         but the reference.
     """
-    rows: list[dict[str, Any]] = []
-    for keys, part in observed.partition_by(CONTRAST, as_dict=True, maintain_order=True).items():
-        contrast = dict(zip(CONTRAST, keys, strict=True))
-        for pair in weighed:
-            rows.extend(contrast | row for row in _contrasts(part, str(keys[0]), pair))
-    return pl.DataFrame(rows, schema=SCHEMA)
+    contrasts = places(observed, CONTRAST)
+    rows = observed.with_columns(
+        contrast=pl.Series(contrasts.of_row), is_asked=pl.col("is_asked").cast(pl.Int64)
+    )
+    told = [
+        contrast | row
+        for pair in weighed
+        for contrast, answers in zip(
+            contrasts.keys.to_dicts(), _answers(rows, pair, contrasts.keys.height), strict=True
+        )
+        for row in _contrasts(answers, contrast["outcome"], pair)
+    ]
+    return pl.DataFrame(told, schema=SCHEMA)
 
 
-def _contrasts(part: pl.DataFrame, outcome: str, pair: Pair) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Answers:
+    """What the cells of a pair answered to one outcome at one wave.
+
+    Attributes:
+        n: people with an answer, per cell; total and squares of their answers.
+        n_expected: people of both pathways, also those not weighed.
+        is_asked: whether anyone was asked.
+    """
+
+    n: FloatArray
+    total: FloatArray
+    squares: FloatArray
+    n_expected: int
+    is_asked: bool
+
+
+def _answers(rows: pl.DataFrame, pair: Pair, n_contrasts: int) -> Iterator[_Answers]:
+    """The answers of a pair in every contrast, from rows with the number of their contrast."""
+    both = rows.filter(pl.col("pathway").is_in([pair.pathway, pair.reference]))
+    n_expected = np.bincount(both["contrast"], both["n_expected"], n_contrasts)
+    is_asked = np.bincount(rows["contrast"], 1 - rows["is_asked"], n_contrasts) == 0
+    cells = pair.cells.drop("n").with_row_index("cell")
+    known = both.join(cells, on=["pathway", *pair.covariates])
+    place = known["contrast"].to_numpy() * cells.height + known["cell"].to_numpy()
+    sums = [
+        np.bincount(place, known[name].fill_null(0), n_contrasts * cells.height)
+        for name in ("n", "total", "squares")
+    ]
+    table = np.array(sums).reshape(3, n_contrasts, cells.height)
+    for parts, expected, asked in zip(table.swapaxes(0, 1), n_expected, is_asked, strict=True):
+        n, total, squares = parts
+        yield _Answers(n, total, squares, int(expected), bool(asked))
+
+
+def _contrasts(answers: _Answers, outcome: str, pair: Pair) -> Iterator[dict[str, Any]]:
     """The measures of one outcome in one pair."""
     is_mean = outcome in MEANS
-    both = part.filter(pl.col("pathway").is_in([pair.pathway, pair.reference]))
-    keys = ["pathway", *pair.covariates]
-    answers = both.group_by(keys).agg(pl.col("n", "total", "squares").sum())
-    cells = pair.cells.drop("n").join(answers, on=keys, how="left", maintain_order="left")
-    cells = cells.with_columns(pl.col("n", "total", "squares").fill_null(0))
-    n, successes = per_pathway(cells, "n"), per_pathway(cells, "total")
-    used = n[pair.pathway] + n[pair.reference]
-    refusal = pair.reason if part["is_asked"].all() else NOT_ASKED
+    arms = np.array([pair.cells["pathway"] == code for code in (pair.pathway, pair.reference)])
+    n, total, squares = (arms @ part for part in (answers.n, answers.total, answers.squares))
+    used, events = int(n.sum()), None if is_mean else int(total.sum())
+    refusal = pair.reason if answers.is_asked else NOT_ASKED
     if refusal is None:
-        refusal = _why_refused(cells, n[pair.pathway], n[pair.reference], is_mean=is_mean)
+        refusal = _why_refused(n, total, squares, is_mean=is_mean)
     measures = ("mean_difference",) if is_mean else ("risk_difference", "risk_ratio")
-    values = {} if refusal else _estimates(cells, pair, measures)
+    values = {} if refusal else _estimates(answers, pair, measures)
     for measure in measures:
         yield {
             "pathway": pair.pathway,
@@ -223,48 +260,48 @@ def _contrasts(part: pl.DataFrame, outcome: str, pair: Pair) -> Iterator[dict[st
             "adjusted": True,
             "covariates": ",".join(pair.covariates) or None,
             "n": used,
-            "n_missing": int(both["n_expected"].sum()) - used,
-            "n_events": None if is_mean else successes[pair.pathway] + successes[pair.reference],
+            "n_missing": answers.n_expected - used,
+            "n_events": events,
             "method": SANDWICH,
             "reason": None if measure in values else refusal or reasons.SPARSE_CELLS,
             **values.get(measure, {}),
         }
 
 
-def _why_refused(cells: pl.DataFrame, n: int, n_reference: int, *, is_mean: bool) -> str | None:
+def _why_refused(
+    n: FloatArray, total: FloatArray, squares: FloatArray, *, is_mean: bool
+) -> str | None:
     """Why an outcome does not carry a weighted contrast, from those who answered; null if it does.
 
     The errors are those of large samples: as many people of either pathway, and as many successes
     and failures, as one term of a model needs.
+
+    Args:
+        n: people with an answer in the pathway and the reference.
+        total: the sum of their answers.
+        squares: the sum of their squares.
+        is_mean: whether the outcome is a score.
     """
-    if not n or not n_reference:
+    if not n.all():
         return reasons.NOT_COMPUTABLE
-    if len(varied_pathways(cells, is_mean=is_mean)) < BOTH:
+    if not is_mean and not ((total > 0) & (total < n)).all():
         return reasons.SPARSE_CELLS
-    if is_mean and not _varies(cells):
+    if is_mean and not (n * squares > total**2).any():
         return reasons.NO_VARIATION
-    events = None if is_mean else int(cells["total"].sum())
-    carried = min(most_terms(n + n_reference, events), most_terms(n + n_reference, n))
+    everyone, events = int(n.sum()), None if is_mean else int(total.sum())
+    carried = min(most_terms(everyone, events), most_terms(everyone, int(n[0])))
     return None if carried else TOO_FEW_FOR_TERMS
 
 
-def _varies(cells: pl.DataFrame) -> bool:
-    """Whether a score differs between people of the same pathway."""
-    sums = cells.group_by("pathway").agg(pl.col("n", "total", "squares").sum())
-    spread = pl.col("n") * pl.col("squares") - pl.col("total") ** 2
-    return bool(sums.select((spread > 0).any()).item())
-
-
 def _estimates(
-    cells: pl.DataFrame, pair: Pair, measures: Sequence[str]
+    answers: _Answers, pair: Pair, measures: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Measure to its values; a measure without a finite interval is left out."""
     assert pair.weighing is not None  # noqa: S101 - not refused
-    answered, total = floats(cells, "n"), floats(cells, "total")
-    squares = floats(cells, "squares") if measures[0] == "mean_difference" else total
-    contrasts = weighted_contrasts(pair.weighing, answered, total, squares)[1:]
+    squares = answers.squares if measures[0] == "mean_difference" else answers.total
+    contrasts = weighted_contrasts(pair.weighing, answers.n, answers.total, squares)[1:]
     size = sum(
-        effective_size(answered[there], pair.weighing.weight[there])
+        effective_size(answers.n[there], pair.weighing.weight[there])
         for there in (pair.weighing.in_group == arm for arm in (1, 0))
     )
     found = {}
