@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from registry_pipeline.derivations.pathways_models import Term, design
+from registry_pipeline.derivations.pathways_models import Term
 from registry_pipeline.derivations.retention_counts import DAYS
 from registry_pipeline.statistics.cox import Stays
 from registry_pipeline.statistics.intervals import FloatArray
@@ -32,8 +32,8 @@ class Compared:
     """People with every factor known, whichever exit is the event.
 
     Attributes:
-        combinations: the factors, a row per combination of levels that occurs.
-        levels_of: factor to its levels, and the place among them in each combination.
+        levels_of: factor to its levels, and the place among them in each combination of levels
+            that occurs.
         exit_types: the ways of leaving.
         left: combinations x exit types, and the censored last: people.
         which: the combination of each cell; entry_day, exit_day: its days; how: its place in
@@ -41,7 +41,6 @@ class Compared:
         everyone: people, those with a factor unknown among them.
     """
 
-    combinations: pl.DataFrame
     levels_of: Mapping[str, tuple[NDArray[np.str_], NDArray[np.int64]]]
     exit_types: Sequence[str]
     left: FloatArray
@@ -81,12 +80,12 @@ class Compared:
         self, kept: NDArray[np.bool_], event: Collection[str], terms: Sequence[Term]
     ) -> Stays:
         """The cells of the kept combinations as a model takes them."""
-        cells = kept[self.which]
+        cells = slice(None) if kept.all() else kept[self.which]
         place = np.cumsum(kept) - 1
         how = self.how[cells]
         is_event = self._is(event)[how]
         return Stays(
-            terms=design(self.combinations.filter(kept), terms)[:, 1:],
+            terms=np.column_stack([self._has(term)[kept] for term in terms]),
             which=place[self.which[cells]],
             entry_day=self.entry_day[cells],
             exit_day=self.exit_day[cells],
@@ -94,6 +93,10 @@ class Compared:
             people=self.people[cells],
             competes=(how < len(self.exit_types)) & ~is_event,
         )
+
+    def _has(self, term: Term) -> FloatArray:
+        levels, place = self.levels_of[term.factor]
+        return np.asarray((levels == term.level)[place], dtype=np.float64)
 
     def _is(self, event: Collection[str]) -> NDArray[np.bool_]:
         return np.array([*(name in event for name in self.exit_types), False])
@@ -130,7 +133,6 @@ def compared(cells: pl.DataFrame, factors: Sequence[str]) -> Compared:
         for name in factors
     }
     return Compared(
-        combinations=combinations,
         levels_of=places,
         exit_types=exit_types,
         left=left.reshape(-1, width).astype(np.float64),

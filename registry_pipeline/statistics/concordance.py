@@ -31,20 +31,22 @@ def concordance(stays: Stays, beta: FloatArray) -> tuple[float, float] | None:
     hazard = days.terms @ beta
     order = np.sign(hazard[:, None] - hazard[None, :])
     staying = days.at_risk - days.leaving
-    pairs = float(days.events @ staying.sum(axis=1))
+    compared = staying.sum(axis=1)
+    pairs = float(days.events @ compared)
     if not pairs:
         return None
-    # Per event day and combination, the gains and the number of the pairs of one who leaves, and
-    # of one who stays.
-    of_leaving = np.dstack(np.broadcast_arrays(staying @ order.T, staying.sum(axis=1)[:, None]))
-    of_staying = np.dstack(np.broadcast_arrays(days.leaving @ order, days.events[:, None]))
-    so_far = np.concatenate([np.zeros((1, *of_staying.shape[1:])), of_staying.cumsum(axis=0)])
-    somers = float((days.leaving * of_leaving[:, :, 0]).sum()) / pairs
-    event, which = stays.is_event, stays.which
+    # Per event day and combination, the gains of the pairs of one who leaves, and of one who
+    # stays, each less what as many pairs gain on average.
+    gains = staying @ order.T
+    somers = float((days.leaving * gains).sum()) / pairs
+    of_leaving = gains - somers * compared[:, None]
+    of_staying = days.leaving @ order - somers * days.events[:, None]
+    so_far = np.vstack([np.zeros(len(order)), of_staying.cumsum(axis=0)])
+    event, which, late = stays.is_event, stays.which, stays.entry_day > 0
     last = days.passed(stays.exit_day)
-    entered = np.where(stays.entry_day > 0, days.passed(stays.entry_day), 0)
     # Whoever leaves on a day is compared with nobody else who does.
-    own = so_far[last - event, which] - so_far[np.minimum(entered, last - event), which]
+    own = so_far[last - event, which]
+    entered = days.passed(stays.entry_day[late])
+    own[late] -= so_far[np.minimum(entered, (last - event)[late]), which[late]]
     own[event] += of_leaving[last[event] - 1, which[event]]
-    influence = (own[:, 0] - somers * own[:, 1]) / pairs
-    return (1 + somers) / 2, float(np.sqrt(stays.people @ influence**2)) / 2
+    return (1 + somers) / 2, float(np.sqrt(stays.people @ own**2)) / pairs / 2

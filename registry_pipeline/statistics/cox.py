@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from registry_pipeline.statistics.intervals import Z95, FloatArray
-from registry_pipeline.statistics.regression import RUNAWAY, independent
+from registry_pipeline.statistics.regression import RUNAWAY, independent, pseudo_inverse
 
 MAX_STEPS: Final = 50
 HALVINGS: Final = 20
@@ -88,6 +88,7 @@ class Days:
         events: per event day.
         starts: the first event of each day, all events in a row.
         gone: per event, the share of its day's events that went before (Efron's d risk sets).
+        until: per day from -1 on, the number of event days up to and on it.
     """
 
     day: NDArray[np.int64]
@@ -97,10 +98,11 @@ class Days:
     events: NDArray[np.int64]
     starts: NDArray[np.int64]
     gone: FloatArray
+    until: NDArray[np.int64]
 
     def passed(self, day: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The number of event days up to and on each day."""
-        return np.searchsorted(self.day, day, side="right")
+        """The number of event days up to and on each day, from -1 to the last exit or entry."""
+        return self.until[day + 1]
 
 
 @dataclass(frozen=True)
@@ -190,12 +192,11 @@ def maximum(days: Days, near: FloatArray | None = None) -> Maximum | None:
     if near is not None and np.isfinite(near).all():
         beta, reached = near, _likelihood(days, near)
     for _ in range(MAX_STEPS):
-        step = np.linalg.pinv(reached.information(), hermitian=True) @ reached.score.sum(axis=0)
+        step = pseudo_inverse(reached.information()) @ reached.score.sum(axis=0)
         beta, reached = _ascend(beta, reached, step)
         if np.abs(step).max() < CONVERGED or np.abs(beta).max() > 2 * RUNAWAY:
             break
-    covariance = np.linalg.pinv(reached.information(), hermitian=True)
-    return Maximum(beta, reached, null, np.asarray(covariance, dtype=np.float64))
+    return Maximum(beta, reached, null, pseudo_inverse(reached.information()))
 
 
 def wald(
@@ -236,10 +237,10 @@ def _per_day(stays: Stays) -> Days:
     event = stays.is_event & (stays.people > 0)
     span = int(max(stays.exit_day.max(initial=0), stays.entry_day.max(initial=0))) + 1
     exits = np.bincount(stays.exit_day[event], minlength=span)
-    passed: NDArray[np.int64] = np.cumsum(exits > 0, dtype=np.int64)
-    n_days, size = int(passed[-1]), len(stays.terms)
-    first = np.where(stays.entry_day > 0, passed[stays.entry_day], 0)
-    last = passed[stays.exit_day]
+    until: NDArray[np.int64] = np.cumsum(np.append(0, exits > 0), dtype=np.int64)
+    n_days, size = int(until[-1]), len(stays.terms)
+    first = np.where(stays.entry_day > 0, until[stays.entry_day + 1], 0)
+    last = until[stays.exit_day + 1]
 
     def counted(day: NDArray[np.int64], these: NDArray[np.bool_] | slice) -> FloatArray:
         place = day[these] * size + stays.which[these]
@@ -253,7 +254,7 @@ def _per_day(stays: Stays) -> Days:
     gone = (np.arange(events.sum()) - np.repeat(starts, events)) / np.repeat(events, events)
     terms = stays.terms - stays.terms.mean(axis=0)
     at_risk = np.cumsum(change, axis=0)[:-1]
-    return Days(np.flatnonzero(exits), terms, at_risk, leaving, events, starts, gone)
+    return Days(np.flatnonzero(exits), terms, at_risk, leaving, events, starts, gone, until)
 
 
 def _differences(days: Days) -> FloatArray:

@@ -28,6 +28,9 @@ ROUNDING: Final = 1e-9
 EXPLAINED: Final = 1e-12
 """A residual below this share of the sum of squares is rounding too."""
 
+SMALLEST: Final = 1e-15
+"""A direction with less than this share of the information has none."""
+
 RUNAWAY: Final = 15.0
 """A coefficient (log odds) or its error beyond this has no finite estimate: the outcome does not
 vary where the term holds."""
@@ -128,6 +131,14 @@ def independent(terms: FloatArray) -> bool:
     return bool(np.linalg.matrix_rank(terms.T @ terms, hermitian=True) == terms.shape[1])
 
 
+def pseudo_inverse(information: FloatArray) -> FloatArray:
+    """The inverse of a symmetric matrix; a direction that it tells nothing of stays out."""
+    size, turn = np.linalg.eigh(information)
+    told = np.abs(size) > SMALLEST * np.abs(size).max()
+    inverse = (turn * np.divide(1, size, out=np.zeros_like(size), where=told)) @ turn.T
+    return np.asarray(inverse, dtype=np.float64)
+
+
 def holm(p_values: FloatArray) -> FloatArray:
     """Holm's step-down adjustment (1979) over the p values that are not NaN."""
     adjusted = np.full(len(p_values), np.nan)
@@ -148,12 +159,12 @@ def _solve(
         mean: FloatArray = special.expit(terms @ beta) if logistic else terms @ beta
         weight: FloatArray = mean * (1 - mean) if logistic else np.ones_like(mean)
         np.multiply(terms, np.sqrt(n * weight)[:, None], out=scaled)
-        inverse = np.linalg.pinv(scaled.T @ scaled)
+        inverse = pseudo_inverse(scaled.T @ scaled)
         step = inverse @ (terms.T @ (total - n * mean))
         if np.abs(step).max() < CONVERGED:
             break
         beta = beta + step
-    return beta, np.asarray(inverse, dtype=np.float64), mean, weight
+    return beta, inverse, mean, weight
 
 
 def _meat(cells: People, inverse: FloatArray, mean: FloatArray, weight: FloatArray) -> FloatArray:
