@@ -18,6 +18,7 @@ from registry_pipeline import beside
 from registry_pipeline.build import Built, build_core, build_layer, lay_out
 from registry_pipeline.charts.page import drawn
 from registry_pipeline.charts.pages import pages
+from registry_pipeline.child import DRAWER, PROCESSES
 from registry_pipeline.layers import CORE_TABLES, LAYERS
 from schemas.catalog import TABLES
 
@@ -77,7 +78,7 @@ def _layer(
         pool=POOL,
     )
     def layer(context: dg.AssetExecutionContext, registry: RegistryRun) -> Results:
-        with ThreadPoolExecutor(1) as drawing:
+        with ThreadPoolExecutor(PROCESSES[DRAWER]) as drawing:
             with registry.connect() as connection:
                 built = {one.table: one for one in build(connection)}
                 due = {node.name for node in context.job_def.graph.node_defs} & LAYERS.keys()

@@ -13,9 +13,7 @@ import duckdb
 from pydantic import PrivateAttr
 
 from registry_pipeline import beside
-from registry_pipeline.charts.page import DRAWER
-from registry_pipeline.child import started
-from registry_pipeline.expectations.worker import MODULE
+from registry_pipeline.child import start_all
 from registry_pipeline.home import WAIT_SECONDS, Home
 from registry_pipeline.reconcile import end_dead_runs
 from registry_pipeline.warehouse.database import connect
@@ -53,8 +51,7 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
         ):
             self.place.prepare()
             end_dead_runs(context.instance, self.place, run.run_id)
-            for module in (DRAWER, MODULE):
-                started(module)  # they are ready by the time they are asked
+            start_all()
             try:
                 yield self
             finally:

@@ -14,11 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
-from registry_pipeline.child import asked, serve
+from registry_pipeline.child import DERIVER, asked, serve
 from registry_pipeline.layers import Tables, derived_in_memory
 from schemas.protocol import Protocol
 
-_MODULE: Final = "registry_pipeline.beside"
 _talking: Final = ThreadPoolExecutor(1)
 
 Task = tuple[str, Tables, Protocol]
@@ -34,7 +33,7 @@ def lay_out(made_from: str, task: Task) -> None:
         made_from: the fingerprint of everything the tables depend on (see `warehouse.built`).
         task: the task.
     """
-    _line[task[0], made_from] = (task, _talking.submit(asked, _MODULE, task))
+    _line[task[0], made_from] = (task, _talking.submit(asked, DERIVER, task))
 
 
 def fetched(layer: str, made_from: str) -> Tables | None:

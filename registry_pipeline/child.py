@@ -17,6 +17,15 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+DERIVER: Final = "registry_pipeline.beside"
+DRAWER: Final = "registry_pipeline.charts.drawer"
+JUDGE: Final = "registry_pipeline.expectations.judge"
+PROCESSES: Final = {DERIVER: 1, DRAWER: 2, JUDGE: 1}
+"""The modules that are run, and by how many processes; by name, since they import for seconds.
+
+A step waits for its charts, so both cores are free to draw.
+"""
+
 PATIENCE_SECONDS: Final = 300.0
 """How long one may take to be ready, and to answer."""
 
@@ -71,20 +80,28 @@ class Child:
         return self._line.recv()
 
 
-_children: dict[str, Child] = {}
+_children: dict[tuple[str, int], Child] = {}
 
 
-def started(module: str) -> Child:
-    """The process that runs a module: started unless it runs."""
-    if module not in _children or not _children[module].is_alive:
-        _children[module] = Child(module)
-        atexit.register(_children[module].stop)
-    return _children[module]
+def start_all() -> None:
+    """Starts every process that does not run: each is ready by the time it is asked."""
+    for module, n in PROCESSES.items():
+        for number in range(n):
+            started(module, number)
 
 
-def asked(module: str, question: Any) -> Any:
-    """What the process that runs a module answers; None where it does not, and it is ended."""
-    process = started(module)
+def started(module: str, number: int = 0) -> Child:
+    """The process that runs a module, one of them by its number: started unless it runs."""
+    one = module, number
+    if one not in _children or not _children[one].is_alive:
+        _children[one] = Child(module)
+        atexit.register(_children[one].stop)
+    return _children[one]
+
+
+def asked(module: str, question: Any, number: int = 0) -> Any:
+    """What a process that runs a module answers; None where it does not, and it is ended."""
+    process = started(module, number)
     try:
         return process.ask(question)
     except (EOFError, OSError):

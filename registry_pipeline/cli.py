@@ -6,6 +6,7 @@ Does not belong here: the work (see `operate`, `report_card`, `synthetic`, `coho
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from registry_pipeline.child import start_all
 from registry_pipeline.home import Home, HomeBusyError
 
 app = typer.Typer(
@@ -69,6 +71,7 @@ def run(  # noqa: PLR0917 - typer calls it by name
         from registry_pipeline.dry_run import print_dry_run  # noqa: PLC0415 - slow to import
 
         raise typer.Exit(int(print_dry_run(console, Home(home), landing, protocol)))
+    start_all()
     from registry_pipeline.operate import run_job  # noqa: PLC0415 - Dagster is slow to import
     from registry_pipeline.report_card import changes_since, faults  # noqa: PLC0415
     from registry_pipeline.telling import JsonTeller, TextTeller  # noqa: PLC0415
@@ -286,6 +289,8 @@ def main() -> NoReturn:
     leaked once charts were drawn; every connection and the instance are closed by then.
     """
     code: int | str | None = 0
+    gc.set_threshold(100_000, 20, 20)  # what is imported stays, and was looked through in vain
+    os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")  # Pandera imports it, and it imports them
     try:
         app()
     except SystemExit as left:

@@ -1,24 +1,22 @@
-"""A page whose charts are still to be drawn, and the process that draws them.
+"""A page whose charts are still to be drawn, and the processes that draw them.
 
 Belongs here: pages and charts as values, drawing them here or there.
 Does not belong here: what pages say (see `pages`), how a chart looks (see `svg`).
 
 A chart takes a tenth of a second, and the library that draws keeps the interpreter for itself
-meanwhile. A process of its own does so on another core while tables are built.
+meanwhile. Processes do so while tables are built, and two at once while a step waits for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from queue import SimpleQueue
 
 import polars as pl
 
 from registry_pipeline.charts.svg import Spec, image, svg
-from registry_pipeline.child import asked
-
-DRAWER: Final = "registry_pipeline.charts.drawer"
+from registry_pipeline.child import DRAWER, PROCESSES, asked
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,16 @@ class Page:
         return "\n\n".join(drawn) + "\n"
 
 
+_free: SimpleQueue[int] = SimpleQueue()
+for _number in range(PROCESSES[DRAWER]):
+    _free.put(_number)
+
+
 def drawn(page: Page) -> str:
-    """The page's text from the process that draws; from here, where that does not answer."""
-    text: str | None = asked(DRAWER, page)
+    """The page's text from a process that draws; from here, where that does not answer."""
+    number = _free.get()
+    try:
+        text: str | None = asked(DRAWER, page, number)
+    finally:
+        _free.put(number)
     return text or page.markdown()

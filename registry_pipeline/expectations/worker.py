@@ -10,25 +10,17 @@ tables are built.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import polars as pl
 
-from registry_pipeline.child import Child, started
+from registry_pipeline.child import JUDGE, started
 from registry_pipeline.expectations.docs import Page
 from registry_pipeline.expectations.suite import Suite, SuiteResult
-
-MODULE: Final = "registry_pipeline.expectations.judge"
-
-
-def start() -> Child:
-    """Starts the process, unless it runs."""
-    return started(MODULE)
 
 
 def judged(asked: Sequence[tuple[Suite, pl.DataFrame]]) -> list[Page]:
     """A page per suite and its cells; where the process does not answer, each is an error."""
-    worker = start()
+    worker = started(JUDGE)
     try:
         pages: list[Page] = worker.ask(asked)
     except (EOFError, OSError) as error:

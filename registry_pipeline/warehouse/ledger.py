@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime
 from typing import Any, Final, NoReturn
 
 import duckdb
-import polars as pl
 
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.manifest import MANIFEST, Manifest
@@ -255,8 +254,8 @@ def check_key(connection: duckdb.DuckDBPyConnection, key: Key) -> None:
 
 def _insert(connection: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> None:
     row |= {"received_at": datetime.now(UTC).replace(tzinfo=None)}
-    dtypes = {name: dtype for name, dtype in DELIVERY.dtypes.items() if name in row}
-    insert(connection, "meta.delivery", pl.DataFrame([row], schema_overrides=dtypes))
+    cells = ", ".join(f'? AS "{name}"' for name in row)
+    connection.execute(f"INSERT INTO meta.delivery BY NAME SELECT {cells}", [*row.values()])
 
 
 def _mark_complete(connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str) -> None:

@@ -65,7 +65,7 @@ def test_what_it_has_begun_is_fetched_once(task: beside.Task) -> None:
 def test_where_it_ends_or_fails_we_derive(
     task: beside.Task, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    monkeypatch.setattr(beside, "_MODULE", failing)
+    monkeypatch.setattr(beside, "DERIVER", failing)
     beside.lay_out("made from this", task)
     same(beside.fetched("retention", "made from this"), task)
 

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from registry_pipeline import child
+from registry_pipeline.child import JUDGE, started
 from registry_pipeline.expectations import worker
 from registry_pipeline.expectations.suite import Suite, stated
 
@@ -31,33 +32,33 @@ def told() -> str:
 
 
 def test_one_that_ends_unasked_for_is_an_error(of_its_own: pytest.MonkeyPatch) -> None:
-    of_its_own.setattr(worker, "MODULE", "this")
+    of_its_own.setattr(worker, "JUDGE", "this")
     assert told() == "Great Expectations' process did not answer and ended (exit code 0)"
 
 
 def test_one_that_is_silent_is_ended(of_its_own: pytest.MonkeyPatch) -> None:
     of_its_own.setattr(child, "PATIENCE_SECONDS", 0)
     of_its_own.setattr(child, "_LEAVE_SECONDS", 0)
-    process = worker.start()
+    process = started(JUDGE)
     assert told() == "Great Expectations' process did not answer in time (exit code -9)"
     assert not process.is_alive
 
 
 def test_it_is_started_once_and_replaced_when_it_died(of_its_own: pytest.MonkeyPatch) -> None:
     of_its_own.setattr(child, "_LEAVE_SECONDS", 0)
-    first = worker.start()
-    assert worker.start() is first
+    first = started(JUDGE)
+    assert started(JUDGE) is first
     first.stop()
-    second = worker.start()
+    second = started(JUDGE)
     assert second is not first
     second.stop()
 
 
 LEAVE = """
 import os
-from registry_pipeline.expectations import worker
+from registry_pipeline.child import JUDGE, started
 
-worker.start()
+started(JUDGE)
 os._exit(0)
 """
 
