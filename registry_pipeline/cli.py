@@ -12,7 +12,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -20,7 +20,21 @@ from rich.console import Console
 from registry_pipeline.child import start_all
 from registry_pipeline.home import Home, HomeBusyError
 
+
+class OneSentence(typer.core.TyperGroup):
+    """The commands: a path that cannot be made, read or written is one sentence that names it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(f"{place}{(error.strerror or str(error)).lower()}")
+
+
 app = typer.Typer(
+    cls=OneSentence,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -67,11 +81,14 @@ def run(  # noqa: PLR0917 - typer calls it by name
 ) -> None:
     """Take in every new delivery, build, check and publish every table."""
     _check_run(landing, protocol, log, as_of)
+    if dry_run and log == "json":
+        _fail("--dry-run tells a person what would become of each file: leave --log json out")
     if dry_run:
         from registry_pipeline.dry_run import print_dry_run  # noqa: PLC0415 - slow to import
 
         raise typer.Exit(int(print_dry_run(console, Home(home), landing, protocol)))
     start_all()
+    from registry_pipeline.as_of import AsOfError, write_as_of  # noqa: PLC0415 - slow to import
     from registry_pipeline.operate import run_job  # noqa: PLC0415 - Dagster is slow to import
     from registry_pipeline.report_card import changes_since, faults  # noqa: PLC0415
     from registry_pipeline.telling import JsonTeller, TextTeller  # noqa: PLC0415
@@ -93,8 +110,11 @@ def run(  # noqa: PLR0917 - typer calls it by name
         from registry_pipeline.notices import of_run, send  # noqa: PLC0415 - slow to import
 
         told += [("error", sentence) for sentence in send(place, of_run(place, told))]
-    if as_of:
-        teller.info(_write_as_of(place, as_of))
+    if as_of and outcome.began:
+        try:
+            teller.info(f"As of {as_of}: {write_as_of(place, as_of)}")
+        except (AsOfError, HomeBusyError) as error:
+            told.append(("error", str(error)))
     teller.end(place, outcome, told)
     if told or not outcome.success:
         raise typer.Exit(1)
@@ -216,9 +236,10 @@ def synth(
     out: Annotated[Path, typer.Option("--out", help="The landing folder to write.")],
     patients: Annotated[int, typer.Option(help="Consenting people.", min=1)],
     protocol: Annotated[str, typer.Option(help="A protocol that ships.")] = "lar_x",
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 2014,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0)] = 2014,
     deliveries: Annotated[
-        int | None, typer.Option(help="The last so many quarters; the first holds all before.")
+        int | None,
+        typer.Option(help="The last so many quarters; the first holds all before.", min=1),
     ] = None,
 ) -> None:
     """Write a synthetic landing folder of any size, in bounded memory."""
@@ -227,7 +248,7 @@ def synth(
 
     try:
         summary = write_cohort(out, load_shipped(protocol), patients, seed, deliveries)
-    except (ValueError, FileExistsError) as error:
+    except ValueError as error:
         _fail(str(error))
     counted = ", ".join(f"{form} {rows}" for form, rows in summary.rows.items())
     console.print(f"{out / protocol}: {len(summary.deliveries)} deliveries; {counted}")
@@ -301,12 +322,10 @@ def main() -> NoReturn:
 
 
 def _check_run(landing: Path, protocol: Path | None, log: str, as_of: str | None) -> None:
-    for path, what in (
-        (landing, "landing folder"),
-        *(((protocol, "protocol"),) if protocol else ()),
-    ):
-        if not path.exists():
-            _fail(f"{path}: there is no such {what}")
+    if not landing.is_dir():
+        _fail(f"{landing}: there is no such landing folder")
+    if protocol and not protocol.exists():
+        _fail(f"{protocol}: there is no such protocol")
     if log not in {"text", "json"}:
         _fail("--log is one of text, json")
     if as_of and not QUARTER.fullmatch(as_of):
@@ -318,15 +337,6 @@ def _existing(home: Path) -> Home:
     if not place.database.exists():
         _fail(f"{home}: nothing has been taken in here yet; start with registry run")
     return place
-
-
-def _write_as_of(home: Home, quarter: str) -> str:
-    from registry_pipeline.as_of import AsOfError, write_as_of  # noqa: PLC0415 - slow to import
-
-    try:
-        return f"As of {quarter}: {write_as_of(home, quarter)}"
-    except (AsOfError, HomeBusyError) as error:
-        _fail(str(error))
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -40,6 +40,7 @@ class Outcome:
 
     Attributes:
         success: every step ran and no blocking check is red.
+        began: it had the home; a run that could not begin says why in `errors`.
         deliveries: the deliveries of the landing folder that were looked at.
         since: when the run began, in seconds since 1970, as its instance says.
         waiting: one sentence per delivery that is still being written or has no manifest.
@@ -56,6 +57,7 @@ class Outcome:
     misnamed: str = ""
     red_checks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    began: bool = True
 
 
 def run_job(
@@ -167,7 +169,9 @@ def _outcome(result: dg.ExecuteInProcessResult, run_id: str, keys: list[str]) ->
             _root(event.job_failure_data.error)
             for event in result.filter_events(lambda event: event.is_run_failure)
         ]
-    return Outcome(run_id, result.success and not red, keys, red_checks=red, errors=errors)
+    began = bool(result.filter_events(lambda event: event.is_step_start))
+    success = result.success and not red
+    return Outcome(run_id, success, keys, red_checks=red, errors=errors, began=began)
 
 
 def _root(error: SerializableErrorInfo | None) -> str:

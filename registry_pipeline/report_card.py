@@ -119,7 +119,9 @@ def print_report_card(console: Console, home: Home) -> None:
         if lines := headlines(connection, present):
             show(console, "Systems", ("system", "cohort", "what", "estimate", "of"), lines)
     if home.analysis.exists():
-        console.print(f"{len(present)} tables. To query: duckdb -readonly {home.analysis}")
+        with duckdb.connect(home.analysis, read_only=True) as published:
+            n_tables = len(tables(published))
+        console.print(f"{n_tables} tables. To query: duckdb -readonly {home.analysis}")
         console.print(f"To look: registry ui --home {home.path}")
 
 

@@ -76,9 +76,10 @@ class TextTeller:
         """A table."""
         print_changes(self._console, changed)
 
-    def end(self, home: Home, outcome: Outcome, faults: Faults) -> None:  # noqa: ARG002
+    def end(self, home: Home, outcome: Outcome, faults: Faults) -> None:
         """What was built and where to look; each fault as a red line on standard error."""
-        print_report_card(self._console, home)
+        if outcome.began:
+            print_report_card(self._console, home)
         for _, sentence in faults:
             self._errors.print(sentence, style="red", markup=False, soft_wrap=True)
 

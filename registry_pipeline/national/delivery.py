@@ -100,7 +100,7 @@ def deliver(home: Home, year: int, to: Path, protocol: str | None = None) -> Wri
     if not home.analysis.exists():
         raise NationalDeliveryError(f"{home.path}: nothing is published yet; start with run")
     with duckdb.connect(home.analysis, read_only=True) as connection:
-        cohort = protocol or _only_cohort(connection)
+        cohort = _published(connection, protocol) if protocol else _only_cohort(connection)
         delivery = _delivery(connection, cohort, year)
     if wrong := problems(delivery):
         raise NationalDeliveryError("; ".join(f"{cohort} {year}: {sentence}" for sentence in wrong))
@@ -174,6 +174,15 @@ def _indicators(
     )  # fmt: skip
     together = pl.concat([coverage, described]).filter(pl.col("id").is_in(sorted(delivered)))
     return together.select(METADATA).sort("id")
+
+
+def _published(connection: duckdb.DuckDBPyConnection, cohort: str) -> str:
+    """The cohort, which must be among those that are published."""
+    sql = "SELECT DISTINCT cohort FROM core.unit ORDER BY cohort"
+    known = [name for (name,) in connection.execute(sql).fetchall()]
+    if cohort not in known:
+        raise NationalDeliveryError(f"{cohort}: no such cohort; published: {', '.join(known)}")
+    return cohort
 
 
 def _only_cohort(connection: duckdb.DuckDBPyConnection) -> str:

@@ -7,11 +7,14 @@ import shutil
 import stat
 from pathlib import Path
 
+import duckdb
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from registry_pipeline.cli import app
 from registry_pipeline.home import Home
+from registry_pipeline.report_card import print_report_card
 
 runner = CliRunner()
 
@@ -55,8 +58,15 @@ def test_status_tells_deliveries_quarantine_waves_and_the_last_run(built: Home) 
             ["run", "--landing", ".", "--home", "x", "--as-of", "2015-2"],
             "--as-of takes a quarter, as in 2015-Q2",
         ),
+        (["run", "--landing", "/dev/null", "--home", "x"], "there is no such landing folder"),
+        (["run", "--landing", ".", "--home", "/dev/null"], "/dev/null/dagster: not a directory"),
+        (
+            ["run", "--landing", ".", "--home", "x", "--dry-run", "--log", "json"],
+            "leave --log json out",
+        ),
         (["status", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
         (["synth", "--out", "x", "--patients", "5", "--protocol", "no"], "no: unknown protocol"),
+        (["synth", "--out", "/dev/null", "--patients", "5"], "not a directory"),
         (["import-ctn0027", "--from", ".", "--out", "x"], "neither everybody.csv nor"),
         (
             ["import-ctn0027", "--from", ".", "--out", "x", "--drop-out", "never"],
@@ -158,6 +168,7 @@ def test_synth_writes_a_landing_folder_that_runs(tmp_path: Path) -> None:
     assert "1 deliveries; patients" in result.output
     again = runner.invoke(app, arguments)
     assert again.exit_code == 1
+    assert f"{landing}/lar_x/2016-Q3: file exists" in again.output.replace("\n", "")
     home = str(tmp_path / "home")
     run = runner.invoke(app, ["run", "--landing", str(landing), "--home", home, "--log", "json"])
     assert run.exit_code == 0, run.output
@@ -166,3 +177,23 @@ def test_synth_writes_a_landing_folder_that_runs(tmp_path: Path) -> None:
     (delivery,) = [line for line in lines if line["event"] == "delivery"]
     assert delivery["added"] == delivery["received"] > 0
     assert (lines[-1]["event"], lines[-1]["success"]) == ("end", True)
+    more = ["--log", "json", "--as-of", "2001-Q1"]
+    early = runner.invoke(app, ["run", "--landing", str(landing), "--home", home, *more])
+    assert early.exit_code == 1
+    said, end = [json.loads(line) for line in early.stdout.splitlines()][-2:]
+    assert (said["event"], end["event"], end["success"]) == ("error", "end", False)
+    assert "2001-Q1: nothing was taken in" in said["message"]
+    with Home(Path(home)).lock():
+        arguments = ["run", "--landing", str(landing), "--home", home, "--wait", "0"]
+        held = runner.invoke(app, arguments)
+    assert "another run holds this home" in held.output
+    assert "To query" not in held.output  # what an older run built is no result of this one
+
+
+def test_a_run_counts_the_tables_that_are_published(
+    built: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_report_card(Console(width=200), built)
+    with duckdb.connect(built.analysis, read_only=True) as published:
+        (n,) = published.sql("SELECT count(*) FROM duckdb_tables()").fetchall()[0]
+    assert f"{n} tables. To query" in capsys.readouterr().out

@@ -140,5 +140,13 @@ def test_the_command_says_what_it_wrote_or_why_not(tmp_path: Path) -> None:
     good = run("--home", str(home.path))
     assert good.exit_code == 0
     assert "4 rows of trial, 2 indicators, 2 units" in " ".join(good.output.split())
+    mistyped = run("--home", str(home.path), "--protocol", "trail")
+    assert mistyped.exit_code == 1
+    assert "trail: no such cohort; published: trial" in mistyped.output
+    nowhere = run("--home", str(home.path), "--to", str(tmp_path / "no" / "x.csv"))
+    assert nowhere.exit_code == 1
+    assert "no such file or directory" in nowhere.output.lower()
+    assert "Traceback" not in nowhere.output
+    assert nowhere.exception is None or isinstance(nowhere.exception, SystemExit)
     bare = run("--home", str(tmp_path))
     assert bare.exit_code == 1
