@@ -19,6 +19,7 @@ from rich.console import Console
 
 from registry_pipeline.child import start_all
 from registry_pipeline.home import Home, HomeBusyError
+from registry_pipeline.leaving import leaving_when_told
 
 
 class OneSentence(typer.core.TyperGroup):
@@ -52,7 +53,13 @@ LandingOption = Annotated[
 ]
 
 
+def _interrupted() -> None:
+    console.show_cursor()
+    errors.print("Interrupted: what was stored is kept; the same command goes on.", style="red")
+
+
 @app.command()
+@leaving_when_told(_interrupted)
 def run(  # noqa: PLR0917 - typer calls it by name
     landing: LandingOption,
     home: HomeOption,
@@ -135,6 +142,7 @@ def status(
 
 
 @app.command()
+@leaving_when_told(_interrupted)
 def withdraw(
     home: HomeOption,
     patient: Annotated[
@@ -174,6 +182,7 @@ def withdraw(
 
 
 @app.command("rotate-key")
+@leaving_when_told(_interrupted)
 def rotate_key_command(home: HomeOption) -> None:
     """Put a new pseudonym key over the old one: every stored pseudonym becomes another."""
     from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
@@ -324,12 +333,26 @@ def main() -> NoReturn:
 def _check_run(landing: Path, protocol: Path | None, log: str, as_of: str | None) -> None:
     if not landing.is_dir():
         _fail(f"{landing}: there is no such landing folder")
-    if protocol and not protocol.exists():
-        _fail(f"{protocol}: there is no such protocol")
+    if protocol:
+        _check_protocol(protocol)
     if log not in {"text", "json"}:
         _fail("--log is one of text, json")
     if as_of and not QUARTER.fullmatch(as_of):
         _fail("--as-of takes a quarter, as in 2015-Q2")
+
+
+def _check_protocol(file: Path) -> None:
+    """A run with nothing to take in would never read it."""
+    from schemas.protocol import ProtocolError, parse_protocol  # noqa: PLC0415 - slow to import
+
+    if not file.exists():
+        _fail(f"{file}: there is no such protocol")
+    try:
+        parse_protocol(file.read_text("utf-8"), str(file))
+    except UnicodeDecodeError:
+        _fail(f"{file}: not a text in UTF-8")
+    except ProtocolError as error:
+        _fail(str(error))
 
 
 def _existing(home: Path) -> Home:

@@ -7,7 +7,7 @@ Does not belong here: whether a file agrees with it (see `gate`).
 from __future__ import annotations
 
 import tomllib
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -18,6 +18,9 @@ from schemas.forms import FORMS
 
 MANIFEST: Final = "delivery.toml"
 """The manifest's name in a delivery's folder."""
+
+REACH: Final = timedelta(days=365)
+"""How long after its quarter ends a full delivery is extracted at the latest."""
 
 _ENCODINGS = {
     "utf-8": "utf-8",
@@ -67,8 +70,9 @@ class Manifest(_Part):
         protocol: id of the protocol the rows follow.
         quarter: the quarter delivered, `2014-Q3`.
         number: 1, then 2, 3, ... for corrections of the quarter.
-        extracted_on: the cut-off; no date of something that happened lies after it, and it does
-            not lie before the quarter begins (January's new year is easily forgotten).
+        extracted_on: the cut-off; no date of something that happened lies after it. It does not
+            lie before the quarter begins (January's new year is easily forgotten), and that of a
+            full delivery not more than `REACH` after its end.
         kind: `full`, or `correction`, which never moves the cut-off.
         sender: who delivers.
         rows: control totals, data rows by file (its name without the ending).
@@ -78,7 +82,7 @@ class Manifest(_Part):
     """
 
     protocol: str = Field(min_length=1)
-    quarter: str = Field(pattern=r"^[0-9]{4}-Q[1-4]$")
+    quarter: str = Field(pattern=r"^[12][0-9]{3}-Q[1-4]$")
     number: int = Field(ge=1, strict=True)
     extracted_on: date
     kind: Literal["full", "correction"]
@@ -90,9 +94,13 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _within_reach(self) -> Manifest:
-        year, number = self.quarter.split("-Q")
-        if (self.extracted_on.year, (self.extracted_on.month + 2) // 3) < (int(year), int(number)):
+        year, number = map(int, self.quarter.split("-Q"))
+        extracted = self.extracted_on
+        if (extracted.year, (extracted.month + 2) // 3) < (year, number):
             raise ValueError("extracted_on lies before the quarter begins")
+        following = date(year + number // 4, number % 4 * 3 + 1, 1)
+        if self.kind == "full" and extracted - following >= REACH:
+            raise ValueError("extracted_on lies more than a year after the quarter ends")
         return self
 
     @field_validator("retract")
@@ -101,6 +109,27 @@ class Manifest(_Part):
         if not value.keys() <= FORMS.keys():
             raise ValueError("names a form that does not exist")
         return value
+
+
+_WANTED: Final = {
+    "protocol": "the id of a protocol",
+    "quarter": "a quarter, as in 2014-Q3",
+    "number": "a whole number from 1 on, without quotes",
+    "extracted_on": "a day, as in 2014-10-01",
+    "kind": "full or correction",
+    "sender": "the name of whoever delivers",
+    "rows": "a whole number from 0 on for each file, without quotes",
+    "sha256": "64 hexadecimal digits in lower case for each file, its name in quotes",
+    "format": "a table of encoding, delimiter and decimal",
+    "format.encoding": "utf-8 or windows-1252",
+    "format.delimiter": "a comma or a semicolon",
+    "format.decimal": "a point or a comma",
+    "retract": "a list of keys for each form, each a table of text, whole numbers and days",
+}
+"""What each field of a manifest must be."""
+
+_KEY_DEPTH: Final = 4
+"""A retracted row's column is the fourth step to it; what follows is the model's own."""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -120,11 +149,19 @@ def read_manifest(folder: Path) -> Manifest:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise DeliveryError(f"{place}: not a TOML file") from None
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        wrong = "; ".join(_sentence(".".join(map(str, item["loc"])), item["msg"]) for item in found)
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        wrong = "; ".join(dict.fromkeys(_sentence(item["loc"], item) for item in found))
         raise DeliveryError(f"{place}: {wrong}") from None
 
 
-def _sentence(field: str, what: str) -> str:
-    what = what.removeprefix("Value error, ")
-    return f"{field}: {what}" if field else what
+def _sentence(at: tuple[int | str, ...], item: Any) -> str:
+    """What is wrong with a field, in our words."""
+    if item["type"] == "value_error":
+        what = item["msg"].removeprefix("Value error, ")
+        return f"{'.'.join(map(str, at))}: {what}" if at else what
+    place = at[:_KEY_DEPTH] if at[0] == "retract" else at
+    field = ".".join(map(str, place))
+    if item["type"] == "extra_forbidden":
+        return f"{field}: a manifest has no such field"
+    wanted = _WANTED.get(field) or _WANTED[str(at[0])]
+    return f"{field}: {'is missing; it' if item['type'] == 'missing' else 'it'} must be {wanted}"

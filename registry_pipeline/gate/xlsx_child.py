@@ -19,6 +19,9 @@ import zipfile
 
 MEMORY_BYTES = 1536 << 20
 CPU_SECONDS = 120
+MAX_CELL = 32_767
+"""What Excel itself lets a cell hold, in characters."""
+
 _TAIL = 1 << 16
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*\br="([0-9]+)"')
 _HOLLOW = re.compile(
@@ -81,7 +84,10 @@ def as_text(cell: object) -> str | None:
     if isinstance(cell, dt.datetime):
         midnight = cell.time() == dt.time(0)
         return cell.date().isoformat() if midnight else cell.isoformat()
-    return str(cell) or None
+    text = str(cell)
+    if len(text) > MAX_CELL:
+        raise ValueError("a cell longer than any that Excel writes")
+    return text or None
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import narwhals as nw
 import polars as pl
 
 from registry_pipeline.indicators.definition import Core
+from registry_pipeline.transform.deliveries import cutoffs
 from registry_pipeline.transform.engine import Frame
 from schemas.protocol import Protocol
 
@@ -41,15 +42,17 @@ def whole_period(core: Core) -> tuple[date, date]:
     """From the cohort's first day to its cut-off.
 
     The first invitation, consent or interview; for a cohort without people the first delivery's
-    cut-off. The last is the latest cut-off of a delivery.
+    cut-off. The last is the latest cut-off of a sender: no correction and no refused file moves it,
+    unless there is nothing else.
     """
     days = core["core.patient"].select(
         nw.min_horizontal("invited_date", "consent_date", "baseline_date").min().alias("first")
     )
-    cuts = core["meta.delivery"].select(
-        nw.col("extracted_on").min().alias("first"), nw.col("extracted_on").max().alias("last")
-    )
+    deliveries = core["meta.delivery"]
+    cuts = cutoffs(deliveries).select(nw.col("sender_cutoff_date").max())
+    extracted = nw.col("extracted_on")
+    told = deliveries.select(extracted.min().alias("first"), extracted.max().alias("last"))
     people: pl.DataFrame = days.collect("polars").to_native()
-    deliveries: pl.DataFrame = cuts.collect("polars").to_native()
-    first, last = deliveries.row(0)
-    return min(people.item() or first, first), last
+    known: pl.DataFrame = cuts.collect("polars").to_native()
+    first, last = told.collect("polars").to_native().row(0)
+    return min(people.item() or first, first), known.item() or last

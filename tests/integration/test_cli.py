@@ -91,6 +91,21 @@ def test_an_unknown_protocol_file_is_named(tmp_path: Path, sample: Path) -> None
     assert "there is no such protocol" in result.output
 
 
+@pytest.mark.parametrize(
+    ("content", "said"), [(b'id = "mine"', "mine.toml: "), (b"\xff", "not a text in UTF-8")]
+)
+def test_a_bad_protocol_is_told_also_when_nothing_came(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "landing").mkdir()
+    (tmp_path / "mine.toml").write_bytes(content)
+    arguments = ["run", "--landing", str(tmp_path / "landing"), "--home", str(tmp_path / "home")]
+    result = runner.invoke(app, [*arguments, "--protocol", str(tmp_path / "mine.toml")])
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
 def test_a_second_run_on_a_held_home_says_so(tmp_path: Path, sample: Path) -> None:
     home = Home(tmp_path / "home")
     with home.lock(holder="the night shift"):

@@ -76,6 +76,19 @@ def test_a_wrong_field_is_named_and_its_value_is_not(
     sentence = str(refused.value)
     assert sentence.startswith(f"2014-Q3-2/delivery.toml: {field}: ")
     assert not any(value in sentence for value in ("tomorrow", "2014-Q5", "crimson", "latin-9"))
+    assert not any(
+        theirs in sentence for theirs in ("Input", "should", "Extra", "Field", "pattern")
+    )
+
+
+def test_a_wrong_field_says_what_it_must_be(tmp_path: Path) -> None:
+    wrong = GOOD.replace('quarter = "2014-Q3"', "").replace("number = 2", "number = 0")
+    with pytest.raises(DeliveryError) as refused:
+        read_manifest(delivered(tmp_path, wrong))
+    assert str(refused.value) == (
+        "2014-Q3-2/delivery.toml: quarter: is missing; it must be a quarter, as in 2014-Q3; "
+        "number: it must be a whole number from 1 on, without quotes"
+    )
 
 
 def test_a_cut_off_before_the_quarter_is_last_years_by_mistake(tmp_path: Path) -> None:
@@ -85,6 +98,17 @@ def test_a_cut_off_before_the_quarter_is_last_years_by_mistake(tmp_path: Path) -
     assert str(refused.value).endswith("delivery.toml: extracted_on lies before the quarter begins")
     first_day = GOOD.replace("2014-10-01", "2014-07-01")
     assert read_manifest(delivered(tmp_path, first_day)).extracted_on == date(2014, 7, 1)
+
+
+@pytest.mark.parametrize("day", ["2015-10-01", "2999-01-01"])
+def test_a_full_delivery_is_not_extracted_years_later(tmp_path: Path, day: str) -> None:
+    correction = GOOD.replace("2014-10-01", day)
+    assert read_manifest(delivered(tmp_path, correction)).extracted_on == date.fromisoformat(day)
+    full = correction.replace('kind = "correction"', 'kind = "full"')
+    with pytest.raises(DeliveryError, match=r"more than a year after the quarter ends$"):
+        read_manifest(delivered(tmp_path, full))
+    last_day = full.replace(day, "2015-09-30")
+    assert read_manifest(delivered(tmp_path, last_day)).extracted_on == date(2015, 9, 30)
 
 
 def test_no_manifest_or_none_that_can_be_read(tmp_path: Path) -> None:

@@ -38,6 +38,12 @@ def test_a_cell_as_text(cell: object, text: str | None) -> None:
     assert xlsx_child.as_text(cell) == text
 
 
+def test_a_cell_longer_than_excel_writes_stops_the_parser() -> None:
+    assert xlsx_child.as_text("x" * xlsx_child.MAX_CELL)
+    with pytest.raises(ValueError, match="longer than any"):
+        xlsx_child.as_text("x" * (xlsx_child.MAX_CELL + 1))
+
+
 @pytest.mark.parametrize(
     ("cells", "row"),
     [

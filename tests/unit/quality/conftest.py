@@ -53,6 +53,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "kind": "full",
         "form": "interviews",
         "delivery": "2014-Q2",
+        "sender": "north",
+        "number": 1,
         "quarter": "2014-Q2",
         "extracted_on": date(2014, 12, 31),
         "n_received": 0,
