@@ -41,16 +41,17 @@ def _tests_beside_answers(core: Core, _: Protocol) -> Frame:
     One row per test and interview that both speak of the substance and the days.
     """
     held = core["core.interview"].filter(nw.col("status").is_in(HELD), ~nw.col("wave").is_null())
-    use = core["core.substance_use"].filter(~nw.col("days").is_null())
-    said = use.select("patient_id", "wave", "substance", "days", "recall_days").join(
-        held.select("patient_id", "wave", "interview_day"), on=["patient_id", "wave"]
-    )
     positive = core[TOXICOLOGY].filter(nw.col("result") == "positive")
     ago = nw.col("interview_day") - nw.col("sample_day")
-    return (
+    before = (  # few rows, and so joined before the many of what anyone said of anything
         positive.select("patient_id", "substance", "sample_day")
-        .join(said, on=["patient_id", "substance"])
-        .filter(ago >= 0, ago < nw.col("recall_days"))
+        .join(held.select("patient_id", "wave", "interview_day"), on="patient_id")
+        .filter(ago >= 0)
+    )
+    use = core["core.substance_use"].filter(~nw.col("days").is_null())
+    said = use.select("patient_id", "wave", "substance", "days", "recall_days")
+    return before.join(said, on=["patient_id", "wave", "substance"]).filter(
+        ago < nw.col("recall_days")
     )
 
 
