@@ -333,7 +333,7 @@ AGE_GROUP: Final = _codes(
 )
 RETENTION_KIND: Final = _codes(
     "retention_kind",
-    treatment="i LAR-behandling | in treatment (OAT)",
+    treatment="i behandling | in treatment",
     pathway="i forløpet | in the index pathway",
     study="i undersøkelsen | in the study",
 )

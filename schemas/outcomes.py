@@ -49,7 +49,7 @@ def _mean(code: str, nb: str, en: str, definition: str, source: str) -> Outcome:
 _LIST: Final = (
     _success(
         "retained",
-        "Fortsatt i LAR-behandling",
+        "Fortsatt i behandling",
         "Retained in treatment",
         "In OAT on the nominal day of the wave: retention of kind `treatment` has "
         "exit_day > that day. Known for every person with a stay, interviewed or not.",

@@ -83,15 +83,34 @@ def _safe(cohort: Cohort) -> pl.DataFrame:
     return safe.sort(*in_place, maintain_order=True).with_columns(pl.col("kind").replace(KINDS))
 
 
+_FACTORS: Final = {
+    "age_group": "age group",
+    "co_occurring_disorder": "co-occurring disorder",
+    "stable_housing": "stable housing",
+    "work_or_activity": "work or activity",
+    "drug_free_network": "drug-free network",
+    "baseline_use_days": "one more day of use at baseline",
+    "baseline_hscl10": "one more point of HSCL-10 at baseline",
+    "unit_id": "unit",
+    "treatment_plan": "treatment plan",
+    "crisis_plan": "crisis plan",
+    "gp_contact": "contact with the GP",
+    "coordination_meeting": "coordination meeting",
+    "oat_medicine": "OAT medicine",
+}
+"""What is compared; a number by its unit, and the others say their level."""
+
+
 def _factor(cohort: Cohort) -> pl.Expr:
     """The factor and what is compared, in words."""
     lists = (codes.SEX, codes.AGE_GROUP, codes.OAT_MEDICINE)
     known = {code: word for each in lists for code, word in english(each).items()}
-    words = {**known, **cohort.pathways, **cohort.units, "per_unit": "per unit"}
+    words = {**known, **cohort.pathways, **cohort.units}
     level, reference = (pl.col(name).replace(words) for name in ("level", "reference"))
     against = pl.concat_str(pl.lit(" v. "), reference).fill_null("")
-    factor = pl.col("factor").str.strip_suffix("_id").str.replace_all("_", " ")
-    return pl.concat_str(factor, pl.lit(": "), level, against)
+    factor = pl.col("factor").replace(_FACTORS)
+    compared = pl.concat_str(factor, pl.lit(": "), level, against)
+    return pl.when(pl.col("level") == "per_unit").then(factor).otherwise(compared)
 
 
 def _chart(shown: pl.DataFrame) -> Spec:

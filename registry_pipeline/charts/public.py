@@ -50,7 +50,8 @@ def public_result(cohort: Cohort) -> Section:
         words=(
             "Each indicator at each unit in its latest year that may be shown, coloured by its "
             "level (H high, M moderate, L low; grey without a target). The table has all units "
-            f"together in the last {QUARTERS} quarters. Of {counted} results {hidden} are hidden."
+            f"together in the last {QUARTERS} quarters, with how many they speak of. "
+            f"Of {counted} results {hidden} are hidden."
         ),
         norwegian="Indikatorene per enhet i siste år som kan vises, og utviklingen per kvartal.",
         table=_trend(shown),
@@ -196,10 +197,12 @@ def _trend(shown: pl.DataFrame) -> str:
     quarters = sorted(rows["period_start"].unique().to_list())[-QUARTERS:]
     told: dict[str, dict[Any, str]] = {}
     for row in rows.sort("indicator_id").iter_rows(named=True):
-        level = f" {row['level']}" if row["level"] else ""
+        level = f", {row['level']}" if row["level"] else ""
         told.setdefault(row["label"].replace("|", " / "), {})[row["period_start"]] = (
-            text.percent(row["value"]) + level
+            f"{text.percent(row['value'])} of {row['denominator']}{level}"
         )
+    if not told:
+        return ""
     heads = [f"{day.year}-Q{(day.month + 2) // 3}" for day in quarters]
     return text.table(
         ["Indicator", *heads],

@@ -3,7 +3,7 @@
 Belongs here: how a number, an interval and each kind of absence is written.
 Does not belong here: what is hidden (see `disclosure`) and which numbers a page shows.
 
-Four absences are told apart: `<5` a small count, `skjult` hidden to protect a count, `–` missing,
+Four absences are told apart: `<5` a small count, `hidden` hidden to protect a count, `–` missing,
 `n/a` not computable.
 """
 
@@ -19,7 +19,7 @@ from registry_pipeline.charts.svg import Spec
 from schemas.codes import CodeList
 from schemas.protocol import Disclosure
 
-HIDDEN: Final = "skjult"
+HIDDEN: Final = "hidden"
 MISSING: Final = "–"
 NOT_COMPUTABLE: Final = "n/a"
 TOGETHER: Final = "too few to show apart"
@@ -99,10 +99,20 @@ def absent(denominator: int) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, the first column to the left and the others to the right."""
-    rule = ["---", *("--:" for _ in headers[1:])]
-    lines = [headers, rule, *rows]
+    """A Markdown table: columns of numbers to the right, columns of words to the left."""
+    body = list(rows)
+    columns = zip(*body, strict=True) if body else ()
+    rule = ["---", *("--:" if _is_numbers(column) else "---" for column in columns)][: len(headers)]
+    lines = [headers, rule, *body]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _is_numbers(column: Sequence[str]) -> bool:
+    """Whether every cell is a number, with a sign before it, or says why there is none."""
+    absences = (HIDDEN, MISSING, NOT_COMPUTABLE)
+    return all(
+        not cell or cell.startswith(absences) or cell.lstrip("<-−")[:1].isdigit() for cell in column
+    )
 
 
 def parts_note(rule: Disclosure) -> str:

@@ -20,7 +20,7 @@ DAYS = (0, 91, 183, 274, 365, 457, 548, 639, 731)
 
 @pytest.mark.parametrize(
     ("count", "written"),
-    [(None, "skjult"), (0, "0"), (1, "<5"), (4, "<5"), (5, "5"), (1269, "1269")],
+    [(None, "hidden"), (0, "0"), (1, "<5"), (4, "<5"), (5, "5"), (1269, "1269")],
 )
 def test_a_count_is_itself_small_or_hidden(count: int | None, written: str) -> None:
     assert text.count(count, RULE) == written
@@ -58,11 +58,11 @@ def put_curve(store: Store, kind: str, left: dict[int, int], n: int, **same: Any
 def test_retention_by_month_hides_and_shows(store: Store, cells: Cells) -> None:
     put_curve(store, "treatment", {20: 3, 200: 7}, n=70)
     header, *rows = cells(store.page("derived.retention_curve"))
-    assert header == ["Months", "In treatment (OAT), since baseline"]
+    assert header == ["Months", "In treatment, since baseline"]
     assert dict(rows) == {
         "0": "100 % (50–90)",
-        "3": "skjult",  # 3 exits
-        "6": "skjult",
+        "3": "hidden",  # 3 exits
+        "6": "hidden",
         **dict.fromkeys(("9", "12", "15", "18", "21", "24"), "86 % (50–90)"),  # 60 of 70
     }
 
@@ -82,8 +82,8 @@ def test_a_sex_is_hidden_where_the_other_would_give_it_away(
     put_curve(store, "treatment", {20: 6}, n=45, stratum_by="sex", stratum="male")
     rows = cells(store.page("derived.retention_at"))
     assert [row[2:] for row in rows if row[3] == "24" and row[2] != "all"] == [
-        ["woman", "24", "skjult", "skjult", "skjult"],
-        ["man", "24", "skjult", "skjult", "skjult"],
+        ["woman", "24", "hidden", "hidden", "hidden"],
+        ["man", "24", "hidden", "hidden", "hidden"],
     ]
     (drawn,) = drawings(store.page("derived.retention_curve"))
     assert ">39</text>" not in drawn  # men at risk after the exits
@@ -149,7 +149,7 @@ def test_missing_hidden_and_not_computable_are_three_things(store: Store, cells:
     store.put("derived.outcome_by_pathway", [nobody])
     header, *rows = cells(store.page("derived.outcome_by_pathway"))
     assert header[3:] == ["GP alone", "GP and municipality"]
-    assert [row[3:] for row in rows] == [["–", "n/a"], ["20 of 30, 67 %", "skjult"]]
+    assert [row[3:] for row in rows] == [["–", "n/a"], ["20 of 30, 67 %", "hidden"]]
 
 
 def test_pathways_are_an_association_in_text_and_picture(store: Store, drawings: Drawings) -> None:
@@ -176,9 +176,9 @@ def test_all_units_are_hidden_in_a_quarter_where_a_unit_is(store: Store, cells: 
     markdown = store.page("derived.control_chart")
     values = [(row[1], row[4], row[-1]) for row in cells(markdown)[1:]]
     assert values == [
-        *(("all units", n, s) for n, s in zip(("15", "17", "skjult", "skjult"),
+        *(("all units", n, s) for n, s in zip(("15", "17", "hidden", "hidden"),
                                               ("", "above the limits", "", ""), strict=True)),
-        *(("a", n, "") for n in ("8", "9", "skjult", "skjult")),
+        *(("a", n, "") for n in ("8", "9", "hidden", "hidden")),
         *(("b", n, "") for n in ("7", "8", "13", "15")),
     ]  # fmt: skip
     assert "few crossings of the middle line: Drop-out in the quarter." in markdown
@@ -195,7 +195,7 @@ def test_a_mean_of_few_answers_is_hidden_and_an_empty_quarter_is_missing(
     ]  # fmt: skip
     store.put("derived.control_chart", rows)
     table = cells(store.page("derived.control_chart"))[1:]
-    assert [row[3] for row in table] == ["5.2", "skjult", "skjult", "–"]
+    assert [row[3] for row in table] == ["5.2", "hidden", "hidden", "–"]
 
 
 def test_an_indicator_stands_on_its_target_bands(

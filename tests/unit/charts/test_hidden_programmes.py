@@ -114,7 +114,7 @@ def test_the_page_does_not_depend_on_what_it_hides(
 ) -> None:
     one, other = two_pages(table, PAGES[table], shown=False)
     assert one == other
-    assert "skjult" in one.split("| --- |")[1]
+    assert "hidden" in one.split("| --- |", 1)[1]
 
 
 @pytest.mark.parametrize("table", PAGES)
@@ -148,7 +148,7 @@ def test_an_age_is_hidden_where_the_years_between_it_and_the_next_are_few(
     store.put("quality.dropout", rows)
     shown = {row[1]: row[2] for row in cells(store.page("quality.dropout"))}
     assert shown["everyone"].startswith("40 %")
-    assert (shown["under 23"], shown["under 30"]) == ("skjult", "26 % (13–63)")
+    assert (shown["under 23"], shown["under 30"]) == ("hidden", "26 % (13–63)")
 
 
 def test_nine_answer_sheets_are_hidden_on_the_page(
@@ -164,7 +164,7 @@ def test_nine_answer_sheets_are_hidden_on_the_page(
     store.put("quality.involvement", rows)
     page = store.page("quality.involvement")
     assert drawings(page) == []
-    assert "| Item 1 | skjult | skjult | skjult |" in page
+    assert "| Item 1 | hidden | hidden | hidden |" in page
     assert pages.NOTHING_DRAWN in page
 
 
@@ -180,7 +180,7 @@ def test_a_table_of_goals_says_what_does_not_add_up(store: Store) -> None:
     store.put("quality.goal_result", rows)
     page = store.page("quality.goal_result")
     assert "| bridging | declined | 2017-01-09 to 2018-04-27 | 38 | – |" in page
-    assert "| bridging | used | 2017-01-09 to 2018-04-27 | skjult | 10 |" in page
+    assert "| bridging | used | 2017-01-09 to 2018-04-27 | hidden | 10 |" in page
     assert "bridging: the parts do not add up to the total." in page
 
 
@@ -214,4 +214,4 @@ def test_few_missing_are_not_given_back_by_the_other_parts(
     store.put("quality.dropout", rows)
     missing = {row[1]: row[5] for row in cells(store.page("quality.dropout"))}
     assert missing["everyone"] == "18"
-    assert {missing["detox"], missing["inpatient"], missing["under 30"]} == {"skjult"}
+    assert {missing["detox"], missing["inpatient"], missing["under 30"]} == {"hidden"}

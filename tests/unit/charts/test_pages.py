@@ -153,5 +153,5 @@ def test_the_thresholds_of_the_protocol_rule_the_page(new_store: Callable[[], St
     )
     put_trend(store)
     markdown = store.page("derived.substance_trend")
-    assert "| Alcohol | missing | skjult |" in markdown
+    assert "| Alcohol | missing | hidden |" in markdown
     assert "`<20`" in markdown

@@ -40,7 +40,7 @@ def test_units_by_level_and_all_units_by_quarter(
         ]
     )
     page = store.page("quality.public_result")
-    assert cells(page) == [["Indicator", "2015-Q1"], ["plan", "60 % M"]]
+    assert cells(page) == [["Indicator", "2015-Q1"], ["plan", "60 % of 20, M"]]
     assert "Of 6 results 2 are hidden." in page
     (drawing,) = drawings(page)
     assert "75 %" in drawing
@@ -85,7 +85,7 @@ def test_every_recommendation_has_a_row_with_what_may_be_shown(store: Store, cel
         "2.10": ["–", "waves", "not delivered by the cohort", "–"],
         "4.1": ["–", "no form describes it", "not measurable in this registry", "–"],
         "7.1": ["–", "number alone", "known by its number alone", "–"],
-        "10.2": ["–", "few", "skjult", "–"],
+        "10.2": ["–", "few", "hidden", "–"],
     }
     assert "Of 5 recommendations 2 are measured here, 1 could be" in page
 
@@ -112,6 +112,6 @@ def test_rules_that_failed_with_small_numbers_hidden(
     assert {row[0]: row[2:5] for row in cells(page)[1:]} == {
         "many": ["60", "30", "20 %"],
         "few": ["60", "<5", "20 %"],
-        "nearly_all": ["60", "skjult", "20 %"],
+        "nearly_all": ["60", "hidden", "20 %"],
     }
     assert "failed" in drawings(page)[0]
