@@ -9,7 +9,7 @@ one to read. Where units order treatment by need, need and treatment cannot be t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import narwhals as nw
@@ -19,25 +19,28 @@ import polars as pl
 from registry_pipeline.derivations.pathways_counts import TOO_FEW_FOR_TERMS
 from registry_pipeline.derivations.pathways_factors import (
     KINDS,
+    Cells,
     Outcome,
     adjusters_of,
     carried,
     factor_terms,
     terms_of,
-    with_usable_levels,
 )
-from registry_pipeline.derivations.pathways_models import Term, design
+from registry_pipeline.derivations.pathways_models import Term
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.grouping import as_enums
+from registry_pipeline.statistics.grouping import Places, places
 from registry_pipeline.statistics.intervals import FloatArray, floats
-from registry_pipeline.statistics.regression import People, holm, regress
+from registry_pipeline.statistics.regression import holm, regress
 from registry_pipeline.transform.engine import Frame
 from schemas.derived.pathways import CopingAssociation
 from schemas.protocol import Protocol
 
 OUTCOMES: Final = {"coping_score": "coping", "retained": "retained", "any_use": "no_illicit"}
 """Outcome to the column of `transform.outcomes` it is summed from."""
+
+ANSWERS: Final = ("rows", "total", "squares")
+"""What is summed over the answers of a person."""
 
 SCHEMA: Final = {
     "outcome": pl.String,
@@ -74,9 +77,10 @@ def coping_association(rows: Frame, factors: Frame, protocol: Protocol) -> pl.Da
         protocol: the cohort's protocol.
     """
     cells = _followed_people(rows, factors)
+    by_factor = {name: places(cells, [name]) for name in KINDS}
     found: list[dict[str, Any]] = []
     for name, column in OUTCOMES.items():
-        outcome = _outcome(cells, name, column)
+        outcome = _outcome(cells, by_factor, name, column)
         for model in (_univariable(outcome, protocol), _adjusted(outcome, protocol)):
             adjusted = holm(np.array([row.get("p_value", np.nan) for row in model]))
             found.extend(
@@ -104,21 +108,24 @@ def _followed_people(rows: Frame, factors: Frame) -> pl.DataFrame:
     )
     grouped = people.group_by(*KINDS, *answers).agg(n=nw.len().cast(nw.Int64))
     cells: pl.DataFrame = grouped.collect("polars").to_native()
-    cells = as_enums(cells)
-    return cells.sort(cells.columns, nulls_last=True)
+    return cells
 
 
-def _outcome(cells: pl.DataFrame, name: str, column: str) -> Outcome:
-    rows, total = pl.col(f"rows_{column}"), pl.col(f"total_{column}")
-    people = cells.select(
-        *KINDS,
-        "n",
+def _outcome(
+    cells: pl.DataFrame, by_factor: Mapping[str, Places], name: str, column: str
+) -> Outcome:
+    n, rows, total, squares = (
+        floats(cells, part) for part in ("n", *(f"{of}_{column}" for of in ANSWERS))
+    )
+    everyone = Cells(
+        levels={factor: of.keys[factor].to_list() for factor, of in by_factor.items()},
+        level={factor: of.of_row for factor, of in by_factor.items()},
+        n=n,
         rows=rows,
         total=rows - total if name == "any_use" else total,
-        squares=pl.col("n") * pl.col(f"squares_{column}"),
+        squares=n * squares,
     )
-    answered = people.filter(pl.col("rows") > 0)
-    return Outcome(name, name == "coping_score", answered, int(cells["n"].sum()))
+    return Outcome(name, name == "coping_score", everyone.of(rows > 0, KINDS), int(n.sum()))
 
 
 def _univariable(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
@@ -126,7 +133,7 @@ def _univariable(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
     found = []
     for factor in KINDS:
         terms, refused = factor_terms(outcome.people, factor, protocol)
-        model = with_usable_levels(outcome.people, [factor])
+        model = outcome.people.usable([factor])
         found += _rows(outcome, "univariable", model, terms, _fit(outcome, model, terms))
         for term, reason in refused.items():
             found += _rows(outcome, "univariable", model, [term], reason)
@@ -136,14 +143,14 @@ def _univariable(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
 def _adjusted(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
     """Every factor that people differ in: in one model, or each with what it is adjusted for."""
     differing = [name for name in KINDS if factor_terms(outcome.people, name, protocol)[0]]
-    model = with_usable_levels(outcome.people, differing)
+    model = outcome.people.usable(differing)
     terms = terms_of(model, differing, protocol)
     if len(terms) <= carried(outcome, model):
         return _rows(outcome, "adjusted", model, terms, _fit(outcome, model, terms))
     found = []
     for factor in differing:
         chosen = adjusters_of(outcome, factor, differing, protocol)
-        model = with_usable_levels(outcome.people, [factor, *chosen])
+        model = outcome.people.usable([factor, *chosen])
         terms = terms_of(model, [factor, *chosen], protocol)
         fitted = _fit(outcome, model, terms) if chosen else TOO_FEW_FOR_TERMS
         rows = _rows(outcome, "adjusted", model, terms, fitted)
@@ -151,7 +158,7 @@ def _adjusted(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
     return found
 
 
-def _fit(outcome: Outcome, model: pl.DataFrame, terms: Sequence[Term]) -> FloatArray | str:
+def _fit(outcome: Outcome, model: Cells, terms: Sequence[Term]) -> FloatArray | str:
     """Estimate, bounds and p value (rows) of each term (columns); NaN where there is none.
 
     Or the reason, where the people do not carry the terms.
@@ -160,21 +167,7 @@ def _fit(outcome: Outcome, model: pl.DataFrame, terms: Sequence[Term]) -> FloatA
         return np.empty((4, 0))
     if len(terms) > carried(outcome, model):
         return TOO_FEW_FOR_TERMS
-    factors = list(dict.fromkeys(term.factor for term in terms))
-    cells = model.group_by(*factors, "rows", "total", maintain_order=True).agg(
-        pl.col("n", "squares").sum()
-    )
-    fit = regress(
-        People(
-            terms=design(cells, terms),
-            people=floats(cells, "n"),
-            rows=floats(cells, "rows"),
-            total=floats(cells, "total"),
-            squares=floats(cells, "squares"),
-        ),
-        logistic=not outcome.is_score,
-        clustered=True,
-    )
+    fit = regress(model.alike(terms), logistic=not outcome.is_score, clustered=True)
     shown = np.array([fit.estimate, fit.low, fit.high])[:, 1:]
     return np.vstack([shown if outcome.is_score else np.exp(shown), fit.p_value[1:]])
 
@@ -182,13 +175,13 @@ def _fit(outcome: Outcome, model: pl.DataFrame, terms: Sequence[Term]) -> FloatA
 def _rows(
     outcome: Outcome,
     model: str,
-    people: pl.DataFrame,
+    people: Cells,
     terms: Sequence[Term],
     fitted: FloatArray | str,
 ) -> list[dict[str, Any]]:
     """One row per term, with its values or the one reason why there are none."""
-    n = int(people["n"].sum())
-    events = None if outcome.is_score else int((people["n"] * people["total"]).sum())
+    n = int(people.n.sum())
+    events = None if outcome.is_score else int(people.n @ people.total)
     factors = dict.fromkeys(term.factor for term in terms)
     why_null = reasons.NO_VARIATION if outcome.is_score else reasons.SPARSE_CELLS
     found = []
@@ -207,7 +200,7 @@ def _rows(
                 "model": model,
                 "measure": "mean_difference" if outcome.is_score else "odds_ratio",
                 "n": n,
-                "n_observations": int((people["n"] * people["rows"]).sum()),
+                "n_observations": int(people.n @ people.rows),
                 "n_events": events,
                 "n_missing": outcome.everyone - n,
                 "covariates": ",".join(name for name in factors if name != term.factor) or None,

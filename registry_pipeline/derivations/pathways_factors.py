@@ -1,17 +1,19 @@
 """The factors that may go with coping: their terms, their usable levels, and what a model carries.
 
-Belongs here: which factors there are, from a factor to its terms, how many terms people carry, and
-what a factor is adjusted for. Does not belong here: the models and their rows (see
-`pathways_coping`), what is known at the start (see `transform.baseline`).
+Belongs here: which factors there are, people by them, from a factor to its terms, how many terms
+people carry, and what a factor is adjusted for. Does not belong here: the models and their rows
+(see `pathways_coping`), what is known at the start (see `transform.baseline`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from registry_pipeline.derivations.pathways_counts import NOT_ASKED
 from registry_pipeline.derivations.pathways_models import (
@@ -19,10 +21,12 @@ from registry_pipeline.derivations.pathways_models import (
     PER_UNIT,
     Term,
     against,
-    levels_of,
     most_terms,
 )
 from registry_pipeline.statistics import reasons
+from registry_pipeline.statistics.grouping import places
+from registry_pipeline.statistics.intervals import FloatArray, floats
+from registry_pipeline.statistics.regression import People
 from schemas.protocol import Protocol
 
 MIN_LEVEL: Final = 10
@@ -60,27 +64,95 @@ as they do carry, in this order (domain notes, section 3)."""
 
 
 @dataclass(frozen=True)
+class Cells:
+    """Cells of people alike, one element per cell.
+
+    Attributes:
+        levels: factor to its levels, in order; null, the last, where someone's is unknown.
+        level: factor to the place among them.
+        n: number of people.
+        rows: answered waves of each person.
+        total: sum of each person's answers.
+        squares: sum of squares over all people of the cell.
+    """
+
+    levels: Mapping[str, Sequence[Any]]
+    level: Mapping[str, NDArray[np.int64]]
+    n: FloatArray
+    rows: FloatArray
+    total: FloatArray
+    squares: FloatArray
+
+    def of(self, kept: NDArray[np.bool_], factors: Iterable[str]) -> Cells:
+        """Some of the cells, with some of their factors."""
+        level = {name: self.level[name][kept] for name in factors}
+        numbers = (self.n, self.rows, self.total, self.squares)
+        return Cells(self.levels, level, *(part[kept] for part in numbers))
+
+    def people(self, factor: str) -> dict[Any, int]:
+        """Level to people, of those in whom the factor is known."""
+        return self._people(factor, self.n)
+
+    def usable(self, factors: Sequence[str]) -> Cells:
+        """The people in whom the factors are known and, unless numbers, not a small level."""
+        kept = np.ones(len(self.n), dtype=np.bool_)
+        for factor in factors:
+            least = 1 if factor in NUMBERS else MIN_LEVEL
+            people = self._people(factor, self.n * kept)
+            usable = [people.get(level, 0) >= least for level in self.levels[factor]]
+            kept &= np.array(usable, dtype=np.bool_)[self.level[factor]]
+        return self.of(kept, factors)
+
+    def alike(self, terms: Sequence[Term]) -> People:
+        """Those alike in the factors of the terms and in their answers, as a model takes them."""
+        factors = dict.fromkeys(term.factor for term in terms)
+        columns = {name: self.level[name] for name in factors}
+        answers = {"rows": self.rows.astype(np.int64), "total": self.total.astype(np.int64)}
+        together = pl.DataFrame({**columns, **answers})
+        of = places(together, together.columns)
+        size = of.keys.height
+        matrix = np.ones((size, 1 + len(terms)))
+        for column, term in enumerate(terms, start=1):
+            levels = self.levels[term.factor]
+            matches = (
+                levels if term.reference is None else [level == term.level for level in levels]
+            )
+            matrix[:, column] = np.array(matches, dtype=np.float64)[of.keys[term.factor]]
+        n, squares = (
+            np.asarray(np.bincount(of.of_row, part, size), dtype=np.float64)
+            for part in (self.n, self.squares)
+        )
+        return People(matrix, n, floats(of.keys, "rows"), floats(of.keys, "total"), squares)
+
+    def _people(self, factor: str, n: FloatArray) -> dict[Any, int]:
+        levels = self.levels[factor]
+        people = np.bincount(self.level[factor], n, len(levels)).astype(np.int64).tolist()
+        found = zip(levels, people, strict=True)
+        return {level: n for level, n in found if level is not None and n > 0}
+
+
+@dataclass(frozen=True)
 class Outcome:
     """One outcome over the follow-up.
 
     Attributes:
         name: its code.
         is_score: a score with mean differences; else yes or no with odds ratios.
-        people: cells of people: the factors, n, rows (answered waves), total, squares.
+        people: those with an answer, by all factors.
         everyone: number of people, also those without a single answer.
     """
 
     name: str
     is_score: bool
-    people: pl.DataFrame
+    people: Cells
     everyone: int
 
 
 def factor_terms(
-    people: pl.DataFrame, factor: str, protocol: Protocol
+    people: Cells, factor: str, protocol: Protocol
 ) -> tuple[list[Term], dict[Term, str]]:
     """The terms of a factor that can be estimated, and those that cannot, with the reason."""
-    levels = levels_of(people, factor)
+    levels = people.people(factor)
     if factor in NUMBERS:
         term, n = Term(factor, PER_UNIT, None), sum(levels.values())
         if len(levels) > 1 and n >= MIN_LEVEL:
@@ -99,17 +171,6 @@ def factor_terms(
     return terms, refused
 
 
-def with_usable_levels(people: pl.DataFrame, factors: Sequence[str]) -> pl.DataFrame:
-    """The people in whom the factors are known and, unless they are numbers, not a small level."""
-    for factor in factors:
-        if factor in NUMBERS:
-            people = people.drop_nulls(factor)
-        else:
-            usable = [level for level, n in levels_of(people, factor).items() if n >= MIN_LEVEL]
-            people = people.filter(pl.col(factor).is_in(usable))
-    return people
-
-
 def adjusters_of(
     outcome: Outcome, factor: str, differing: Sequence[str], protocol: Protocol
 ) -> list[str]:
@@ -118,29 +179,24 @@ def adjusters_of(
     for name in ADJUSTERS:
         if name in differing and name != factor:
             wider = [factor, *chosen, name]
-            model = with_usable_levels(outcome.people, wider)
+            model = outcome.people.usable(wider)
             if len(terms_of(model, wider, protocol)) <= carried(outcome, model):
                 chosen.append(name)
     return chosen
 
 
-def carried(outcome: Outcome, people: pl.DataFrame) -> int:
+def carried(outcome: Outcome, people: Cells) -> int:
     """How many terms the people carry; the fewer of those who ever, and who ever not, count.
 
     Rows of one person say much the same: events are counted in people.
     """
-    n = pl.col("n")
-    sums = people.select(
-        n=n.sum(),
-        ever=n.filter(pl.col("total") > 0).sum(),
-        ever_not=n.filter(pl.col("total") < pl.col("rows")).sum(),
-    ).row(0, named=True)
-    most = most_terms(int(sums["n"]), None)
+    most = most_terms(int(people.n.sum()), None)
     if outcome.is_score:
         return most
-    return min(most, int(min(sums["ever"], sums["ever_not"])) // EVENTS_PER_TERM)
+    ever, ever_not = people.n @ (people.total > 0), people.n @ (people.total < people.rows)
+    return min(most, int(min(ever, ever_not)) // EVENTS_PER_TERM)
 
 
-def terms_of(people: pl.DataFrame, factors: Sequence[str], protocol: Protocol) -> list[Term]:
+def terms_of(people: Cells, factors: Sequence[str], protocol: Protocol) -> list[Term]:
     """The terms that can be estimated of several factors, in their order."""
     return [term for factor in factors for term in factor_terms(people, factor, protocol)[0]]

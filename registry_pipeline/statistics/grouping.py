@@ -38,7 +38,7 @@ class Places:
 
 
 def places(frame: pl.DataFrame, by: Sequence[str]) -> Places:
-    """Where every row stands among the combinations of `by`: texts, flags, whole numbers.
+    """Where every row stands among the combinations of `by`: texts, flags, numbers.
 
     Many times as fast as grouping by several columns, and in order.
 
@@ -93,6 +93,8 @@ def _coded(column: pl.Series) -> tuple[Numbers, pl.Series]:
         low, high = (int(cast("int", end or 0)) for end in (known.min(), known.max()))
         values = pl.int_range(low, high + 1, eager=True, dtype=pl.Int64).cast(column.dtype)
         code = column.cast(pl.Int64) - low
+    elif column.dtype.is_float():
+        values, code = known.unique().sort(), column.rank("dense").cast(pl.Int64) - 1
     elif column.dtype == pl.Boolean:
         values, code = pl.Series([False, True]), column.cast(pl.Int64)
     else:

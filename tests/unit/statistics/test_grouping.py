@@ -7,11 +7,12 @@ import pytest
 from registry_pipeline.statistics import grouping
 from registry_pipeline.statistics.grouping import places, sums
 
-BY = ["text", "day", "flag"]
+BY = ["text", "day", "flag", "score"]
 COLUMNS = {
     "text": ["b", "a", None, "b", "a", "b"],
     "day": [3, -2, 0, 3, None, 3],
     "flag": [True, False, None, True, False, False],
+    "score": [2.5, 0.5, 2.5, 2.5, None, -1.0],
     "n": [1, 2, 3, 4, 5, 6],
     "part": [0.5, None, 1.0, 2.0, 3.0, 4.0],
 }
