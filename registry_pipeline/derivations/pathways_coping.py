@@ -180,7 +180,7 @@ def _rows(
     fitted: FloatArray | str,
 ) -> list[dict[str, Any]]:
     """One row per term, with its values or the one reason why there are none."""
-    n = int(people.n.sum())
+    n, n_observations = int(people.n.sum()), int(people.n @ people.rows)
     events = None if outcome.is_score else int(people.n @ people.total)
     factors = dict.fromkeys(term.factor for term in terms)
     why_null = reasons.NO_VARIATION if outcome.is_score else reasons.SPARSE_CELLS
@@ -200,7 +200,7 @@ def _rows(
                 "model": model,
                 "measure": "mean_difference" if outcome.is_score else "odds_ratio",
                 "n": n,
-                "n_observations": int(people.n @ people.rows),
+                "n_observations": n_observations,
                 "n_events": events,
                 "n_missing": outcome.everyone - n,
                 "covariates": ",".join(name for name in factors if name != term.factor) or None,

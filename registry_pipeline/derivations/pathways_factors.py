@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from registry_pipeline.derivations.pathways_counts import NOT_ASKED
@@ -24,8 +23,8 @@ from registry_pipeline.derivations.pathways_models import (
     most_terms,
 )
 from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.grouping import places
-from registry_pipeline.statistics.intervals import FloatArray, floats
+from registry_pipeline.statistics.grouping import compact
+from registry_pipeline.statistics.intervals import FloatArray
 from registry_pipeline.statistics.regression import People
 from schemas.protocol import Protocol
 
@@ -105,24 +104,24 @@ class Cells:
 
     def alike(self, terms: Sequence[Term]) -> People:
         """Those alike in the factors of the terms and in their answers, as a model takes them."""
-        factors = dict.fromkeys(term.factor for term in terms)
-        columns = {name: self.level[name] for name in factors}
-        answers = {"rows": self.rows.astype(np.int64), "total": self.total.astype(np.int64)}
-        together = pl.DataFrame({**columns, **answers})
-        of = places(together, together.columns)
-        size = of.keys.height
-        matrix = np.ones((size, 1 + len(terms)))
+        factors = list(dict.fromkeys(term.factor for term in terms))
+        answers = [part.astype(np.int64) for part in (self.rows, self.total)]
+        sizes = [len(self.levels[name]) for name in factors]
+        sizes += [int(part.max(initial=0)) + 1 for part in answers]
+        columns = (*(self.level[name] for name in factors), *answers)
+        found, of_row = compact(np.ravel_multi_index(columns, sizes))
+        *places, rows, total = np.unravel_index(found, sizes)
+        level = dict(zip(factors, places, strict=True))
+        matrix = np.ones((len(found), 1 + len(terms)))
         for column, term in enumerate(terms, start=1):
             levels = self.levels[term.factor]
-            matches = (
-                levels if term.reference is None else [level == term.level for level in levels]
-            )
-            matrix[:, column] = np.array(matches, dtype=np.float64)[of.keys[term.factor]]
+            values = levels if term.reference is None else [name == term.level for name in levels]
+            matrix[:, column] = np.array(values, dtype=np.float64)[level[term.factor]]
         n, squares = (
-            np.asarray(np.bincount(of.of_row, part, size), dtype=np.float64)
+            np.asarray(np.bincount(of_row, part, len(found)), dtype=np.float64)
             for part in (self.n, self.squares)
         )
-        return People(matrix, n, floats(of.keys, "rows"), floats(of.keys, "total"), squares)
+        return People(matrix, n, rows.astype(np.float64), total.astype(np.float64), squares)
 
     def _people(self, factor: str, n: FloatArray) -> dict[Any, int]:
         levels = self.levels[factor]

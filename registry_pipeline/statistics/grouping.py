@@ -51,7 +51,7 @@ def places(frame: pl.DataFrame, by: Sequence[str]) -> Places:
     code = np.zeros(frame.height, dtype=np.int64)
     for own, values in columns:
         code = code * len(values) + own
-    found, of_row = _compact(code)
+    found, of_row = compact(code)
     keys, rest = [], found
     for _, values in reversed(columns):
         rest, own = np.divmod(rest, len(values))
@@ -66,7 +66,7 @@ def sums(group: Numbers, frame: pl.DataFrame) -> tuple[Numbers, pl.DataFrame]:
         group: of each row, from 0.
         frame: numbers, null counting as 0; whole ones stay exact up to 2^53.
     """
-    found, of_row = _compact(group)
+    found, of_row = compact(group)
     summed = []
     for column in frame:
         total = np.bincount(of_row, column.fill_null(0).to_numpy(), len(found))
@@ -75,7 +75,7 @@ def sums(group: Numbers, frame: pl.DataFrame) -> tuple[Numbers, pl.DataFrame]:
     return found, pl.DataFrame(summed)
 
 
-def _compact(code: Numbers) -> tuple[Numbers, Numbers]:
+def compact(code: Numbers) -> tuple[Numbers, Numbers]:
     """The codes that occur, ascending, and which of them each element is."""
     if not len(code):
         return code, code
