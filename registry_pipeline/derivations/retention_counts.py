@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up, strata_columns
-from registry_pipeline.statistics.grouping import GROUP, as_enums, places, sums
+from registry_pipeline.statistics.grouping import GROUP, Numbers, as_enums, places, sums
 from registry_pipeline.statistics.survival import kaplan_meier
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.retention import in_curves, origins
@@ -51,7 +51,7 @@ class Counted:
     def estimate(self, estimator: Callable[..., pl.DataFrame], *args: object) -> pl.DataFrame:
         """An estimator of `statistics` over every curve that anyone is in, by group_id."""
         parts = []
-        for at_least in {0, *self.groups["min_at_risk"]}:
+        for at_least in {0, *self.groups.filter(N > 0)["min_at_risk"]}:
             groups = self.groups.filter(min_at_risk=at_least)[GROUP]
             these = pl.col(GROUP).is_in(groups.implode())
             exits, entries = self.exits.filter(these), self.entries.filter(these)
@@ -100,7 +100,8 @@ def counted(cells: pl.DataFrame, people: pl.DataFrame, protocol: Protocol) -> Co
     """The counts of `count_cells`, and of the people of `count_people` who are not in them."""
     groups = _groups(people, protocol)
     alike = as_enums(cells)
-    exits = _by_curve(alike, groups, ["exit_type", "exit_day"])
+    curves = _curves(alike, groups)
+    exits = _by_curve(alike, curves, ["exit_type", "exit_day"])
     left_out = pl.col("n_people") - N
     return Counted(
         cells=cells.filter(_is_main(protocol)),
@@ -110,7 +111,7 @@ def counted(cells: pl.DataFrame, people: pl.DataFrame, protocol: Protocol) -> Co
         .drop("n_people")
         .sort(GROUP),
         exits=exits.select(GROUP, pl.col("exit_type").cast(pl.String), "n", day="exit_day"),
-        entries=_by_curve(alike, groups, ["entry_day"]).rename({"entry_day": "day"}),
+        entries=_by_curve(alike, curves, ["entry_day"]).rename({"entry_day": "day"}),
     )
 
 
@@ -137,24 +138,35 @@ def _is_main(protocol: Protocol) -> pl.Expr:
     return pl.col("origin").is_in([origins(protocol)[0], "baseline"])
 
 
-def _by_curve(cells: pl.DataFrame, groups: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """People per curve that a cell belongs to and `by`: one curve per stratifying variable."""
-    rows, n = places(cells, by), cells.select("n")
-    parts = []
+def _curves(cells: pl.DataFrame, groups: pl.DataFrame) -> Numbers:
+    """The curve of each cell (columns) by each stratifying variable (rows); -1 where none is."""
+    clock = ["kind", "origin"]
+    clocks = places(cells, clock)
+    found = []
     for name in ("all", *STRATA):
-        own = ["kind", "origin", *([] if name == "all" else [name])]
-        curves = groups.filter(stratum_by=name).select(
-            GROUP, "kind", "origin", pl.col("stratum").alias(name)
+        strata = pl.lit("all") if name == "all" else pl.col(name)
+        of = places(cells.select(stratum=strata), ["stratum"])
+        numbers = (
+            clocks.keys.join(of.keys, how="cross", maintain_order="left_right")
+            .cast(pl.String)
+            .join(
+                groups.filter(stratum_by=name).select(GROUP, *clock, "stratum"),
+                on=[*clock, "stratum"],
+                how="left",
+                maintain_order="left",
+            )
         )
-        strata = places(cells, own)
-        numbers = strata.keys.cast(pl.String).join(
-            curves, on=own, how="left", maintain_order="left"
-        )
-        curve = numbers[GROUP].cast(pl.Int64).fill_null(-1).to_numpy()[strata.of_row]
-        there = curve >= 0
-        cell = curve[there] * rows.keys.height + rows.of_row[there]
-        found, summed = sums(cell, n.filter(there))
-        curve, row = np.divmod(found, rows.keys.height)
-        number = pl.DataFrame({GROUP: curve}, schema={GROUP: groups.schema[GROUP]})
-        parts.append(pl.concat([number, rows.keys[row], summed], how="horizontal"))
-    return pl.concat(parts)
+        curve = numbers[GROUP].cast(pl.Int64).fill_null(-1).to_numpy()
+        found.append(curve[clocks.of_row * of.keys.height + of.of_row])
+    return np.array(found)
+
+
+def _by_curve(cells: pl.DataFrame, curves: Numbers, by: list[str]) -> pl.DataFrame:
+    """People per curve that a cell belongs to and `by`."""
+    rows, there = places(cells, by), curves >= 0
+    height = rows.keys.height
+    n = np.broadcast_to(cells["n"].to_numpy(), curves.shape)[there]
+    found, summed = sums((curves * height + rows.of_row)[there], pl.DataFrame({"n": n}))
+    curve, row = np.divmod(found, max(height, 1))
+    number = pl.DataFrame({GROUP: curve}, schema={GROUP: pl.get_index_type()})
+    return pl.concat([number, rows.keys[row], summed], how="horizontal")
