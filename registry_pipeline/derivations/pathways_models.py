@@ -59,23 +59,26 @@ class Term:
     reference: str | None
 
 
-def known_covariates(people: pl.DataFrame, n: str = "n") -> list[str]:
+def known_covariates(people: pl.DataFrame) -> list[str]:
     """The covariates that people differ in; one that nobody answered cannot be adjusted for."""
-    return [name for name in COVARIATES if len(levels_of(people, name, n)) > 1]
+    return [name for name, levels in levels_of(people, COVARIATES).items() if len(levels) > 1]
 
 
 def pathway_model(people: pl.DataFrame, covariates: Sequence[str], reference: str) -> list[Term]:
     """The terms of an adjusted comparison: every pathway against the reference, then covariates."""
-    terms = against("pathway", levels_of(people, "pathway"), [reference])
-    for name in covariates:
-        terms += against(name, levels_of(people, name), [])
-    return terms
+    levels = levels_of(people, ["pathway", *covariates])
+    terms = against("pathway", levels.pop("pathway"), [reference])
+    return terms + [term for name, found in levels.items() for term in against(name, found, [])]
 
 
-def levels_of(frame: pl.DataFrame, factor: str, n: str = "n") -> dict[str, int]:
-    """Level to people, by name, of the rows in which the factor is known."""
-    people = frame.group_by(factor).agg(pl.col(n).sum()).rows()
-    return dict(sorted((level, n) for level, n in people if level is not None and n > 0))
+def levels_of(frame: pl.DataFrame, factors: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Factor to its levels, by name, to people (n), of the rows in which the factor is known."""
+    found: dict[str, dict[str, int]] = {name: {} for name in factors}
+    long = frame.unpivot(on=factors, index="n").drop_nulls("value")
+    people = long.group_by("variable", "value").agg(pl.col("n").sum()).filter(pl.col("n") > 0)
+    for factor, level, n in sorted(people.iter_rows()):
+        found[factor][level] = n
+    return found
 
 
 def against(factor: str, levels: dict[str, int], preferred: Sequence[str | None]) -> list[Term]:

@@ -25,7 +25,6 @@ from registry_pipeline.derivations.pathways_adjusted import (
 )
 from registry_pipeline.derivations.pathways_counts import MEANS, NOT_ASKED, TOO_FEW_FOR_TERMS
 from registry_pipeline.derivations.pathways_models import (
-    Term,
     against,
     design,
     known_covariates,
@@ -95,9 +94,8 @@ def _pair(people: pl.DataFrame, code: str, reference: str) -> Pair:
     keys = ["pathway", *covariates]
     known = both.filter(pl.all_horizontal(pl.col(keys).is_not_null()))
     cells = known.group_by(keys).agg(pl.col("n").sum()).sort(keys)
-    terms: list[Term] = []
-    for name in covariates:
-        terms += against(name, levels_of(cells, name), [])
+    levels = levels_of(cells, covariates).items()
+    terms = [term for name, found in levels for term in against(name, found, [])]
     n = per_pathway(cells, "n")
     weighing, reason = None, None
     if not n[code] or not n[reference]:

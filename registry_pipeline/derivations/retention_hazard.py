@@ -97,7 +97,7 @@ def hazards(counted: Counted, protocol: Protocol) -> pl.DataFrame:
 
 def _asked(cells: pl.DataFrame) -> list[list[str]]:
     """The factors of each model: every one that people differ in, then all of these together."""
-    factors = [name for name in STRATA if len(levels_of(cells, name)) > 1]
+    factors = [name for name, levels in levels_of(cells, STRATA).items() if len(levels) > 1]
     return [*([name] for name in factors), *([factors] if len(factors) > 1 else [])]
 
 
