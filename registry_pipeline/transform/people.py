@@ -84,7 +84,8 @@ def people(
         patients: current rows of the form.
         dates: `known_dates`.
         deliveries: the form's deliveries, with sender and sender_cutoff_date.
-        interview_cutoffs: [sender, interview_cutoff_date] for senders of interviews.
+        interview_cutoffs: [sender, interview_cutoff_date] for senders of interviews; the people of
+            other senders have their own sender's, and no interview is due where nobody sends any.
         protocol: says what the two clocks count from.
 
     Returns:
@@ -99,12 +100,15 @@ def people(
     rows = patients.join(numbered, on="delivery", how="left").join(
         interview_cutoffs, on="sender", how="left"
     )
-    rows = rows.join(dates, on="patient_id", how="left")
+    asked = interview_cutoffs.select(is_asked=nw.len() > 0)
+    rows = rows.join(dates, on="patient_id", how="left").join(asked, how="cross")
     rows = rows.with_columns(
         enrolled=enrolled(),
         sex=nw.col("sex").fill_null("unknown"),
         legal_basis=nw.col("legal_basis").fill_null("consent"),
-        interview_cutoff_date=nw.coalesce("interview_cutoff_date", "cutoff_date"),
+        interview_cutoff_date=nw.coalesce(
+            "interview_cutoff_date", nw.when(nw.col("is_asked")).then("cutoff_date")
+        ),
         person=nw.col("place").cast(nw.Int64) * MOST_ROWS + nw.col("row_number"),
     ).with_columns(
         nw.when(nw.col("enrolled")).then(nw.col(name)).alias(name) for name in _ENROLLED_ONLY

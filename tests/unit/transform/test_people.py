@@ -61,7 +61,7 @@ def one(both: Any, protocol: Protocol = LAR_X, **facts: Any) -> dict[str, Any]:
         asked=pl.DataFrame(
             {"sender": ["bergen"], "interview_cutoff_date": [facts.get("asked_until")]},
             schema_overrides={"interview_cutoff_date": pl.Date},
-        ),
+        ).head(0 if facts.get("nobody_asks") else 1),
         known=known,
     )
     (person,) = rows.to_dicts()
@@ -136,6 +136,12 @@ def test_visits_are_due_by_the_cutoff_of_the_interviews(both_engines: Any) -> No
     assert one(both_engines)["interview_cutoff_day"] == (CUTOFF - BASELINE).days
     person = one(both_engines, asked_until=until)
     assert person["interview_cutoff_day"] == (until - BASELINE).days
+    assert person["cutoff_day"] == (CUTOFF - BASELINE).days
+
+
+def test_no_visit_is_due_where_nobody_sends_interviews(both_engines: Any) -> None:
+    person = one(both_engines, nobody_asks=True)
+    assert person["interview_cutoff_day"] is None
     assert person["cutoff_day"] == (CUTOFF - BASELINE).days
 
 
