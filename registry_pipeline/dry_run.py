@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from registry_pipeline.folders import deliveries, misnamed, partition_key, unannounced
+from registry_pipeline.folders import deliveries, left_alone, partition_key, unannounced
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, counted
 from registry_pipeline.gate.gate import read_form
 from registry_pipeline.gate.manifest import MANIFEST, Manifest
@@ -163,7 +163,7 @@ def print_dry_run(console: Console, home: Home, landing: Path, protocol: Path | 
     for sentence in unannounced(landing):
         console.print(sentence, markup=False, soft_wrap=True)
     refused = [one.report.message for one in tried if one.report.message]
-    refused += [misnamed(landing)] if misnamed(landing) else []
+    refused += left_alone(landing)
     for sentence in refused:
         console.print(sentence, style="red", markup=False, soft_wrap=True)
     return bool(refused)

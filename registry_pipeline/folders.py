@@ -6,6 +6,7 @@ Does not belong here: the files' contents (`gate`), whether a folder is whole (`
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -27,20 +28,27 @@ def deliveries(landing: Path) -> list[Path]:
     """The delivery folders of a landing folder, in the order they apply.
 
     A folder without a manifest is still being written, or is none: it waits (see `unannounced`).
-    One whose name may not be shown is left alone (see `misnamed`).
+    One whose name may not be shown is left alone (see `left_alone`).
     """
     return sorted((folder for folder in _folders(landing) if _is_named(folder)), key=_order)
 
 
-def misnamed(landing: Path) -> str:
-    """One sentence about delivery folders whose names cannot be used; empty when there are none."""
+def left_alone(landing: Path) -> list[str]:
+    """One sentence about the folders whose names cannot be used, and one per unreadable folder."""
     wrong = sum(not _is_named(folder) for folder in _folders(landing))
-    if not wrong:
-        return ""
-    return (
+    misnamed = (
         f"{landing}: the names of {counted(wrong, 'delivery folder')} hold other signs than "
         "letters, digits, space and . _ - ( ), or what may be an identity number: left alone"
     )
+    closed = sorted(
+        "/".join(shown(part) for part in folder.relative_to(landing).parts)
+        for folder in (landing, *landing.glob("*"), *landing.glob("*/*"))
+        if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK)
+    )
+    return [
+        *([misnamed] if wrong else []),
+        *(f"{landing}: the folder {name or landing.name} cannot be read" for name in closed),
+    ]
 
 
 def unannounced(landing: Path) -> list[str]:

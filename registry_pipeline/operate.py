@@ -18,7 +18,7 @@ from uuid import uuid4
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from registry_pipeline.folders import deliveries, misnamed, partition_key, unannounced
+from registry_pipeline.folders import deliveries, left_alone, partition_key, unannounced
 from registry_pipeline.home import WAIT_SECONDS, Home
 from registry_pipeline.instance import prepare_instance
 from registry_pipeline.notices import TOLD
@@ -44,7 +44,7 @@ class Outcome:
         deliveries: the deliveries of the landing folder that were looked at.
         since: when the run began, in seconds since 1970, as its instance says.
         waiting: one sentence per delivery that is still being written or has no manifest.
-        misnamed: deliveries that cannot be taken in for their names, in one sentence.
+        left_alone: one sentence per reason why folders cannot be taken in: names, rights.
         red_checks: `table check: description` of each failed check.
         errors: one sentence per failed step.
     """
@@ -54,7 +54,7 @@ class Outcome:
     deliveries: list[str]
     since: float = 0
     waiting: list[str] = field(default_factory=list)
-    misnamed: str = ""
+    left_alone: list[str] = field(default_factory=list)
     red_checks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     began: bool = True
@@ -110,7 +110,7 @@ def run_job(
         outcome = _outcome(result, run_id, keys)
         record = instance.get_run_record_by_id(run_id)
         outcome.since = (record.start_time if record else None) or 0
-    outcome.misnamed = misnamed(landing) if landing else ""
+    outcome.left_alone = left_alone(landing) if landing else []
     outcome.waiting = [
         f"{partition_key(folder)}: still being written; the next run takes it in"
         for folder in there

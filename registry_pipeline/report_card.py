@@ -130,7 +130,7 @@ def faults(home: Home, outcome: Outcome) -> list[tuple[str, str]]:
 
     Of the deliveries the run saw every open refusal counts, also one of an earlier run.
     """
-    refused = [outcome.misnamed] if outcome.misnamed else []
+    refused = [*outcome.left_alone]
     with _stored(home) as connection:
         if "meta.delivery" in tables(connection):
             refused += [

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from registry_pipeline.build import build_core
-from registry_pipeline.folders import deliveries, misnamed
+from registry_pipeline.folders import deliveries, left_alone
 from registry_pipeline.gate.pseudonym import KeyFileError
 from registry_pipeline.home import Home, HomeBusyError
 from registry_pipeline.intake import DeliveryReport, take_in
@@ -461,8 +461,19 @@ def test_odd_names_of_files_and_folders_are_not_shown(
     odd = landing / "lar_x" / name
     shutil.copytree(folder, odd)
     assert deliveries(landing) == [folder]
-    assert "the names of 1 delivery folder hold other signs" in misnamed(landing)
-    assert name not in misnamed(landing)
+    (sentence,) = left_alone(landing)
+    assert "the names of 1 delivery folder hold other signs" in sentence
+    assert name not in sentence
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever tests may read everything, so the system's answer is played."""
+    folder = deliver(landing, interviews=INTERVIEWS)
+    assert left_alone(landing) == []
+    monkeypatch.setattr(os, "access", lambda path, _: path != folder)
+    assert left_alone(landing) == [f"{landing}: the folder lar_x/2014-Q2 cannot be read"]
 
 
 def test_a_pipe_is_no_file(
