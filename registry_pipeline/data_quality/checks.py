@@ -119,6 +119,13 @@ ROWS_IN_BAND: Final = Check(
 
 # Conformance
 
+EXTRACTED_SOON: Final = Check(
+    rule_id="extracted_soon",
+    dimension="correctness",
+    kahn_category="plausibility",
+    threshold=0.0,
+    note="A full delivery is extracted in the year of its quarter or the next: it is the cut-off.",
+)
 REFUSED_FILES: Final = Check(
     rule_id="refused_files",
     dimension="correctness",

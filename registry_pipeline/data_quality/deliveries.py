@@ -41,7 +41,16 @@ ACCEPTED: Final = nw.col("status") == "accepted"
 
 def _ledger(_: Protocol) -> Sequence[Rule]:
     accepted = ACCEPTED.cast(nw.Int64)
+    year = nw.col("quarter").str.slice(0, 4).cast(nw.Int32)
+    late = nw.col("extracted_on").dt.year() > year + 1
     return [
+        of_rows(
+            checks.EXTRACTED_SOON,
+            LEDGER,
+            "extracted_on",
+            ACCEPTED & (nw.col("kind") == "full"),
+            late,
+        ),
         of_rows(checks.REFUSED_FILES, LEDGER, "status", ~nw.col("status").is_null(), ~ACCEPTED),
         *(
             Rule(check, LEDGER, failed, accepted * nw.col(whole), accepted * nw.col(failed))

@@ -7,7 +7,7 @@ Does not belong here: whether a file agrees with it (see `gate`).
 from __future__ import annotations
 
 import tomllib
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -18,9 +18,6 @@ from schemas.forms import FORMS
 
 MANIFEST: Final = "delivery.toml"
 """The manifest's name in a delivery's folder."""
-
-REACH: Final = timedelta(days=365)
-"""How long after its quarter ends a full delivery is extracted at the latest."""
 
 _ENCODINGS = {
     "utf-8": "utf-8",
@@ -70,9 +67,8 @@ class Manifest(_Part):
         protocol: id of the protocol the rows follow.
         quarter: the quarter delivered, `2014-Q3`.
         number: 1, then 2, 3, ... for corrections of the quarter.
-        extracted_on: the cut-off; no date of something that happened lies after it. It does not
-            lie before the quarter begins (January's new year is easily forgotten), and that of a
-            full delivery not more than `REACH` after its end.
+        extracted_on: the cut-off; no date of something that happened lies after it, and it does
+            not lie before the quarter begins (January's new year is easily forgotten).
         kind: `full`, or `correction`, which never moves the cut-off.
         sender: who delivers.
         rows: control totals, data rows by file (its name without the ending).
@@ -94,13 +90,9 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _within_reach(self) -> Manifest:
-        year, number = map(int, self.quarter.split("-Q"))
-        extracted = self.extracted_on
-        if (extracted.year, (extracted.month + 2) // 3) < (year, number):
+        year, number = self.quarter.split("-Q")
+        if (self.extracted_on.year, (self.extracted_on.month + 2) // 3) < (int(year), int(number)):
             raise ValueError("extracted_on lies before the quarter begins")
-        following = date(year + number // 4, number % 4 * 3 + 1, 1)
-        if self.kind == "full" and extracted - following >= REACH:
-            raise ValueError("extracted_on lies more than a year after the quarter ends")
         return self
 
     @field_validator("retract")

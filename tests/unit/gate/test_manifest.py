@@ -100,17 +100,6 @@ def test_a_cut_off_before_the_quarter_is_last_years_by_mistake(tmp_path: Path) -
     assert read_manifest(delivered(tmp_path, first_day)).extracted_on == date(2014, 7, 1)
 
 
-@pytest.mark.parametrize("day", ["2015-10-01", "2999-01-01"])
-def test_a_full_delivery_is_not_extracted_years_later(tmp_path: Path, day: str) -> None:
-    correction = GOOD.replace("2014-10-01", day)
-    assert read_manifest(delivered(tmp_path, correction)).extracted_on == date.fromisoformat(day)
-    full = correction.replace('kind = "correction"', 'kind = "full"')
-    with pytest.raises(DeliveryError, match=r"more than a year after the quarter ends$"):
-        read_manifest(delivered(tmp_path, full))
-    last_day = full.replace(day, "2015-09-30")
-    assert read_manifest(delivered(tmp_path, last_day)).extracted_on == date(2015, 9, 30)
-
-
 def test_no_manifest_or_none_that_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DeliveryError, match=r"^empty/delivery.toml: there is no manifest$"):

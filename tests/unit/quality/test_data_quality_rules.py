@@ -249,6 +249,20 @@ CASES = [
         (3 - 1, 1),
     ),
     Case(
+        "extracted_soon",
+        "meta.delivery:extracted_on",
+        of(
+            LEDGER,
+            "status kind quarter extracted_on",
+            ("accepted", "full", "2014-Q4", date(2015, 12, 31)),
+            ("accepted", "full", "2014-Q4", date(2016, 1, 1)),
+            ("accepted", "correction", "2014-Q4", date(2999, 1, 1)),  # moves no cut-off
+            ("refused", "full", "2014-Q4", date(2999, 1, 1)),
+            ("refused", None, None, None),
+        ),
+        (2, 1),
+    ),
+    Case(
         "refused_files",
         "meta.delivery:status",
         of(LEDGER, "status", ("accepted",), ("refused",)),
