@@ -26,6 +26,8 @@ from schemas.forms import FORMS
 MADE: Final = ("meta.held", "meta.built", "meta.codebook", "meta.publication")
 """Tables of meta that a build or a publication makes."""
 
+_LAST: Final = "SELECT max(quarter) FROM live.meta.delivery WHERE status = 'accepted'"
+
 
 class AsOfError(ValueError):
     """The registry as of a quarter cannot be made; the message says why."""
@@ -45,7 +47,7 @@ def write_as_of(home: Home, quarter: str) -> Path:
         The file, replaced in one step.
 
     Raises:
-        AsOfError: nothing was taken in by then, or a table breaks its model.
+        AsOfError: nothing was taken in by then, or of it or later; or a table breaks its model.
         HomeBusyError: another run holds the home.
     """
     target = home.published / f"analysis-{quarter}.duckdb"
@@ -82,7 +84,10 @@ def _copy_known(connection: duckdb.DuckDBPyConnection, home: Home, quarter: str)
                 f"CREATE TABLE {name} AS FROM live.{name} given WHERE {where}",
                 {"quarter": quarter} if "$quarter" in where else None,
             )
+    last = scalar(connection, _LAST)
     connection.execute("DETACH live")
+    if last and quarter > last:
+        raise AsOfError(f"{quarter}: {last} is the last quarter of which anything was taken in")
     connection.execute(
         "UPDATE meta.quarantine SET mended_by = NULL WHERE NOT EXISTS (FROM meta.delivery line "
         "WHERE line.protocol = quarantine.protocol AND line.delivery = quarantine.mended_by)"

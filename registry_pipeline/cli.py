@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -231,13 +232,17 @@ def ui(
         bool, typer.Option("--operate", help="With the daemon, sensors and launching.")
     ] = False,
     host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port.")] = 3000,
+    port: Annotated[int, typer.Option(help="Port.", min=1, max=65535)] = 3000,
 ) -> None:
-    """Serve the Dagster UI, read-only unless --operate."""
-    from registry_pipeline.operate import serve  # noqa: PLC0415
+    """Serve the Dagster UI, read-only unless --operate, where the sensor starts the first run."""
+    _check_free(host, port)
+    place = Home(home) if operate else _existing(home)
+    if not place.database.exists():
+        console.print(f"{home}: nothing has been taken in here yet", markup=False, soft_wrap=True)
+    from registry_pipeline.operate import serve  # noqa: PLC0415 - Dagster is slow to import
 
     console.print(f"http://{host}:{port}  ({'operating' if operate else 'read-only'})")
-    raise typer.Exit(serve(Home(home), operate=operate, host=host, port=port))
+    raise typer.Exit(serve(place, operate=operate, host=host, port=port))
 
 
 @app.command()
@@ -353,6 +358,17 @@ def _check_protocol(file: Path) -> None:
         _fail(f"{file}: not a text in UTF-8")
     except ProtocolError as error:
         _fail(str(error))
+
+
+def _check_free(host: str, port: int) -> None:
+    """The webserver would say so after all its imports, and at length."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the webserver has it
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            _fail(f"{host}:{port}: {why}; --host and --port name another")
 
 
 def _existing(home: Path) -> Home:

@@ -84,7 +84,7 @@ def print_status(console: Console, home: Home) -> None:
         _print_home(console, home, instance)
         with _readable(console, home) as connection:
             _print_tables(console, connection)
-        _print_some(console, "Red checks", ("table", "check"), _red_checks(home, instance))
+        _print_some(console, "Red checks", ("table", "check", "blocks"), _red_checks(home, instance))
 
 
 def print_ledger(console: Console, home: Home) -> None:
@@ -167,15 +167,21 @@ def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return table in tables(connection)
 
 
-def _red_checks(home: Home, instance: dg.DagsterInstance) -> list[tuple[str, str]]:
+def _red_checks(home: Home, instance: dg.DagsterInstance) -> list[tuple[str, str, str]]:
+    """The checks that failed when they were last asked, the blocking ones first."""
     from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
 
     graph = build_defs(home.path).resolve_asset_graph()
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
         list(graph.asset_check_keys)
     )
-    return sorted(
-        (key.asset_key.to_user_string().replace("/", "."), key.name)
+    red = [
+        (
+            key.asset_key.to_user_string().replace("/", "."),
+            key.name,
+            "yes" if record.evaluation.severity is dg.AssetCheckSeverity.ERROR else "no",
+        )
         for key, record in latest.items()
         if record.evaluation is not None and not record.evaluation.passed
-    )
+    ]
+    return sorted(red, key=lambda check: (check[2] == "no", check))

@@ -1,6 +1,6 @@
-"""The catalogue: every published table by name, and the codebook made of them.
+"""The catalogue: every table by name, which are published, and the codebook made of those.
 
-Belongs here: the list of published tables and `meta.codebook`.
+Belongs here: the list of tables and `meta.codebook`.
 Does not belong here: columns (see the models), intake (see `schemas.forms`), files.
 """
 
@@ -14,13 +14,16 @@ from schemas.core import CORE
 from schemas.derived import DERIVED
 from schemas.fields import Column, Table, describe
 from schemas.meta import META
-from schemas.meta.store import Codebook
+from schemas.meta.store import Codebook, Erasure, Key
 from schemas.quality import QUALITY
 
 TABLES: Final[dict[str, Table]] = {
     table.full_name: table for table in map(describe, (*CORE, *DERIVED, *QUALITY, *META))
 }
-"""`schema.table` to table, for everything that is published."""
+"""`schema.table` to table, for every table of the live file but intake's."""
+
+UNPUBLISHED: Final = frozenset(describe(model).full_name for model in (Key, Erasure))
+"""Tables of the live file that stay there."""
 
 COHORT: Final = frozenset({"cohort", "protocol"})
 """The column that says whose a row is; a table without one is the same for every cohort."""
@@ -34,6 +37,11 @@ _TYPE_WORDS: Final[dict[type[pl.DataType], str]] = {
     pl.Date: "date",
     pl.Datetime: "timestamp",
 }
+
+
+def published_tables() -> list[str]:
+    """The tables of the published file."""
+    return [name for name in TABLES if name not in UNPUBLISHED]
 
 
 def cohort_column(table: Table) -> str:
@@ -52,7 +60,7 @@ def type_word(column: Column) -> str:
 
 
 def codebook_rows() -> pl.DataFrame:
-    """The rows of `meta.codebook`: one per column of every table in `TABLES`, in order."""
+    """The rows of `meta.codebook`: one per column of every published table, in order."""
     rows = [
         {
             "schema_name": table.schema_name,
@@ -69,7 +77,7 @@ def codebook_rows() -> pl.DataFrame:
             "missing_meaning": column.missing_meaning,
             "source": column.source or None,
         }
-        for table in TABLES.values()
+        for table in map(TABLES.__getitem__, published_tables())
         for position, column in enumerate(table.columns, start=1)
     ]
     return pl.DataFrame(rows, schema=describe(Codebook).dtypes)

@@ -22,9 +22,9 @@ from registry_pipeline.home import Home
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.ledger import key_id
 from registry_pipeline.warehouse.tables import comment, create_sql, insert, quoted
-from schemas.catalog import TABLES, codebook_rows, cohort_column
+from schemas.catalog import TABLES, codebook_rows, cohort_column, published_tables
 from schemas.fields import Table, describe
-from schemas.meta.store import Erasure, Key, Publication
+from schemas.meta.store import Publication
 
 FORMAT_VERSION = 1
 SNAPSHOTS = 3
@@ -34,13 +34,6 @@ _SAME = """
 SELECT table_name, list(cohort), sum(n_rows) FROM meta.built
 SEMI JOIN published_before.meta.built USING (table_name, cohort, fingerprint) GROUP BY ALL
 """
-UNPUBLISHED = frozenset(describe(model).full_name for model in (Key, Erasure))
-"""Tables of the live file that stay there."""
-
-
-def published_tables() -> list[str]:
-    """The tables of the published file."""
-    return [name for name in TABLES if name not in UNPUBLISHED]
 
 
 def publish(

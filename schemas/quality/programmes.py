@@ -60,7 +60,7 @@ class ProgrammeTable(Result):
         "Numerator",
         "Teller",
         "Those the measure counts; for a mean the sum.",
-        null="a median has none",
+        null="a median and an empty group have none",
     )
     denominator: pl.Int64 = shared.count("Denominator", "Nevner", "Those the value is of.")
     value: pl.Float64 = shared.number(

@@ -33,11 +33,11 @@ from registry_pipeline.landing import write_manifest
 from registry_pipeline.layers import CORE_TABLES, LAYERS
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import connect
-from registry_pipeline.warehouse.publish import publish, published_tables
+from registry_pipeline.warehouse.publish import publish
 from registry_pipeline.warehouse.rewrite import stored_tables
 from registry_pipeline.warehouse.tables import create_sql
 from registry_pipeline.withdrawal.withdraw import carry_out, note_requests, prove
-from schemas.catalog import TABLES
+from schemas.catalog import TABLES, published_tables
 from schemas.protocol import shipped_text
 
 QUARTERS = ("2014-Q2", "2014-Q3", "2014-Q4")

@@ -19,8 +19,9 @@ from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.layers import LAYERS
 from registry_pipeline.warehouse.database import connect
-from registry_pipeline.warehouse.publish import publish, published_tables
+from registry_pipeline.warehouse.publish import publish
 from registry_pipeline.withdrawal.withdraw import drop_copies
+from schemas.catalog import published_tables
 
 QUARTER = "2015-Q2"
 WITHDRAWAL = Path(__file__).parents[2] / "data" / "sample" / "withdrawal"
@@ -119,3 +120,9 @@ def test_before_the_first_delivery_there_is_nothing(home: Home) -> None:
     with pytest.raises(AsOfError, match="2013-Q4: nothing was taken in of this quarter"):
         write_as_of(home, "2013-Q4")
     assert not (home.published / "analysis-2013-Q4.duckdb").exists()
+
+
+def test_after_the_last_delivery_there_is_nothing_new(home: Home) -> None:
+    with pytest.raises(AsOfError, match=r"2030-Q1: 2016-Q3 is the last quarter"):
+        write_as_of(home, "2030-Q1")
+    assert not (home.published / "analysis-2030-Q1.duckdb").exists()

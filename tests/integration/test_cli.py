@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import socket
 import stat
 from pathlib import Path
 
@@ -47,6 +49,16 @@ def test_status_tells_deliveries_quarantine_waves_and_the_last_run(built: Home) 
     assert "2016-Q2-2" in every.output
 
 
+def test_status_says_which_red_checks_block_and_how_many_more_there_are(
+    built: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry_pipeline.status.MOST", 2)
+    said = runner.invoke(app, ["status", "--home", str(built.path)]).output.splitlines()
+    *red, more = said[next(i for i, line in enumerate(said) if line.startswith("table")) + 1 :]
+    assert [line.split()[-1] for line in red] == ["no", "no"]  # the run was green
+    assert re.fullmatch(r"and \d+ more", more)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -65,6 +77,8 @@ def test_status_tells_deliveries_quarantine_waves_and_the_last_run(built: Home) 
             "leave --log json out",
         ),
         (["status", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
+        (["ui", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
+        (["ui", "--host", "no.host.invalid"], "no.host.invalid:3000: "),
         (["synth", "--out", "x", "--patients", "5", "--protocol", "no"], "no: unknown protocol"),
         (["synth", "--out", "/dev/null", "--patients", "5"], "not a directory"),
         (["import-ctn0027", "--from", ".", "--out", "x"], "neither everybody.csv nor"),
@@ -82,6 +96,18 @@ def test_a_wrong_word_gives_one_sentence(
     assert result.exit_code == 1
     assert said in result.output
     assert "Traceback" not in result.output
+
+
+def test_the_ui_names_a_taken_port_and_makes_no_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        arguments = ["ui", "--home", str(home), "--operate", "--port", str(port)]
+        result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port}: address already in use" in result.output
+    assert result.output.count("\n") == 1
+    assert not home.exists()
 
 
 def test_an_unknown_protocol_file_is_named(tmp_path: Path, sample: Path) -> None:

@@ -18,7 +18,7 @@ from registry_pipeline.gate.identity import find_identity
 from registry_pipeline.home import Home
 from registry_pipeline.instance import prepare_instance
 from registry_pipeline.operate import Outcome, run_job
-from registry_pipeline.warehouse.publish import published_tables
+from schemas.catalog import published_tables
 
 CLOCK = {"meta.delivery": ["received_at"], "meta.publication": ["version", "run_id"]}
 """What two runs over the same deliveries may differ in."""

@@ -22,7 +22,8 @@ from registry_pipeline.home import Home
 from registry_pipeline.keys import rotate
 from registry_pipeline.operate import run_job
 from registry_pipeline.warehouse.database import connect
-from registry_pipeline.warehouse.publish import publish, published_tables
+from registry_pipeline.warehouse.publish import publish
+from schemas.catalog import published_tables
 from schemas.protocol import load_shipped
 
 WITHDRAWAL = Path(__file__).parents[2] / "data" / "sample" / "withdrawal"

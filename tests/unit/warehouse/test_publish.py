@@ -13,9 +13,9 @@ import pytest
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse import erasure, ledger
 from registry_pipeline.warehouse.database import connect
-from registry_pipeline.warehouse.publish import publish, published_tables
+from registry_pipeline.warehouse.publish import publish
 from registry_pipeline.warehouse.tables import Part, create_sql, replace
-from schemas.catalog import TABLES
+from schemas.catalog import TABLES, published_tables
 
 UNIT = TABLES["core.unit"]
 LARGE, SMALL = 40_000, 10
