@@ -74,6 +74,7 @@ _LEDGER_COLUMNS = (
     "unchanged",
     "late",
 )
+_CHECK_COLUMNS = ("table", "check", "blocks")
 _RULES = ("cohort", "form", "rule", "rows")
 
 
@@ -84,7 +85,7 @@ def print_status(console: Console, home: Home) -> None:
         _print_home(console, home, instance)
         with _readable(console, home) as connection:
             _print_tables(console, connection)
-        _print_some(console, "Red checks", ("table", "check", "blocks"), _red_checks(home, instance))
+        _print_some(console, "Red checks", _CHECK_COLUMNS, _red_checks(home, instance))
 
 
 def print_ledger(console: Console, home: Home) -> None:

@@ -29,7 +29,9 @@ from registry_pipeline.charts.svg import (
     panels,
 )
 from registry_pipeline.charts.text import Section
+from registry_pipeline.derivations.pathways_counts import TOO_FEW_FOR_TERMS
 from registry_pipeline.disclosure.small_numbers import percentage_hidden, share_hidden, without
+from registry_pipeline.statistics.reasons import SPARSE_CELLS
 from schemas.codes import STRATUM_BY
 from schemas.result_codes import HAZARD, HAZARD_EXIT
 
@@ -37,6 +39,12 @@ CAUSE_SPECIFIC: Final = "cause_specific"
 RATIO: Final = ["estimate", "ci_low", "ci_high"]
 MODELS: Final = {"univariable": BLUE, "adjusted": RED}
 SHOWN_EXITS: Final = ("any", "dropout")
+WHY: Final = {
+    SPARSE_CELLS: f"{text.NOT_COMPUTABLE}: fewer than 5 exits in a group",
+    TOO_FEW_FOR_TERMS: f"{text.NOT_COMPUTABLE}: fewer than 10 exits per ratio",
+}
+"""Why there is no ratio; one without a line here has no more to say."""
+
 LIFE_TABLE: Final = ["retained", "ci_low", "ci_high", "retained_curve"]
 WIDEST: Final = 20.0
 """A hazard ratio further from 1 than this reaches the edge of the chart."""
@@ -68,10 +76,7 @@ def retention_hazard(cohort: Cohort) -> Section:
             pl.col("estimate").is_not_null(), exit_type="any", hazard=CAUSE_SPECIFIC
         ).select(*RATIO, "model", "factor", kind=pl.col("kind").replace(KIND_PANELS)),
         notes=(
-            (
-                f"`{text.NOT_COMPUTABLE}`: fewer than 5 exits in a group, or more groups in one "
-                "model than one per 10 exits; people of such groups are left out of the model."
-            ),
+            "People of a group with fewer than 5 exits are left out of the model.",
             "An interval that reaches the edge of the chart may go on beyond it.",
             (
                 "Each p value speaks of its own ratio; among so many, some are small by chance "
@@ -159,7 +164,8 @@ def _ratio_cells(row: dict[str, Any] | None) -> tuple[str, ...]:
     if row is None:
         return (text.MISSING,) * 4
     if row["estimate"] is None:
-        return (text.HIDDEN if row["hidden"] else text.NOT_COMPUTABLE,) * 4
+        absent = text.HIDDEN if row["hidden"] else text.NOT_COMPUTABLE
+        return WHY.get(row["reason"], absent), absent, absent, absent
     ratio, low, high = (row[name] for name in RATIO)
     p_value, check = (
         text.MISSING if row[name] is None else f"{max(row[name], 0.001):.3f}"

@@ -148,7 +148,7 @@ def _table(cohort: Cohort, rows: pl.DataFrame) -> str:
             [
                 row["panel"].split("|")[0],
                 row["period"],
-                text.percent(row["value"], text.HIDDEN if row[HIDDEN] else text.MISSING),
+                text.point(row["value"], text.HIDDEN if row[HIDDEN] else text.MISSING),
                 text.count(row["numerator"], cohort.rule),
                 text.count(row["denominator"], cohort.rule),
                 _middle(row["centre"], row["lower"], row["upper"]),
@@ -162,4 +162,4 @@ def _table(cohort: Cohort, rows: pl.DataFrame) -> str:
 def _middle(centre: float | None, lower: float | None, upper: float | None) -> str:
     if centre is None:
         return text.MISSING
-    return f"{text.percent(centre)} ({text.percent(lower)} to {text.percent(upper)})"
+    return f"{text.point(centre)} ({text.point(lower)} to {text.point(upper)})"

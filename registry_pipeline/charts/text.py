@@ -81,9 +81,14 @@ def number(value: float | None, absent: str = HIDDEN) -> str:
     return absent if value is None else f"{value:.1f}"
 
 
-def percent(value: float | None, absent: str = HIDDEN) -> str:
-    """A share as a whole percentage."""
-    return absent if value is None else f"{100 * value:.0f} %"
+def percent(value: float | None, absent: str = HIDDEN, decimals: int = 0) -> str:
+    """A share as a percentage."""
+    return absent if value is None else f"{100 * value:.{decimals}f} %"
+
+
+def point(value: float | None, absent: str = HIDDEN) -> str:
+    """A share of a control chart: to a decimal, so that a signal is seen to lie outside."""
+    return percent(value, absent, decimals=1)
 
 
 def share(value: float | None, low: float | None, high: float | None, absent: str = HIDDEN) -> str:

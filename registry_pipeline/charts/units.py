@@ -190,7 +190,7 @@ def _point_cells(row: dict[str, Any], cohort: Cohort) -> list[str]:
     absent = text.HIDDEN if row[HIDDEN] else text.MISSING
 
     def written(value: float | None) -> str:
-        return text.percent(value, absent) if is_share else text.number(value, absent)
+        return text.point(value, absent) if is_share else text.number(value, absent)
 
     events = text.count(row["numerator"], cohort.rule) if is_share else ""
     middle = written(row["centre"])

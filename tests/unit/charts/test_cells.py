@@ -184,6 +184,44 @@ def test_all_units_are_hidden_in_a_quarter_where_a_unit_is(store: Store, cells: 
     assert "few crossings of the middle line: Drop-out in the quarter." in markdown
 
 
+def test_a_point_below_its_limits_is_seen_to_lie_there(store: Store, cells: Cells) -> None:
+    events = (40, 30, 8, 35)
+    lines = {"centre": 0.347, "lower": 0.0812, "upper": 0.6934}
+    rows = [
+        {"measure": "dropout", "unit_id": "all", "chart": "p", "period": f"2015-Q{place}",
+         "numerator": n, "denominator": 105, "value": n / 105, **lines,
+         "signal": "below" if n == 8 else None}
+        for place, n in enumerate(events, start=1)
+    ]  # fmt: skip
+    store.put("derived.control_chart", rows)
+    quarters = [
+        {"measure": "dropout", "unit_id": "all", "intervention": "none", "segment": "whole",
+         "period_start": date(2015, 3 * place - 2, 1), "period_end": date(2015, 3 * place, 30),
+         "numerator": n, "denominator": 105, "value": n / 105, **lines,
+         "signal": "below" if n == 8 else None}
+        for place, n in enumerate(events, start=1)
+    ]  # fmt: skip
+    store.put("quality.programme_chart", quarters)
+    for table, value in (("derived.control_chart", 3), ("quality.programme_chart", 2)):
+        point = cells(store.page(table))[3]
+        assert point[value] == "7.6 %", table
+        assert point[-2:] == ["34.7 % (8.1 % to 69.3 %)", "below the limits"], table
+
+
+def test_a_ratio_that_is_not_there_says_why(store: Store, cells: Cells) -> None:
+    same = {"exit_type": "any", "hazard": "cause_specific", "factor": "sex", "level": "female",
+            "reference": "male", "n": 70, "n_events": 12, "n_level": 40,
+            "n_level_events": 4}  # fmt: skip
+    rows = [
+        {**same, "model": "univariable", "reason": "sparse_cells"},
+        {**same, "model": "adjusted", "reason": "too_few_for_terms"},
+    ]
+    store.put("derived.retention_hazard", rows)
+    [_, [*_, alone, _, _, _, together, _, _, _]] = cells(store.page("derived.retention_hazard"))
+    assert alone == "n/a: fewer than 5 exits in a group"
+    assert together == "n/a: fewer than 10 exits per ratio"
+
+
 def test_a_mean_of_few_answers_is_hidden_and_an_empty_quarter_is_missing(
     store: Store, cells: Cells
 ) -> None:
