@@ -101,11 +101,18 @@ class Home:
 
     @property
     def holder(self) -> str:
-        """Who holds the lock, in words; empty when nobody does.
+        """Who holds the lock, in words; empty when nobody does, whatever a killed holder wrote."""
+        if not self._holder.exists():
+            return ""
+        try:
+            with self._lock.acquire(timeout=0):
+                return ""
+        except Timeout:
+            return self._holder.read_text(encoding="utf-8")
 
-        What a killed holder wrote may still stand: whoever could not get the lock reads it.
-        """
-        return self._holder.read_text(encoding="utf-8") if self._holder.exists() else ""
+    @property
+    def _lock(self) -> FileLock:
+        return FileLock(self.path / ".lock", mode=0o600)
 
     @property
     def _holder(self) -> Path:
@@ -149,7 +156,7 @@ class Home:
             HomeBusyError: another run holds it after `wait_seconds`; the sentence names it.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock", mode=0o600)
+        lock = self._lock
         try:
             lock.acquire(timeout=wait_seconds)
         except Timeout as error:

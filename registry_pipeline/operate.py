@@ -6,6 +6,7 @@ Does not belong here: the instance (see `instance`), printing (see `cli`), asset
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ from registry_pipeline.settled import SETTLE_SECONDS, settled
 PARTITIONS = "delivery"
 
 _POLL_SECONDS = 0.2
+_LEAVE_SECONDS = 10
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The event log holds every step; the terminal gets progress and one sentence per fault."""
 
@@ -204,15 +206,25 @@ def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
     module = ["-m", "registry_pipeline.definitions"]
     scripts = Path(sys.executable).parent
     web = [str(scripts / "dagster-webserver"), *module, "-h", host, "-p", str(port)]
-    children = []
+    daemon = [str(scripts / "dagster-daemon"), "run", *module]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or its children outlive a kill
+    children: list[subprocess.Popen[bytes]] = []
     try:
-        if operate:
-            daemon = [str(scripts / "dagster-daemon"), "run", *module]
-            children.append(subprocess.Popen(daemon))  # noqa: S603 - our own installed script
-        return subprocess.call(web if operate else [*web, "--read-only"])  # noqa: S603 - ours too
+        for command in (daemon, web) if operate else ([*web, "--read-only"],):
+            children.append(subprocess.Popen(command))  # noqa: S603, PERF401 - ours; each is ended
+        return children[-1].wait()
     except KeyboardInterrupt:
         return 0
     finally:
         for child in children:
-            child.terminate()
-            child.wait()
+            _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ends a process, politely first: it has children of its own."""
+    child.terminate()
+    try:
+        child.wait(_LEAVE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

@@ -13,6 +13,11 @@ from registry_pipeline.home import Home
 _ALIVE = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
+def was_killed(run: dg.DagsterRun, home: Home) -> bool:
+    """Whether a run counts as running and its process is gone."""
+    return run.status in _ALIVE and not home.is_alive(run.run_id)
+
+
 def end_dead_runs(instance: dg.DagsterInstance, home: Home, living: str) -> list[str]:
     """Marks runs that a killed process left as failed, and frees the slots they hold.
 
@@ -31,7 +36,7 @@ def end_dead_runs(instance: dg.DagsterInstance, home: Home, living: str) -> list
     dead = [
         run
         for run in instance.get_runs(filters=dg.RunsFilter(statuses=_ALIVE))
-        if run.run_id != living and not home.is_alive(run.run_id)
+        if run.run_id != living and was_killed(run, home)
     ]
     for run in dead:
         instance.report_run_failed(run, "The process of this run is gone: it was killed.")

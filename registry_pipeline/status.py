@@ -18,6 +18,7 @@ from rich.console import Console
 from registry_pipeline.home import Home
 from registry_pipeline.instance import prepare_instance
 from registry_pipeline.printing import show, tables
+from registry_pipeline.reconcile import was_killed
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect
 
@@ -97,7 +98,7 @@ def print_ledger(console: Console, home: Home) -> None:
 
 def _print_home(console: Console, home: Home, instance: dg.DagsterInstance) -> None:
     runs = instance.get_run_records(limit=1)
-    last = "none" if not runs else f"{runs[0].dagster_run.status.value}, {_words(runs[0])}"
+    last = "none" if not runs else f"{_became(home, runs[0].dagster_run)}, {_words(runs[0])}"
     free = shutil.disk_usage(home.path).free >> 20
     size = home.database.stat().st_size >> 20
     lines = [
@@ -108,6 +109,10 @@ def _print_home(console: Console, home: Home, instance: dg.DagsterInstance) -> N
     ]
     for name, said in lines:
         console.print(f"{name:<10} {said}", markup=False, soft_wrap=True)
+
+
+def _became(home: Home, run: dg.DagsterRun) -> str:
+    return "KILLED (the next run goes on)" if was_killed(run, home) else run.status.value
 
 
 def _words(record: dg.RunRecord) -> str:

@@ -30,7 +30,6 @@ NOT_DELIVERED: Final = (
 ASSOCIATION: Final = (
     "An association, not an effect: those who get a tool differ from those who do not."
 )
-REFUSED: Final = "refused"
 MAX_ROWS: Final = 60
 
 
@@ -109,7 +108,9 @@ def _cells(row: dict[str, Any], cohort: Cohort) -> list[str]:
     """Value with its interval, counted, of, missing; a hidden row has none of them."""
     if row[HIDDEN]:
         return [text.HIDDEN] * 4
-    absent = REFUSED if row["reason"] == reasons.PERIODS_DIFFER else text.absent(row["denominator"])
+    absent = (
+        text.REFUSED if row["reason"] == reasons.PERIODS_DIFFER else text.absent(row["denominator"])
+    )
     is_share = row["method"].startswith("share")
     estimate = (row["value"], row["ci_low"], row["ci_high"])
     value = text.share(*estimate, absent) if is_share else text.number(row["value"], absent)

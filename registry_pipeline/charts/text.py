@@ -9,6 +9,7 @@ Four absences are told apart: `<5` a small count, `hidden` hidden to protect a c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,12 +23,15 @@ from schemas.protocol import Disclosure
 HIDDEN: Final = "hidden"
 MISSING: Final = "–"
 NOT_COMPUTABLE: Final = "n/a"
+REFUSED: Final = "refused"
+ABSENCES: Final = (HIDDEN, MISSING, NOT_COMPUTABLE, REFUSED)
 TOGETHER: Final = "too few to show apart"
 CAUTION: Final = "Association, not effect / sammenheng, ikke effekt"
 ASSOCIATION: Final = (
     f"**{CAUTION}**: patients and clinicians choose the pathway, so a difference between pathways "
     "does not say that one works better."
 )
+_NUMBER: Final = re.compile(r"[<+−-]?\d[\d.,]*( |$)")  # a date and an age group are none
 LOW_COVERAGE: Final = "Pilot cohort, low coverage / pilotkohort, lav dekning"
 
 
@@ -104,20 +108,18 @@ def absent(denominator: int) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: columns of numbers to the right, columns of words to the left."""
+    """A Markdown table: columns of numbers to the right, of words and the first to the left."""
     body = list(rows)
-    columns = zip(*body, strict=True) if body else ()
-    rule = ["---", *("--:" if _is_numbers(column) else "---" for column in columns)][: len(headers)]
+    columns = list(zip(*body, strict=True)) or [()] * len(headers)
+    rule = ["---", *("--:" if _is_numbers(column) else "---" for column in columns[1:])]
     lines = [headers, rule, *body]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
 def _is_numbers(column: Sequence[str]) -> bool:
-    """Whether every cell is a number, with a sign before it, or says why there is none."""
-    absences = (HIDDEN, MISSING, NOT_COMPUTABLE)
-    return all(
-        not cell or cell.startswith(absences) or cell.lstrip("<-−")[:1].isdigit() for cell in column
-    )
+    """Whether every cell is a number, maybe with words after it, or says why there is none."""
+    told = (cell for cell in column if cell and not cell.startswith(ABSENCES))
+    return bool(column) and all(map(_NUMBER.match, told))
 
 
 def parts_note(rule: Disclosure) -> str:

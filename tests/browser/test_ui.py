@@ -46,8 +46,10 @@ def page_address(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Iter
         wait_for(f"{address}/server_info")
         yield address
     finally:
-        os.killpg(server.pid, 15)
+        server.terminate()
         server.wait()
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(address)
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 
 from registry_pipeline.home import Home, HomeBusyError
+from registry_pipeline.reconcile import was_killed
 from registry_pipeline.warehouse.faults import DamagedStoreError
 from registry_pipeline.warehouse.witness import prove_whole
 
@@ -156,6 +158,15 @@ def test_rows_the_ledger_does_not_know(undisturbed: Any, tmp_path: Path) -> None
         prove_whole(home)
 
 
+def test_a_run_that_counts_as_running_and_has_no_process_was_killed(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    run = dg.DagsterRun("registry", status=dg.DagsterRunStatus.STARTED)
+    with home.alive(run.run_id):
+        assert not was_killed(run, home)
+    assert was_killed(run, home)
+    assert not was_killed(dg.DagsterRun("registry", status=dg.DagsterRunStatus.SUCCESS), home)
+
+
 @pytest.mark.hazard("writer lock held", "waits so long as it is told, then names the holder")
 def test_a_held_home(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
@@ -164,6 +175,8 @@ def test_a_held_home(tmp_path: Path) -> None:
         assert home.holder.startswith("the night shift, process")
         with pytest.raises(HomeBusyError, match=said), Home(home.path).lock(0.2):
             pass
+    assert home.holder == ""
+    (home.path / ".holder").write_text("one that was killed", encoding="utf-8")
     assert home.holder == ""
     with Home(home.path).lock():
         pass

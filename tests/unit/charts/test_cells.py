@@ -32,6 +32,17 @@ def test_a_share_has_whole_percentages() -> None:
     assert text.share(None, None, None, text.NOT_COMPUTABLE) == "n/a"
 
 
+def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
+    rows = [
+        ["woman", "23–29", "2015-Q1", "68 % (47–84)", "<5", "high"],
+        ["man", "30–39", "2015-01-01 to 2015-03-31", "refused", "1,269", "–"],
+        ["all", "all", "2015-Q2", "hidden: low coverage", "+4 pp", ""],
+    ]
+    rule = text.table(["Sex", "Age", "Period", "Value", "Of", "Level"], rows).splitlines()[1]
+    assert rule == "| --- | --- | --- | --: | --: | --- |"
+    assert text.table(["a", "b"], []).splitlines()[1] == "| --- | --- |"
+
+
 def test_a_bar_in_a_label_does_not_break_the_table() -> None:
     assert text.table(["a"], [["x|y"]]).splitlines()[-1] == "| x/y |"
 
