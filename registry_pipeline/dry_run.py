@@ -96,7 +96,7 @@ def _tried(connection: duckdb.DuckDBPyConnection, file: _File) -> Tried:
     try:
         here, same = ledger.taken_in(connection, file.manifest, file.delivery, file.form)
         sha = sha256_of(file.path, file.place, file.manifest) if file.path else None
-        if sha in same:
+        if sha in same or (here and file.path is None):
             return Tried(file.place, FileReport(file.form, "unchanged"))
         if here:
             ledger.refuse_other_bytes(file.place)

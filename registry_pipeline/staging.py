@@ -51,8 +51,8 @@ class Arrival:
 
     @property
     def is_same(self) -> bool:
-        """Whether the same bytes were taken in before."""
-        return self.sha in self.same
+        """Whether the same bytes were taken in before, or the file is gone since it was."""
+        return self.sha in self.same or (self.is_here and self.path is None)
 
 
 @contextmanager

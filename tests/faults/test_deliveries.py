@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from registry_pipeline.build import build_core
+from registry_pipeline.dry_run import try_out
 from registry_pipeline.folders import deliveries, left_alone
 from registry_pipeline.gate.pseudonym import KeyFileError
 from registry_pipeline.home import Home, HomeBusyError
@@ -220,11 +221,16 @@ def test_no_file_is_missing_of_which_no_row_is_counted(
 def test_the_files_of_a_delivery_that_was_taken_in_may_go(
     connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
 ) -> None:
-    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS)
+    retract = "[[retract.interviews]]\npatient_id = 'A-1'\ninterview_date = 2014-05-11\n"
+    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS, append=retract)
     take(connection, home, folder)
-    (folder / "interviews.csv").unlink()
-    assert take(connection, home, folder).messages == []
-    assert (stored(connection, "patients"), stored(connection)) == (1, 1)
+    before = (stored(connection, "patients"), stored(connection))
+    for name in ("interviews.csv", "patients.csv"):
+        (folder / name).unlink()
+        assert take(connection, home, folder).messages == []
+    assert (stored(connection, "patients"), stored(connection)) == before
+    connection.close()  # a dry run opens the home itself
+    assert [tried.report.status for tried in try_out(home, [folder], None)] == ["unchanged"]
 
 
 def test_a_count_of_no_form(
