@@ -102,7 +102,8 @@ class _CsvSource:
         self._csv = csv
         self._file = file
         self.header = tuple(tidy(name) for name in csv.header)
-        self.decimal: str | None = "." if csv.delimiter == "," else manifest.format.decimal
+        own = "." if csv.delimiter == "," else None
+        self.decimal: str | None = manifest.format.decimal or own
         self.dtypes: dict[str, pl.DataType] | None = None
 
     @property

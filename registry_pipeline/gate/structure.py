@@ -126,8 +126,7 @@ class CsvFile:
             while block := stream.read(self._block_bytes):
                 end = len(block) if len(block) < self._block_bytes else _last_record_end(block)
                 if not end:
-                    what = "the row does not end: a quote is not closed, or line ends are missing"
-                    raise RefusedFileError(self._file, "quotes", what, rows=[self._n_rows + 1])
+                    raise self._endless_row()
                 block = block[:end]
                 self._refuse_odd_bytes(block, self._n_rows + 1)
                 utf8 = self._encoding.proved(block, self._n_rows + 1)
@@ -136,6 +135,15 @@ class CsvFile:
                 start += end
                 stream.seek(start)
                 yield utf8
+
+    def _endless_row(self) -> RefusedFileError:
+        size = self._block_bytes
+        most = f"{size >> 20} MiB" if size >> 20 else counted(size, "byte")
+        what = (
+            f"the row is longer than {most}: a quote is not closed, line ends are missing, "
+            "or a cell is too long"
+        )
+        return RefusedFileError(self._file, "quotes", what, rows=[self._n_rows + 1])
 
     def _refuse_odd_bytes(self, block: bytes, first_row: int) -> None:
         if (at := block.find(b"\0")) >= 0:

@@ -16,6 +16,7 @@ import re
 import resource
 import sys
 import zipfile
+from xml.etree import ElementTree as ET
 
 MEMORY_BYTES = 1536 << 20
 CPU_SECONDS = 120
@@ -43,7 +44,7 @@ def main(path: str, form: str) -> None:
         names = [name for name in workbook.sheet_names if name == form] or [
             name for name in workbook.sheet_names if workbook.get_sheet_by_name(name).height
         ]
-        row_number = first_hollow_row(path)
+        row_number = first_hollow_row(path, names[0]) if len(names) == 1 else 0
         state = "sheets" if len(names) > 1 else "hollow" if row_number else "rows"
         write([state, str(row_number)])
         if state == "rows" and names:
@@ -58,21 +59,39 @@ def write(values: list[str | None]) -> None:
     sys.stdout.write(json.dumps(values) + "\n")
 
 
-def first_hollow_row(path: str) -> int:
-    """The sheet row of the first cell that would read as empty though it is not; 0 for none."""
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if not name.startswith("xl/worksheets/") or not name.endswith(".xml"):
-                continue
-            with archive.open(name) as stream:
-                tail = b""
-                while chunk := stream.read(1 << 20):
-                    window = tail + chunk
-                    if found := _HOLLOW.search(window):
-                        rows = _ROW.findall(window, 0, found.start())
-                        return int(rows[-1]) if rows else 1
-                    tail = window[-_TAIL:]
+def first_hollow_row(path: str, sheet: str) -> int:
+    """The sheet's row of the first cell that would read as empty though it is not; 0 for none."""
+    with zipfile.ZipFile(path) as archive, archive.open(sheet_member(archive, sheet)) as stream:
+        tail = b""
+        while chunk := stream.read(1 << 20):
+            window = tail + chunk
+            if found := _HOLLOW.search(window):
+                rows = _ROW.findall(window, 0, found.start())
+                return int(rows[-1]) if rows else 1
+            tail = window[-_TAIL:]
     return 0
+
+
+def sheet_member(archive: zipfile.ZipFile, sheet: str) -> str:
+    """The part of the archive that holds a sheet: its name leads to an id, and the id to a part.
+
+    Names of parts are compared as the parser does: writers differ in case, slash and root.
+    """
+    parts = {as_part(name): name for name in archive.namelist()}
+    book, links = (
+        ET.fromstring(archive.read(parts[part])).iter()  # noqa: S314 -- the process has limits
+        for part in ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")
+    )
+    (wanted,) = (one for one in book if one.tag.endswith("}sheet") and one.get("name") == sheet)
+    ids = {value for name, value in wanted.items() if name.endswith("}id")}
+    (target,) = (one.attrib["Target"] for one in links if one.get("Id") in ids)
+    part = as_part(target)
+    return parts[part.lstrip("/") if part.startswith(("/", "xl/")) else f"xl/{part}"]
+
+
+def as_part(name: str) -> str:
+    """A part's name in one way of writing."""
+    return name.replace("\\", "/").lower()
 
 
 def as_text(cell: object) -> str | None:

@@ -613,6 +613,15 @@ def test_the_proof_of_a_csv_reads_no_more_than_a_block_at_a_time(tmp_path: Path)
     with pytest.raises(RefusedFileError) as refused:
         list(CsvFile(path, "endless.csv", manifest().format, block_bytes=1000).blocks())
     assert str(refused.value) == (
-        "endless.csv, row 1: the row does not end: a quote is not closed, "
-        "or line ends are missing (quotes)"
+        "endless.csv, row 1: the row is longer than 1000 bytes: a quote is not closed, "
+        "line ends are missing, or a cell is too long (quotes)"
+    )
+
+
+def test_a_row_longer_than_any_says_how_long_a_row_may_be(intake: Intake) -> None:
+    """A second row, of a long cell, closed as it should be."""
+    long = csv(GOOD, GOOD.replace("male", "y" * (9 << 20)))
+    assert str(intake.refusal("patients.csv", long)) == (
+        "patients.csv, row 2: the row is longer than 8 MiB: a quote is not closed, "
+        "line ends are missing, or a cell is too long (quotes)"
     )

@@ -70,6 +70,20 @@ def test_a_declared_format_settles_what_the_file_leaves_open(gate: Callable[...,
         gate("process_events.csv", csv(";", "."), format=said)
 
 
+def test_a_declared_decimal_comma_holds_in_a_comma_separated_file_too(
+    gate: Callable[..., Any],
+) -> None:
+    said = {"decimal": ","}
+    quoted = csv(",", ",")
+    assert '"3,5"' in quoted
+    judged = gate("process_events.csv", quoted, format=said)
+    assert judged.accepted.select(COLUMNS).rows() == EXPECTED
+    with pytest.raises(RefusedFileError, match="another decimal sign than the file's comma"):
+        gate("process_events.csv", csv(), format=said)
+    with pytest.raises(RefusedFileError, match="a decimal comma in a comma-separated file"):
+        gate("process_events.csv", quoted.replace('"3,5"', "3,5"), format=said)
+
+
 def test_a_header_with_commas_in_a_semicolon_file(
     gate: Callable[..., Any], lar_x: Protocol
 ) -> None:

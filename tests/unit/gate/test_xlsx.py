@@ -15,6 +15,13 @@ import xlsxwriter
 from registry_pipeline.gate import xlsx, xlsx_child
 from registry_pipeline.gate.errors import RefusedFileError
 
+BOOK = """<workbook xmlns="main" xmlns:r="r"><sheets>
+  <sheet name="before" sheetId="1" r:id="rId1"/><sheet name="A &amp; B" sheetId="2" r:id="rId7"/>
+</sheets></workbook>"""
+LINKS = """<Relationships xmlns="links">
+  <Relationship Id="rId1" Target="worksheets/other.xml"/><Relationship Id="rId7" Target="{}"/>
+</Relationships>"""
+
 
 @pytest.mark.parametrize(
     ("cell", "text"),
@@ -60,8 +67,45 @@ def test_cells_that_would_read_as_empty(tmp_path: Path, cells: str, row: int) ->
     path = tmp_path / "book.xlsx"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("xl/sharedStrings.xml", '<c t="e">')
+        archive.writestr("xl/workbook.xml", BOOK)
+        archive.writestr("xl/_rels/workbook.xml.rels", LINKS.format("worksheets/sheet1.xml"))
         archive.writestr("xl/worksheets/sheet1.xml", f"<sheetData>{cells}</sheetData>")
-    assert xlsx_child.first_hollow_row(str(path)) == row
+    assert xlsx_child.first_hollow_row(str(path), "A & B") == row
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "worksheets/own.xml",
+        "/xl/worksheets/own.xml",
+        "xl/worksheets/own.xml",
+        "Worksheets\\own.xml",
+    ],
+)
+def test_the_part_of_a_sheet_is_found_by_its_id(target: str) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("xl/workbook.xml", BOOK)
+        archive.writestr("xl/_rels/workbook.xml.rels", LINKS.format(target))
+        archive.writestr("xl/worksheets/own.xml", "")
+        archive.writestr("xl/worksheets/other.xml", "")
+        assert xlsx_child.sheet_member(archive, "A & B") == "xl/worksheets/own.xml"
+
+
+def test_an_error_on_another_sheet_is_not_the_forms(gate: Callable[..., Any]) -> None:
+    for where, told in (("notes", None), ("withdrawals", "an Excel error")):
+        stream = io.BytesIO()
+        book = xlsxwriter.Workbook(stream)
+        sheets = {name: book.add_worksheet(name) for name in ("before", "withdrawals", "notes")}
+        sheets["withdrawals"].write_row(0, 0, ["patient_id", "withdrawn_date", "scope"])
+        sheets["withdrawals"].write_row(1, 0, ["P1", "2014-05-01", "erase"])
+        sheets[where].write_formula(4, 0, "=1/0", None, "#DIV/0!")
+        book.close()
+        if told is None:
+            assert gate("withdrawals.xlsx", stream.getvalue()).accepted.height == 1
+        else:
+            with pytest.raises(RefusedFileError, match=f"row 4: {told}"):
+                gate("withdrawals.xlsx", stream.getvalue())
 
 
 def test_rows_come_in_bounded_batches_and_an_empty_row_between_is_a_bad_row(
