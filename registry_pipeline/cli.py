@@ -148,7 +148,9 @@ def withdraw(
     home: HomeOption,
     patient: Annotated[
         list[str],
-        typer.Option("--patient", help="The id as delivered; - reads ids from standard input."),
+        typer.Option(
+            "--patient", help="The id as delivered; - reads ids from standard input, one a line."
+        ),
     ],
     protocol: Annotated[
         str | None, typer.Option("--protocol", help="The protocol a local id belongs to.")
@@ -168,7 +170,7 @@ def withdraw(
     place = _existing(home)
     ids = [given for given in patient if given != "-"]
     if "-" in patient:
-        ids += sys.stdin.read().split()
+        ids += [line for line in sys.stdin.read().splitlines() if line.strip()]
     day = (requested_on or datetime.now(UTC)).date()
     with TextTeller(console, errors).running() as observe:
         done = withdraw_people(place, ids, protocol, day, unseen=unseen, observer=observe)

@@ -5,19 +5,21 @@ Does not belong here: what is stored in them, and the registry's own database (`
 
 As it ships, the storage makes an engine and a connection for each of a run's many events, and
 SQLite waits for the disk at each commit and at each close, since the last connection to close
-empties the write-ahead log. One connection that stays open spares most of that. In the mode NORMAL
-a commit to a write-ahead log does not wait and cannot harm the file: a power failure may cost the
-last events, never the file.
+empties the write-ahead log. One connection that stays open spares most of that, and what a run
+plans is written at once. In the mode NORMAL a commit to a write-ahead log does not wait and cannot
+harm the file: a power failure may cost the last events, never the file.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -32,9 +34,10 @@ class EventLog(SqliteEventLogStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engines: dict[str, sa.Engine] = {}
+        self._open: dict[str, sa.Connection] = {}
         self._there: set[str] = set()
         super().__init__(base_dir, inst_data)
+        self._db_lock = threading.RLock()  # type: ignore[assignment]  # a batch nests
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table."""
@@ -53,34 +56,48 @@ class EventLog(SqliteEventLogStorage):
             self._there.add(name)
         return name in self._there
 
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Stores events of one run in one transaction of each file."""
+        with self._connect(events[0].run_id), self._connect(INDEX_SHARD_NAME):
+            for event in events:
+                self.store_event(event)
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
         with self._db_lock:
-            engine = self._engine(shard)
+            connection = self._connection(shard)
+            if connection.in_transaction():
+                yield connection
+            else:
+                with connection.begin():
+                    yield connection
+
+    def _connection(self, shard: str) -> sa.Connection:
+        if shard not in self._open:
+            if shard != INDEX_SHARD_NAME:
+                for other in self._open.keys() - {INDEX_SHARD_NAME}:
+                    _close(self._open.pop(other))
+            engine = sa.create_engine(
+                self.conn_string_for_shard(shard),
+                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            )
+            sa.event.listen(engine, "connect", _without_waiting)
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
-            with engine.connect() as connection, connection.begin():
-                yield connection
-
-    def _engine(self, shard: str) -> sa.Engine:
-        if shard not in self._engines:
-            if shard != INDEX_SHARD_NAME:
-                for other in self._engines.keys() - {INDEX_SHARD_NAME}:
-                    self._engines.pop(other).dispose()
-            self._engines[shard] = sa.create_engine(
-                self.conn_string_for_shard(shard),
-                pool_size=1,
-                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-            )
-            sa.event.listen(self._engines[shard], "connect", _without_waiting)
-        return self._engines[shard]
+            self._open[shard] = engine.connect()
+        return self._open[shard]
 
     def dispose(self) -> None:
         """Closes the files."""
         super().dispose()
-        while self._engines:
-            self._engines.popitem()[1].dispose()
+        while self._open:
+            _close(self._open.popitem()[1])
+
+
+def _close(connection: sa.Connection) -> None:
+    connection.close()
+    connection.engine.dispose()
 
 
 def _without_waiting(connection: sqlite3.Connection, _: object) -> None:

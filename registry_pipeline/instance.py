@@ -23,3 +23,4 @@ def prepare_instance(home: Home) -> None:
     (home.instance / "dagster.yaml").write_text(text, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home.instance.resolve())
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+    os.environ["DAGSTER_EVENT_BATCH_SIZE"] = "1000"  # what a run plans is several hundred events

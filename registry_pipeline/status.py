@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from rich.console import Console
 
 from registry_pipeline.home import Home
@@ -75,7 +76,7 @@ _LEDGER_COLUMNS = (
     "unchanged",
     "late",
 )
-_CHECK_COLUMNS = ("table", "check", "blocks")
+_CHECK_COLUMNS = ("table", "check", "blocks", "last time")
 _RULES = ("cohort", "form", "rule", "rows")
 
 
@@ -162,10 +163,10 @@ def _readable(console: Console, home: Home) -> Iterator[duckdb.DuckDBPyConnectio
         with live as connection:
             yield connection
     except DatabaseBusyError:
-        if not home.analysis.exists():
-            raise
-        console.print("A run goes on: what follows is of the published file.")
-        with duckdb.connect(home.analysis, read_only=True) as connection:
+        published = home.analysis if home.analysis.exists() else None
+        what = "of the published file" if published else "known when it ends: nothing is published"
+        console.print(f"A run goes on: what follows is {what}.")
+        with duckdb.connect(published or ":memory:", read_only=published is not None) as connection:
             yield connection
 
 
@@ -173,8 +174,8 @@ def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return table in tables(connection)
 
 
-def _red_checks(home: Home, instance: dg.DagsterInstance) -> list[tuple[str, str, str]]:
-    """The checks that failed when they were last asked, the blocking ones first."""
+def _red_checks(home: Home, instance: dg.DagsterInstance) -> list[tuple[str, str, str, str]]:
+    """The checks that failed when last asked, the blocking ones first, and those not reached."""
     from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
 
     graph = build_defs(home.path).resolve_asset_graph()
@@ -185,9 +186,20 @@ def _red_checks(home: Home, instance: dg.DagsterInstance) -> list[tuple[str, str
         (
             key.asset_key.to_user_string().replace("/", "."),
             key.name,
-            "yes" if record.evaluation.severity is dg.AssetCheckSeverity.ERROR else "no",
+            "yes" if graph.get(key).blocking and became != "warns" else "no",
+            became,
         )
         for key, record in latest.items()
-        if record.evaluation is not None and not record.evaluation.passed
+        if (became := _became_of(record, is_running=bool(home.holder)))
     ]
-    return sorted(red, key=lambda check: (check[2] == "no", check))
+    return sorted(red, key=lambda check: (check[3] == "not reached", check[2] == "no", check))
+
+
+def _became_of(record: AssetCheckExecutionRecord, *, is_running: bool) -> str:
+    """Why a check is told of; empty where it passed, or may still be asked."""
+    asked = record.evaluation
+    if not isinstance(asked, dg.AssetCheckEvaluation):
+        return "" if is_running else "not reached"
+    if asked.passed:
+        return ""
+    return "failed" if asked.severity is dg.AssetCheckSeverity.ERROR else "warns"

@@ -1,9 +1,10 @@
 """The proof of a stored table before the commit: its model and its key.
 
-Belongs here: judging what stands in a table. Does not belong here: writing it (`tables`).
+Belongs here: judging what stands in a table. Does not belong here: writing it (`tables`), whose
+DDL is the model's own, so that DuckDB itself keeps names, types and whether a cell may be null.
 
 Both proofs take a cheap step first. Of a large table Pandera judges the extremes: smallest and
-largest number, every distinct code, a null where there is one. Checks of models are ranges, closed
+largest number, every distinct code. Checks of models are ranges, closed
 sets and patterns, each cell by itself, so a column whose extremes pass has no bad cell. Of a key,
 hashes are counted (see `_maybe_twice`). Only what fails is judged row by row, to say how much is
 wrong.
@@ -12,9 +13,11 @@ wrong.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import duckdb
 import pandera.errors
+import pandera.polars as pa
 import polars as pl
 
 from registry_pipeline.warehouse.database import scalar
@@ -33,15 +36,17 @@ class InvalidTableError(ValueError):
 
 
 def validate(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Every stored row against the Pandera model.
+    """Every stored row against the checks of the Pandera model.
 
     Raises:
         InvalidTableError: rows break a rule; columns, rules and counts are named.
     """
+    if not _checks(table).columns:
+        return
     n_rows = scalar(connection, f"SELECT count(*) FROM {table.full_name}")
     if n_rows > FEW_ROWS and not _broken(table, _extremes(connection, table)):
         return
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    names = ", ".join(f'"{name}"' for name in _checks(table).columns)
     rows = connection.sql(f"SELECT {names} FROM {table.full_name}")
     broken: Counter[str] = Counter()
     for batch in rows.to_arrow_reader(BATCH_ROWS):
@@ -51,10 +56,17 @@ def validate(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
         raise InvalidTableError(f"{table.full_name} breaks its model: {rules}")
 
 
+@cache
+def _checks(table: Table) -> pa.DataFrameSchema:
+    """The columns of the model that have checks."""
+    unchecked = [name for name, column in table.schema.columns.items() if not column.checks]
+    return table.schema.remove_columns(unchecked)
+
+
 def _broken(table: Table, frame: pl.DataFrame) -> Counter[str]:
     """Column and rule to the number of rows that break it."""
     try:
-        table.schema.validate(frame, lazy=True)
+        _checks(table).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as errors:
         cases = errors.failure_cases.group_by("column", "check").len()
         return Counter(
@@ -65,7 +77,8 @@ def _broken(table: Table, frame: pl.DataFrame) -> Counter[str]:
 
 def _extremes(connection: duckdb.DuckDBPyConnection, table: Table) -> pl.DataFrame:
     """The values of each column that decide for all; shorter columns repeat their last one."""
-    told = ", ".join(f'{_deciding(column)} AS "{column.name}"' for column in table.columns)
+    judged = [table.column(name) for name in _checks(table).columns]
+    told = ", ".join(f'{_deciding(column)} AS "{column.name}"' for column in judged)
     some = f"FROM {table.full_name} HAVING count(*) > 0"
     lists = pl.DataFrame(connection.sql(f"SELECT {told} {some}"))
     columns = [column.explode() for column in lists.iter_columns()]
@@ -77,12 +90,13 @@ def _extremes(connection: duckdb.DuckDBPyConnection, table: Table) -> pl.DataFra
 
 
 def _deciding(column: Column) -> str:
-    """SQL for the list of a column's deciding values; a null is in it where there is one."""
+    """SQL for the list of a column's deciding values; checks pass over nulls."""
     name = f'"{column.name}"'
-    if column.codes or column.pattern:
-        return f"list(DISTINCT {name})"
-    null = f"CASE WHEN count({name}) < count(*) THEN [NULL] ELSE [] END"
-    return f"[min({name}), max({name})] || {null}"
+    return (
+        f"list(DISTINCT {name})"
+        if column.codes or column.pattern
+        else f"[min({name}), max({name})]"
+    )
 
 
 def prove_key(connection: duckdb.DuckDBPyConnection, table: Table) -> None:

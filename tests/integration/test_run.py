@@ -13,7 +13,9 @@ import duckdb
 import polars as pl
 import polars.testing
 import pytest
+from typer.testing import CliRunner
 
+from registry_pipeline.cli import app
 from registry_pipeline.gate.identity import find_identity
 from registry_pipeline.home import Home
 from registry_pipeline.instance import prepare_instance
@@ -210,6 +212,10 @@ def test_a_run_killed_between_any_two_steps_is_repeated(
             timeout=300,
         )
         assert killed.returncode == -9, step
+    status = CliRunner().invoke(app, ["status", "--home", str(home.path)])
+    assert status.exit_code == 0
+    assert "KILLED" in status.output
+    assert "not reached" in status.output
     assert run_job(home, sample).success
     assert_same(dump(built), dump(home))
     prepare_instance(home)
