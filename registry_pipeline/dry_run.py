@@ -30,7 +30,7 @@ from registry_pipeline.printing import show
 from registry_pipeline.staging import sha256_of
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import SCHEMAS, connect
-from schemas.protocol import Protocol, ProtocolError
+from schemas.protocol import Protocol
 
 Problems = Counter[tuple[str | None, str, str]]
 
@@ -62,7 +62,7 @@ def try_out(home: Home, folders: list[Path], protocol_text: str | None) -> Itera
     for folder in folders:
         try:
             manifest, protocol, _, found = opened(connection, folder, protocol_text)
-        except (DeliveryError, ProtocolError) as error:
+        except DeliveryError as error:
             yield _refused(f"{partition_key(folder)}/{MANIFEST}", MANIFEST, str(error))
             continue
         if found.strays:

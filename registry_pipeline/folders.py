@@ -1,27 +1,23 @@
 """The landing folder as it lies: which folders are deliveries, and which file is which form.
 
-Belongs here: names and order of deliveries, the file of each form, the names that may be shown.
+Belongs here: names and order of deliveries, the file of each form.
 Does not belong here: the files' contents (`gate`), whether a folder is whole (`settled`).
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, counted
-from registry_pipeline.gate.identity import find_identity
 from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
+from registry_pipeline.gate.names import shown
 from schemas.forms import FORMS
 from schemas.protocol import Protocol
 
 SUFFIXES = (".csv", ".xlsx", ".parquet")
-_PLAIN = re.compile(r"[A-Za-z0-9ÆØÅæøå._() -]{1,100}")
 
 
 def deliveries(landing: Path) -> list[Path]:
@@ -136,12 +132,6 @@ def _sorted_out(
 def _announced(manifest: Manifest) -> set[str]:
     """Names, without their endings, of the files that the manifest speaks of."""
     return {*manifest.rows, *(Path(name).stem for name in manifest.sha256)}
-
-
-def shown(name: str) -> str:
-    """A name as a message may hold it: without odd signs or what may be an identity number."""
-    is_safe = _PLAIN.fullmatch(name) and not find_identity(pl.Series([name])).any()
-    return name if is_safe else "(a name that is not shown)"
 
 
 def _folders(landing: Path) -> list[Path]:

@@ -99,13 +99,14 @@ def take_in(
     report = DeliveryReport(folder.parent.name, folder.name)
     try:
         manifest, protocol, text, found = opened(connection, folder, protocol_text)
-    except (DeliveryError, ProtocolError) as error:
+    except DeliveryError as error:
         report.message = str(error)
         ledger.record_folder(connection, report.protocol, report.delivery, report.message)
         return report
     report.message = "; ".join(found.strays)
     ledger.record_folder(connection, report.protocol, report.delivery, report.message)
     ledger.store_protocol(connection, protocol.id, text)
+    ledger.store_sender(connection, protocol.id, report.delivery, manifest.sender)
     ensure(connection, [t for f in FORMS for t in (intake_table(f, protocol), quarantine_table(f))])
     erased = erasure.tombstones(connection)
     persons = Persons(protocol, key, erased, is_production=home.is_production)
@@ -123,18 +124,18 @@ def opened(
     """The manifest, the protocol with its text, and what stands in the folder.
 
     Raises:
-        DeliveryError: the manifest cannot be used, so nothing of the delivery can.
-        ProtocolError: as the manifest, the protocol.
+        DeliveryError: the manifest or its protocol cannot be used, so nothing of the delivery can.
     """
     manifest = read_manifest(folder)
+    place = f"{partition_key(folder)}/{MANIFEST}"
     if manifest.protocol != folder.parent.name:
-        raise DeliveryError(
-            f"{partition_key(folder)}/{MANIFEST}: protocol is not the folder's, "
-            f"{folder.parent.name}"
-        )
-    protocol, text = ledger.protocol_in_use(connection, manifest.protocol, protocol_text)
+        raise DeliveryError(f"{place}: protocol is not the folder's, {folder.parent.name}")
+    try:
+        protocol, text = ledger.protocol_in_use(connection, manifest.protocol, protocol_text)
+    except ProtocolError as error:
+        raise DeliveryError(f"{place}: {error}") from error
     if protocol.id != manifest.protocol:
-        raise ProtocolError(f"{manifest.protocol}: the protocol given is {protocol.id}")
+        raise DeliveryError(f"{place}: the protocol given is {protocol.id}")
     taken = ledger.forms_taken_in(connection, protocol.id, folder.name)
     return manifest, protocol, text, contents(folder, protocol, manifest, taken)
 

@@ -7,6 +7,7 @@ Does not belong here: whether a file agrees with it (see `gate`).
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -14,6 +15,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from registry_pipeline.gate.errors import DeliveryError
+from registry_pipeline.gate.identity import holds_identity
+from registry_pipeline.gate.names import shown
 from schemas.forms import FORMS
 
 MANIFEST: Final = "delivery.toml"
@@ -128,12 +131,12 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of the delivery in a folder.
 
     Raises:
-        DeliveryError: there is none, it is not TOML, or a field is wrong; the sentence names the
-            delivery (the folder's name) and the field, never its value.
+        DeliveryError: there is none, it is not TOML, a field is wrong or holds an identity number;
+            the sentence names protocol, delivery (by their folders) and field, never its value.
     """
-    place = f"{folder.name}/{MANIFEST}"
+    place = f"{folder.parent.name}/{folder.name}/{MANIFEST}"
     try:
-        return Manifest.model_validate(tomllib.loads((folder / MANIFEST).read_text("utf-8")))
+        manifest = Manifest.model_validate(tomllib.loads((folder / MANIFEST).read_text("utf-8")))
     except FileNotFoundError:
         raise DeliveryError(f"{place}: there is no manifest") from None
     except OSError:
@@ -144,16 +147,35 @@ def read_manifest(folder: Path) -> Manifest:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         wrong = "; ".join(dict.fromkeys(_sentence(item["loc"], item) for item in found))
         raise DeliveryError(f"{place}: {wrong}") from None
+    for field, text in _stored(manifest):
+        if holds_identity(text):
+            what = "holds a national identity number (identity_number)"
+            raise DeliveryError(f"{place}: {field}: {what}")
+    return manifest
+
+
+def _stored(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Every text of a manifest that is stored as it stands: its place and the text."""
+    yield "sender", manifest.sender
+    for form, keys in manifest.retract.items():
+        for entry, key in enumerate(keys, start=1):
+            for column, cell in key.items():
+                if column != "patient_id":  # becomes a pseudonym, or refuses the form
+                    yield f"retract.{form} entry {entry}, {shown(column)}", str(cell)
 
 
 def _sentence(at: tuple[int | str, ...], item: Any) -> str:
     """What is wrong with a field, in our words."""
     if item["type"] == "value_error":
         what = item["msg"].removeprefix("Value error, ")
-        return f"{'.'.join(map(str, at))}: {what}" if at else what
-    place = at[:_KEY_DEPTH] if at[0] == "retract" else at
-    field = ".".join(map(str, place))
+        return f"{_field(at)}: {what}" if at else what
+    field = _field(at[:_KEY_DEPTH] if at[0] == "retract" else at)
     if item["type"] == "extra_forbidden":
         return f"{field}: a manifest has no such field"
     wanted = _WANTED.get(field) or _WANTED[str(at[0])]
     return f"{field}: {'is missing; it' if item['type'] == 'missing' else 'it'} must be {wanted}"
+
+
+def _field(at: tuple[int | str, ...]) -> str:
+    """A field by the steps to it, some of which are the sender's own words."""
+    return ".".join(shown(str(step)) for step in at)

@@ -122,6 +122,16 @@ def record_folder(
     _mark_complete(connection, protocol, delivery)
 
 
+def store_sender(
+    connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str, sender: str
+) -> None:
+    """Makes the sender that a delivery's manifest names now the one its lines name."""
+    connection.execute(
+        "UPDATE meta.delivery SET sender = ? WHERE protocol = ? AND delivery = ? AND sender <> ?",
+        [sender, protocol, delivery, sender],
+    )
+
+
 def refuse_other_bytes(name: str) -> NoReturn:
     """A delivery is what it was: other bytes under its name are a new delivery's business.
 

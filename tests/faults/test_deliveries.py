@@ -24,6 +24,7 @@ from registry_pipeline.landing import write_manifest
 from registry_pipeline.settled import is_proved, settled
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.changes import Changes
+from registry_pipeline.warehouse.identity_columns import identity_columns
 from schemas.protocol import shipped_text
 
 PATIENTS = "patient_id,sex,birth_year,consent,consent_date\nA-1,male,1970,consented,2014-05-02\n"
@@ -53,7 +54,7 @@ def deliver(
         number=int(number),
         kind="full" if number == "1" else "correction",
         extracted_on=given.pop("extracted_on", date(2014, 7, 1)),
-        sender="helse-bergen",
+        sender=given.pop("sender", "helse-bergen"),
         rows=rows,
     )
     text = given.pop("append", "")
@@ -122,7 +123,10 @@ def test_a_mended_file_closes_the_refusal(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"protocol": "nobody"}, "nobody: unknown protocol; known: ctn0027, lar_x"),
+        (
+            {"protocol": "nobody"},
+            "nobody/2014-Q2/delivery.toml: nobody: unknown protocol; known: ctn0027, lar_x",
+        ),
         ({"manifest_protocol": "ctn0027"}, "protocol is not the folder's, lar_x"),
         ({"append": "nonsense ="}, "not a TOML file"),
         ({"append": "[retract]\nvisits = []"}, "names a form that does not exist"),
@@ -140,6 +144,37 @@ def test_a_delivery_that_cannot_be_opened(
     assert said in report.message
     ((_, _, form, reason),) = ledger.open_refusals(connection)
     assert (form, reason) == ("delivery.toml", report.message)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"append": "[[retract.outreach]]\ncontact_id = 'K 01019010046'\n"},
+        {"append": "[[retract.outreach]]\ncontact_id = 1019010046\n"},
+        {"sender": "Kontakt: 01019010046"},
+    ],
+)
+def test_nothing_is_stored_of_a_manifest_with_an_identity_number(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, given: dict[str, str]
+) -> None:
+    report = take(connection, home, deliver(landing, interviews=INTERVIEWS, **given))
+    assert report.files == []
+    assert report.message.endswith("holds a national identity number (identity_number)")
+    assert [form for _, _, form, _ in ledger.open_refusals(connection)] == ["delivery.toml"]
+    assert identity_columns(connection) == []
+
+
+def test_a_corrected_manifest_takes_the_place_of_the_sender_that_is_stored(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    """An older version stored whatever stood there, and the scan blocks every publication."""
+    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS)
+    take(connection, home, folder)
+    connection.execute("UPDATE meta.delivery SET sender = 'Kontakt: 01019010046'")
+    assert identity_columns(connection) == ["meta.delivery.sender: 1"]
+    assert {file.status for file in take(connection, home, folder).files} == {"unchanged"}
+    assert identity_columns(connection) == []
+    assert stored(connection) == 1
 
 
 def refused(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

@@ -32,8 +32,8 @@ interview_date = 2014-05-01
 
 
 def delivered(folder: Path, text: str | bytes) -> Path:
-    place = folder / "2014-Q3-2"
-    place.mkdir(exist_ok=True)
+    place = folder / "lar_x" / "2014-Q3-2"
+    place.mkdir(exist_ok=True, parents=True)
     (place / "delivery.toml").write_bytes(text.encode() if isinstance(text, str) else text)
     return place
 
@@ -74,7 +74,7 @@ def test_a_wrong_field_is_named_and_its_value_is_not(
     with pytest.raises(DeliveryError) as refused:
         read_manifest(delivered(tmp_path, GOOD.replace(old, new, 1)))
     sentence = str(refused.value)
-    assert sentence.startswith(f"2014-Q3-2/delivery.toml: {field}: ")
+    assert sentence.startswith(f"lar_x/2014-Q3-2/delivery.toml: {field}: ")
     assert not any(value in sentence for value in ("tomorrow", "2014-Q5", "crimson", "latin-9"))
     assert not any(
         theirs in sentence for theirs in ("Input", "should", "Extra", "Field", "pattern")
@@ -86,7 +86,7 @@ def test_a_wrong_field_says_what_it_must_be(tmp_path: Path) -> None:
     with pytest.raises(DeliveryError) as refused:
         read_manifest(delivered(tmp_path, wrong))
     assert str(refused.value) == (
-        "2014-Q3-2/delivery.toml: quarter: is missing; it must be a quarter, as in 2014-Q3; "
+        "lar_x/2014-Q3-2/delivery.toml: quarter: is missing; it must be a quarter, as in 2014-Q3; "
         "number: it must be a whole number from 1 on, without quotes"
     )
 
@@ -101,12 +101,50 @@ def test_a_cut_off_before_the_quarter_is_last_years_by_mistake(tmp_path: Path) -
 
 
 def test_no_manifest_or_none_that_can_be_read(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DeliveryError, match=r"^empty/delivery.toml: there is no manifest$"):
-        read_manifest(tmp_path / "empty")
+    with pytest.raises(DeliveryError, match=r"^lar_x/empty/delivery.toml: there is no manifest$"):
+        read_manifest(tmp_path / "lar_x" / "empty")
     for text in ("protocol = ", GOOD.replace("helse", "hælse").encode("cp1252")):
-        with pytest.raises(DeliveryError, match=r"^2014-Q3-2/delivery.toml: not a TOML file$"):
+        with pytest.raises(DeliveryError, match=r"/2014-Q3-2/delivery.toml: not a TOML file$"):
             read_manifest(delivered(tmp_path, text))
     (tmp_path / "odd" / "delivery.toml").mkdir(parents=True)
     with pytest.raises(DeliveryError, match="cannot be read"):
         read_manifest(tmp_path / "odd")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("helse-bergen", "Kontakt: 01019010046", "sender"),
+        ('patient_id = "P1"', 'unit_id = "010190 10046"', "retract.interviews entry 1, unit_id"),
+        ('patient_id = "P1"', "unit_id = 1019010046", "retract.interviews entry 1, unit_id"),
+        (
+            'patient_id = "P1"',
+            '"01019010046" = "01019010046"',
+            "retract.interviews entry 1, (a name that is not shown)",
+        ),
+    ],
+)
+def test_an_identity_number_in_what_is_stored_refuses_the_manifest(
+    tmp_path: Path, old: str, new: str, place: str
+) -> None:
+    with pytest.raises(DeliveryError) as refused:
+        read_manifest(delivered(tmp_path, GOOD.replace(old, new)))
+    assert str(refused.value) == (
+        f"lar_x/2014-Q3-2/delivery.toml: {place}: holds a national identity number "
+        "(identity_number)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("number = 2", 'number = 2\n"01019010046" = 1'),
+        ("interviews = 66", '"01019010046" = "x"'),
+        ("retract.interviews", 'retract."01019010046"'),
+        ("interview_date = 2014-05-01", '"01019010046" = 1.5'),
+    ],
+)
+def test_a_field_that_is_an_identity_number_is_not_told(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(DeliveryError) as refused:
+        read_manifest(delivered(tmp_path, GOOD.replace(old, new)))
+    assert "01019010046" not in str(refused.value)
