@@ -128,6 +128,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "hazard(line, outcome): stands for a line of HAZARDS")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Counts no lines in tests of whole runs: it takes them half as long again.
+
+    They go through most of the code and look at little of it; what is counted is what the tests of
+    its parts reach.
+    """
+    whole = [ROOT / "tests" / folder for folder in ("browser", "faults", "integration")]
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in whole):
+            item.add_marker("no_cover")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Sends a fault test's line along with its report, also from another process."""
     for marker in item.iter_markers("hazard"):

@@ -179,6 +179,7 @@ def interviews_alone(work: Path, tmp_path: Path) -> Path:
     return tmp_path / "alone"
 
 
+@pytest.mark.long
 def test_one_person_leaves_and_one_quarter_is_corrected(work: Path, tmp_path: Path) -> None:
     for name in ("made", "left", "copied", "corrected", "rebuilt"):
         (tmp_path / name).mkdir()
