@@ -121,7 +121,8 @@ def _judged(file: _File) -> Tried:
             warnings += int(batch.warnings["n"].sum())
             problems.update(batch.problems.drop("row_number").iter_rows())
     if form in manifest.retract:
-        retracted = retracted_rows(form, protocol, manifest, file.persons, file.place).height
+        whose = f"{protocol.id}/{file.delivery}"
+        retracted = retracted_rows(form, protocol, manifest, file.persons, whose).height
     report = FileReport(
         form,
         "accepted",

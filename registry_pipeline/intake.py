@@ -25,11 +25,12 @@ from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
 from registry_pipeline.staging import Arrival, staged_ahead
 from registry_pipeline.warehouse import erasure, ledger
-from registry_pipeline.warehouse.changes import Changes, changes
+from registry_pipeline.warehouse.changes import Changes, changes, unmet_retractions
 from registry_pipeline.warehouse.database import transaction
 from registry_pipeline.warehouse.mending import mend
 from registry_pipeline.warehouse.tables import Constants, Inserter, ensure, insert
 from registry_pipeline.warehouse.witness import remember
+from schemas.fields import Table
 from schemas.forms import FORMS, form_table, intake_table, quarantine_table
 from schemas.protocol import Protocol, ProtocolError
 
@@ -51,6 +52,7 @@ class FileReport:
     n_warning: int = 0
     n_erased: int = 0
     n_retracted: int = 0
+    n_retracted_unmet: int = 0
     changes: Changes = field(default_factory=Changes)
     message: str = ""
 
@@ -232,7 +234,7 @@ class _Taking:
     def _store(self, form: str, batches: Iterable[Batch]) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
-        accepted = quarantined = warnings = erased = taken_back = 0
+        accepted = quarantined = warnings = erased = taken_back = unmet = 0
         rows = Inserter(self.connection, table.full_name, self._provenance(is_retraction=False))
         for batch in batches:
             rows.add(batch.accepted)
@@ -247,11 +249,12 @@ class _Taking:
                 self._request_erasure(batch.accepted)
         rows.close()
         if form in self.manifest.retract:
-            name = f"{partition_key(self.folder)}/{MANIFEST}"
-            retracted = retracted_rows(form, self.protocol, self.manifest, self.persons, name)
+            whose = partition_key(self.folder)
+            retracted = retracted_rows(form, self.protocol, self.manifest, self.persons, whose)
             provenance = self._provenance(is_retraction=True)
             insert(self.connection, table.full_name, retracted, provenance)
             taken_back = retracted.height
+            unmet = unmet_retractions(self.connection, *self._compared(form))
         return FileReport(
             form,
             "accepted",
@@ -261,14 +264,14 @@ class _Taking:
             n_warning=warnings,
             n_erased=erased,
             n_retracted=taken_back,
-            changes=changes(
-                self.connection,
-                table,
-                form_table(form, self.protocol),
-                self.protocol.id,
-                self.folder.name,
-            ),
+            n_retracted_unmet=unmet,
+            changes=changes(self.connection, *self._compared(form)),
         )
+
+    def _compared(self, form: str) -> tuple[Table, Table, str, str]:
+        """What of a delivery is compared with the others: see `warehouse.changes`."""
+        table, key = intake_table(form, self.protocol), form_table(form, self.protocol)
+        return table, key, self.protocol.id, self.folder.name
 
     def _request_erasure(self, withdrawals: pl.DataFrame) -> None:
         """Notes who is to be erased: they are kept out from here on, and taken out after intake."""
@@ -317,6 +320,7 @@ class _Taking:
             n_accepted=report.n_accepted,
             n_quarantined=report.n_quarantined,
             n_retracted=report.n_retracted,
+            n_retracted_unmet=report.n_retracted_unmet,
             changes=report.changes,
             n_warning=report.n_warning,
             n_erased=report.n_erased,

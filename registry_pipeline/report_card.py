@@ -17,6 +17,7 @@ import polars as pl
 from rich.console import Console
 
 from registry_pipeline.disclosure.small_numbers import curve_hidden
+from registry_pipeline.gate.errors import counted
 from registry_pipeline.headlines import (
     TOO_FEW,
     disclosure_rules,
@@ -62,11 +63,14 @@ _TAKEN_IN = (
     "quarantined",
     "held back",
 )
+_NOT_SHOWN = ("kind", "retracted_unmet")
+"""What of a `Changed` has no column of its own."""
 _CHANGED = """
 SELECT protocol, delivery, any_value(kind), count(*) FILTER (status = 'accepted'),
        count(*) FILTER (status = 'refused'), sum(n_received)::BIGINT, sum(n_added)::BIGINT,
        sum(n_replaced)::BIGINT, sum(n_unchanged)::BIGINT, sum(n_late)::BIGINT,
-       sum(n_retracted)::BIGINT, sum(n_quarantined)::BIGINT
+       sum(n_retracted)::BIGINT, sum(n_quarantined)::BIGINT,
+       coalesce(sum(n_retracted_unmet), 0)::BIGINT
 FROM meta.delivery WHERE received_at >= ?
 GROUP BY protocol, delivery, quarter, number ORDER BY protocol, quarter, number, delivery
 """
@@ -74,7 +78,11 @@ GROUP BY protocol, delivery, quarter, number ORDER BY protocol, quarter, number,
 
 @dataclass(frozen=True)
 class Changed:
-    """What a delivery of the run changed, over its forms; a refused file's rows are quarantined."""
+    """What a delivery of the run changed, over its forms; a refused file's rows are quarantined.
+
+    Attributes:
+        retracted_unmet: of `retracted`, keys that no earlier delivery has told of.
+    """
 
     cohort: str
     delivery: str
@@ -88,23 +96,36 @@ class Changed:
     late: int
     retracted: int
     quarantined: int
+    retracted_unmet: int
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is no fault and should be looked at, one sentence each."""
+        if not self.retracted_unmet:
+            return []
+        verb = "is" if self.retracted_unmet == 1 else "are"
+        of = f"{self.retracted_unmet} of {counted(self.retracted, 'row')}"
+        return [f"{self.cohort}/{self.delivery}: {of} to be taken back {verb} not there"]
 
 
 def changes_since(home: Home, outcome: Outcome) -> list[Changed]:
     """What the deliveries that a run took in changed; empty when it took none in."""
     began = datetime.fromtimestamp(outcome.since, UTC).replace(tzinfo=None)
     with _stored(home) as connection:
-        if "meta.delivery" not in tables(connection):
+        if not outcome.began or "meta.delivery" not in tables(connection):
             return []
         return [Changed(*row) for row in connection.execute(_CHANGED, [began]).fetchall()]
 
 
 def print_changes(console: Console, changed: list[Changed]) -> None:
-    """Prints a line per delivery that was taken in."""
-    if changed:
-        columns = tuple(name for name in Changed.__dataclass_fields__ if name != "kind")
-        rows = [tuple(getattr(one, name) for name in columns) for one in changed]
-        show(console, "Changed by this run", columns, rows)
+    """Prints a line per delivery that was taken in, and what is to be looked at."""
+    if not changed:
+        return
+    columns = tuple(name for name in Changed.__dataclass_fields__ if name not in _NOT_SHOWN)
+    rows = [tuple(getattr(one, name) for name in columns) for one in changed]
+    show(console, "Changed by this run", columns, rows)
+    for sentence in (remark for one in changed for remark in one.remarks):
+        console.print(sentence, markup=False, soft_wrap=True)
 
 
 def print_report_card(console: Console, home: Home) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _LISTED = 5
+_PLURAL = {"row": "rows", "entry": "entries"}
 
 
 def counted(n: int, noun: str) -> str:
@@ -40,6 +41,7 @@ class RefusedFileError(Exception):
         *,
         rows: Sequence[int] = (),
         column: str | None = None,
+        noun: str = "row",
     ) -> None:
         self.file = file
         self.rule_id = rule_id
@@ -50,7 +52,7 @@ class RefusedFileError(Exception):
         if rows:
             more = " and more" if len(rows) > _LISTED else ""
             listed = ", ".join("header" if row == 0 else str(row) for row in self.rows)
-            place.append(f"{'row' if len(rows) == 1 else 'rows'} {listed}{more}")
+            place.append(f"{noun if len(rows) == 1 else _PLURAL[noun]} {listed}{more}")
         if column is not None:
             place.append(f"column {column}")
         super().__init__(f"{', '.join(place)}: {what} ({rule_id})")

@@ -175,15 +175,19 @@ class FormJudge:
             delivered: rows of the form, as text or typed by the reader.
             repeated: row numbers whose key stands more than once in the file.
         """
-        typed, faults = self._typed(delivered, self._columns)
-        faults = pl.concat([faults, *self._identities(delivered), *self._free_texts(delivered)])
+        typed, faults = self.judge_cells(delivered)
         frame = self._complete(delivered, typed, list(self._table.columns))
-        known = ["index", "column_name"]
-        by_column = self._column_judge.faults(frame.drop("row_number"))
-        faults = pl.concat([faults, by_column.join(faults, on=known, how="anti")])
         by_row = self.row_judge.faults(frame, faults)
         doubles = _marked(frame["row_number"].is_in(repeated.implode()), None, "duplicate_key")
         return Judged(frame, pl.concat([faults, by_row, doubles]))
+
+    def judge_cells(self, delivered: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The delivered columns in their types, and the faults of each cell by itself."""
+        typed, faults = self._typed(delivered, self._columns)
+        faults = pl.concat([faults, *self._identities(delivered), *self._free_texts(delivered)])
+        by_column = self._column_judge.faults(typed)
+        known = ["index", "column_name"]
+        return typed, pl.concat([faults, by_column.join(faults, on=known, how="anti")])
 
     def reason(self, rule_id: str, column_name: str | None) -> str:
         """What a rule says of a column, in words and without the value."""

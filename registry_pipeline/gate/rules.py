@@ -168,7 +168,7 @@ class RowJudge:
         """The rows that break a hard rule; see `NO_FAULTS` for the columns.
 
         Args:
-            frame: typed rows of the form.
+            frame: typed rows of the form; a rule that needs a column it lacks rests.
             known: faults found before: a rule rests for a row whose needed cells are among them.
         """
         found = [NO_FAULTS]
@@ -192,7 +192,7 @@ class RowJudge:
         chosen = [
             (rule, bad)
             for rule, bad in zip(self._rules, self._bad, strict=True)
-            if rule.severity == severity
+            if rule.severity == severity and set(rule.needs) <= set(frame.columns)
         ]
         sums = frame.select(bad.sum().alias(str(at)) for at, (_, bad) in enumerate(chosen))
         return [(rule, bad, sums[str(at)].item()) for at, (rule, bad) in enumerate(chosen)]

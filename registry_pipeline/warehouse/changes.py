@@ -1,6 +1,6 @@
 """What a delivery changed: which of its rows are new, replace another, repeat it, or come late.
 
-Belongs here: comparing the rows of one delivery with those that stood for their keys.
+Belongs here: comparing the rows and retractions of one delivery with what stood for their keys.
 Does not belong here: which row of a key is current in core (see `transform.current`, whose order of
 deliveries this follows).
 """
@@ -43,6 +43,17 @@ SELECT count(*) FILTER (change = 'added'), count(*) FILTER (change = 'replaced')
 FROM judged
 """
 
+_UNMET = """
+WITH keyed AS (
+    SELECT hash({key}) AS key, delivery, is_retraction, row(quarter, number, delivery) AS place
+    FROM {name} WHERE protocol = $protocol
+), taken AS (
+    SELECT key, place FROM keyed WHERE delivery = $delivery AND is_retraction
+)
+SELECT count(*) FROM taken WHERE NOT EXISTS (
+    FROM keyed WHERE keyed.key = taken.key AND NOT is_retraction AND keyed.place < taken.place)
+"""
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -83,3 +94,14 @@ def changes(
         name=table.full_name, key=", ".join(key_expressions(key)), said=", ".join(said)
     )
     return Changes(*connection.execute(sql, bound).fetchall()[0])
+
+
+def unmet_retractions(
+    connection: duckdb.DuckDBPyConnection, table: Table, key: Table, protocol: str, delivery: str
+) -> int:
+    """How many keys a delivery takes back of which no earlier delivery told, as far as is known.
+
+    Not an error: such a row may arrive later, and is taken back then. Arguments as in `changes`.
+    """
+    sql = _UNMET.format(name=table.full_name, key=", ".join(key_expressions(key)))
+    return int(scalar(connection, sql, {"protocol": protocol, "delivery": delivery}))

@@ -63,6 +63,7 @@ class Entry:
     n_warning: int
     n_erased: int
     n_retracted: int
+    n_retracted_unmet: int
     changes: Changes
     reason: str | None
 

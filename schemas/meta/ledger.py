@@ -110,6 +110,12 @@ class Delivery(RegistryModel):
     n_retracted: pl.Int64 = shared.count(
         "Retracted", "Trukket tilbake", "Keys that the manifest takes back.", null=_UNCOUNTED
     )
+    n_retracted_unmet: pl.Int64 = shared.count(
+        "Retracted, not there",
+        "Trukket tilbake, ikke der",
+        "Of n_retracted, keys that no row of an earlier delivery had when the manifest came in.",
+        null=_UNCOUNTED,
+    )
     n_warning: pl.Int64 = shared.count(
         "Warnings", "Advarsler", "Soft rules broken by accepted rows."
     )
