@@ -24,6 +24,7 @@ from registry_pipeline.gate.manifest import MANIFEST, Manifest
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import new_key
 from registry_pipeline.gate.retract import retracted_rows
+from registry_pipeline.gate.selection import left_out_of
 from registry_pipeline.home import Home
 from registry_pipeline.intake import FileReport, brought, opened
 from registry_pipeline.printing import show
@@ -113,12 +114,13 @@ def _refused(place: str, form: str, message: str, rows: int = 0) -> Tried:
 def _judged(file: _File) -> Tried:
     form, protocol, manifest = file.form, file.protocol, file.manifest
     problems: Problems = Counter()
-    accepted = quarantined = warnings = retracted = 0
+    accepted = quarantined = warnings = retracted = n_left_out = 0
     if file.path:
         for batch in read_form(file.path, form, protocol, manifest, file.persons, name=file.place):
             accepted += batch.accepted.height
             quarantined += batch.quarantined.height
             warnings += int(batch.warnings["n"].sum())
+            n_left_out += batch.n_left_out
             problems.update(batch.problems.drop("row_number").iter_rows())
     if form in manifest.retract:
         whose = f"{protocol.id}/{file.delivery}"
@@ -130,6 +132,7 @@ def _judged(file: _File) -> Tried:
         n_accepted=accepted,
         n_quarantined=quarantined,
         n_warning=warnings,
+        n_left_out=n_left_out,
         n_retracted=retracted,
     )
     return Tried(file.place, report, problems)
@@ -160,6 +163,9 @@ def print_dry_run(console: Console, home: Home, landing: Path, protocol: Path | 
         for (column, rule_id, reason), n in sorted(one.problems.items(), key=str):
             where = f"{one.place}, column {column}" if column else one.place
             said = f"{where}: {counted(n, 'row')}: {reason} ({rule_id})"
+            console.print(said, markup=False, soft_wrap=True)
+        if one.report.n_left_out:
+            said = left_out_of(one.place, one.report.n_left_out)
             console.print(said, markup=False, soft_wrap=True)
     for sentence in unannounced(landing):
         console.print(sentence, markup=False, soft_wrap=True)

@@ -51,6 +51,7 @@ class FileReport:
     n_quarantined: int = 0
     n_warning: int = 0
     n_erased: int = 0
+    n_left_out: int = 0
     n_retracted: int = 0
     n_retracted_unmet: int = 0
     changes: Changes = field(default_factory=Changes)
@@ -234,7 +235,7 @@ class _Taking:
     def _store(self, form: str, batches: Iterable[Batch]) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
-        accepted = quarantined = warnings = erased = taken_back = unmet = 0
+        accepted = quarantined = warnings = erased = left_out = taken_back = unmet = 0
         rows = Inserter(self.connection, table.full_name, self._provenance(is_retraction=False))
         for batch in batches:
             rows.add(batch.accepted)
@@ -245,6 +246,7 @@ class _Taking:
             quarantined += batch.quarantined.height
             warnings += int(batch.warnings["n"].sum())
             erased += batch.n_erased
+            left_out += batch.n_left_out
             if form == "withdrawals":
                 self._request_erasure(batch.accepted)
         rows.close()
@@ -263,6 +265,7 @@ class _Taking:
             n_quarantined=quarantined,
             n_warning=warnings,
             n_erased=erased,
+            n_left_out=left_out,
             n_retracted=taken_back,
             n_retracted_unmet=unmet,
             changes=changes(self.connection, *self._compared(form)),
@@ -324,5 +327,6 @@ class _Taking:
             changes=report.changes,
             n_warning=report.n_warning,
             n_erased=report.n_erased,
+            n_left_out=report.n_left_out,
             reason=report.message or None,
         )

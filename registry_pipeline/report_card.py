@@ -18,6 +18,7 @@ from rich.console import Console
 
 from registry_pipeline.disclosure.small_numbers import curve_hidden
 from registry_pipeline.gate.errors import counted
+from registry_pipeline.gate.selection import left_out_of
 from registry_pipeline.headlines import (
     TOO_FEW,
     disclosure_rules,
@@ -63,14 +64,14 @@ _TAKEN_IN = (
     "quarantined",
     "held back",
 )
-_NOT_SHOWN = ("kind", "retracted_unmet")
+_NOT_SHOWN = ("kind", "retracted_unmet", "left_out")
 """What of a `Changed` has no column of its own."""
 _CHANGED = """
 SELECT protocol, delivery, any_value(kind), count(*) FILTER (status = 'accepted'),
        count(*) FILTER (status = 'refused'), sum(n_received)::BIGINT, sum(n_added)::BIGINT,
        sum(n_replaced)::BIGINT, sum(n_unchanged)::BIGINT, sum(n_late)::BIGINT,
        sum(n_retracted)::BIGINT, sum(n_quarantined)::BIGINT,
-       coalesce(sum(n_retracted_unmet), 0)::BIGINT
+       coalesce(sum(n_retracted_unmet), 0)::BIGINT, coalesce(sum(n_left_out), 0)::BIGINT
 FROM meta.delivery WHERE received_at >= ?
 GROUP BY protocol, delivery, quarter, number ORDER BY protocol, quarter, number, delivery
 """
@@ -82,6 +83,7 @@ class Changed:
 
     Attributes:
         retracted_unmet: of `retracted`, keys that no earlier delivery has told of.
+        left_out: rows beside those received that the protocol says are no form's.
     """
 
     cohort: str
@@ -97,15 +99,18 @@ class Changed:
     retracted: int
     quarantined: int
     retracted_unmet: int
+    left_out: int
 
     @property
     def remarks(self) -> list[str]:
         """What is no fault and should be looked at, one sentence each."""
-        if not self.retracted_unmet:
-            return []
-        verb = "is" if self.retracted_unmet == 1 else "are"
-        of = f"{self.retracted_unmet} of {counted(self.retracted, 'row')}"
-        return [f"{self.cohort}/{self.delivery}: {of} to be taken back {verb} not there"]
+        place, found = f"{self.cohort}/{self.delivery}", []
+        if n := self.retracted_unmet:
+            of = f"{n} of {counted(self.retracted, 'row')} to be taken back"
+            found.append(f"{place}: {of} {'is' if n == 1 else 'are'} not there")
+        if self.left_out:
+            found.append(left_out_of(place, self.left_out))
+        return found
 
 
 def changes_since(home: Home, outcome: Outcome) -> list[Changed]:

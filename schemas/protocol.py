@@ -148,7 +148,10 @@ class FormMap(Part):
 
     Attributes:
         source: the file (form name) the rows are read from, when several forms read one file.
-        where: original column to the original values whose rows belong to this form.
+        where: original column to the original values whose rows belong to this form; a row that no
+            form of the file takes is quarantined.
+        left_out: original column to the original values whose rows belong to no form of the file:
+            counted, and not taken in.
         rename: original column to our column, or to each of ours that are made of it (one column
             that says both whether the interview was held and where the treatment stands).
         recode: our column to {original value: our code}; an empty text means null.
@@ -157,9 +160,16 @@ class FormMap(Part):
 
     source: str | None = None
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    left_out: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     rename: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     recode: dict[str, dict[str, str]] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _leaves_some_in(self) -> FormMap:
+        if self.left_out and not self.where:
+            raise ValueError("left_out needs where: without it the form takes every row")
+        return self
 
     def ours(self, column: str) -> tuple[str, ...]:
         """Our columns that are made of an original one."""

@@ -25,7 +25,7 @@ import polars as pl
 from registry_pipeline.gate.ahead import ahead
 from registry_pipeline.gate.convert import FileStyle
 from registry_pipeline.gate.errors import RefusedFileError, RepeatedKeysError, counted
-from registry_pipeline.gate.header import Plan, plan_columns, source_of
+from registry_pipeline.gate.header import Plan, plan_columns
 from registry_pipeline.gate.judge import FormJudge, Judged
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.persons import Persons
@@ -33,6 +33,7 @@ from registry_pipeline.gate.quarantine import PROBLEMS, QUARANTINED, quarantine
 from registry_pipeline.gate.read import Block, Source, open_source
 from registry_pipeline.gate.repeated import NO_ROWS, hashed_keys, repeated_rows
 from registry_pipeline.gate.rules import canary
+from registry_pipeline.gate.selection import source_of
 from registry_pipeline.gate.structure import BLOCK_BYTES
 from schemas.fields import Table
 from schemas.forms import form_table, has_person
@@ -58,6 +59,7 @@ class Batch:
             reason; at least one row per quarantined row, never a value.
         warnings: column_name, rule_id, n: accepted rows that break a soft rule.
         n_erased: rows of erased people, which are not received and leave no trace but this number.
+        n_left_out: rows that the protocol says are no form's, told by the first form of the file.
     """
 
     accepted: pl.DataFrame
@@ -65,6 +67,7 @@ class Batch:
     problems: pl.DataFrame
     warnings: pl.DataFrame
     n_erased: int
+    n_left_out: int = 0
 
 
 def read_form(
@@ -81,7 +84,8 @@ def read_form(
     """Reads the rows of one form from one file.
 
     row_number 1 is the first row of data of the file, in every output and every message; rows of
-    a shared file that are another form's keep their numbers and are not received. Everything
+    a shared file that are another form's keep their numbers and are not received; those that are no
+    form's are received by the first of its forms, and quarantined. Everything
     is read before the last batch is passed on: a caller stores the batches in one transaction and
     commits when the iterator ends without an error. Memory is bounded by the block.
 
@@ -126,6 +130,16 @@ def _countable_rows(source: Source) -> int:
         return 0
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A block after one look: its judged rows, and how many rows it has, erased and left out."""
+
+    judged: Judged
+    height: int
+    n_erased: int
+    n_left_out: int
+
+
 class _Walk:
     """One file on its way through the gate."""
 
@@ -158,7 +172,9 @@ class _Walk:
         )
         self._is_typed = True
         _check_total(source, manifest.rows.get(source_of(form, protocol)), file)
-        is_all_received = not self._plan.where and (persons is None or not persons.any_erased)
+        is_all_received = not self._plan.selection.mine and (
+            persons is None or not persons.any_erased
+        )
         self._at_one_look = at_one_look and is_all_received
         if self._at_one_look:
             self._n_received, self._repeated = source.n_rows, NO_ROWS
@@ -176,15 +192,16 @@ class _Walk:
         keys: list[pl.Series] = []
         for block in self._source.blocks():
             first_row = n_read + 1
-            judged, height, n_erased = self._judged(block, first_row)
-            n_read += height
+            seen = self._seen(block, first_row)
+            judged = seen.judged
+            n_read += seen.height
             n_judged += judged.typed.height
             bad = judged.is_bad
             n_quarantined += int(bad.sum())
             problems.update(judged.faults.unique().select("column_name", "rule_id").iter_rows())
             if n_quarantined > self._share * self._n_received:  # before the texts are read for it
                 self._refuse_share(n_quarantined, problems)
-            batch = self._batch(block, judged, bad, first_row, n_erased)
+            batch = self._batch(block, seen, bad, first_row)
             if self._at_one_look:
                 keys.append(hashed_keys(self._judge.keyed(judged.typed)))
             yield batch
@@ -195,28 +212,28 @@ class _Walk:
         if keys and pl.concat(keys).is_duplicated().any():
             raise RepeatedKeysError
 
-    def _judged(self, block: Block, first_row: int) -> tuple[Judged, int, int]:
-        """A block's rows of this form, judged; its height; how many rows are of erased people."""
+    def _seen(self, block: Block, first_row: int) -> _Seen:
+        """A block's rows of this form, judged, and the rows of it that are not judged."""
         frame = block.typed(self._judge.integers) if self._is_typed else None
         self._is_typed = frame is not None
         if frame is None:
             frame = block.text()
         rows = self._judge.rows(frame, first_row)
         judged = self._judge.judge(self._judge.received(rows), self._repeated)
-        return judged, frame.height, rows.height - judged.typed.height
+        n_erased = rows.height - judged.typed.height
+        return _Seen(judged, frame.height, n_erased, self._plan.selection.n_left_out(frame))
 
-    def _batch(
-        self, block: Block, judged: Judged, bad: pl.Series, first_row: int, n_erased: int
-    ) -> Batch:
+    def _batch(self, block: Block, seen: _Seen, bad: pl.Series, first_row: int) -> Batch:
         """What a block's judged rows become."""
+        judged = seen.judged
         accepted, quarantined, problems = judged.typed, _NONE_QUARANTINED, _NO_PROBLEMS
         if not judged.faults.is_empty():
             accepted = judged.typed.filter(~bad)
             places = (judged.typed["row_number"].filter(bad) - first_row).to_list()
-            person = self._plan.columns.get("patient_id")
-            quarantined, problems = quarantine(judged, block.text_of(places), self._judge, person)
+            cells = block.text_of(places)
+            quarantined, problems = quarantine(judged, cells, self._judge, self._plan.people)
         warnings = self._judge.row_judge.warnings(accepted)
-        return Batch(accepted, quarantined, problems, warnings, n_erased)
+        return Batch(accepted, quarantined, problems, warnings, seen.n_erased, seen.n_left_out)
 
     def _keys(self) -> Iterator[pl.DataFrame]:
         first_row = 1

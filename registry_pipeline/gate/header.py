@@ -1,7 +1,8 @@
 """The columns of a file, checked against the form before any row is read.
 
 Belongs here: duplicate, unknown and missing columns, and the protocol's renames.
-Does not belong here: the cells (`convert`), the shape of the file (`structure`).
+Does not belong here: the cells (`convert`), the rows (`selection`), the shape of the file
+(`structure`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from registry_pipeline.gate.errors import RefusedFileError
+from registry_pipeline.gate.selection import Selection, forms_of, selection, source_of
 from schemas.fields import Table
-from schemas.forms import FORMS, form_table
+from schemas.forms import form_table
 from schemas.protocol import Protocol
 
 _SHOWN: Final = re.compile(r"[^\W\d][\w .()/%-]{0,39}")
@@ -27,14 +29,16 @@ class Plan:
     Attributes:
         columns: our column to the file's.
         dropped: the file's columns that the form does not take; scanned for identity numbers.
-        where: the file's column to the values whose rows belong to the form.
         recode: our column to {delivered value: our value}.
+        selection: which rows of the file are the form's.
+        people: the file's columns that hold a person's id for some form of the file.
     """
 
     columns: dict[str, str]
     dropped: tuple[str, ...]
-    where: dict[str, tuple[str, ...]]
     recode: dict[str, dict[str, str]]
+    selection: Selection
+    people: tuple[str, ...]
 
 
 def plan_columns(
@@ -73,22 +77,20 @@ def plan_columns(
     missing = [
         column.name for column in table.columns if column.present and column.name not in columns
     ]
-    missing += [name for name in maps.where if name not in header]
+    chosen = selection(form, protocol)
+    missing += [name for name in chosen.columns if name not in header]
     if missing:
         what = f"missing column {', '.join(missing)}"
         raise RefusedFileError(file, "missing_column", what, column=missing[0])
     dropped = tuple(name for name in header if name not in columns.values())
-    return Plan(columns, dropped, maps.where, maps.recode)
+    every = [protocol.form(name) for name in forms_of(source_of(form, protocol), protocol)]
+    people = tuple(name for name in header if any("patient_id" in one.ours(name) for one in every))
+    return Plan(columns, dropped, maps.recode, chosen, people)
 
 
 def tidy(name: str) -> str:
     """A column's name as it is compared: trimmed and NFC."""
     return unicodedata.normalize("NFC", name).strip()
-
-
-def source_of(form: str, protocol: Protocol) -> str:
-    """The file, by its name without ending, that a form's rows are read from."""
-    return protocol.form(form).source or form
 
 
 def _refuse_doubles(header: tuple[str, ...], file: str) -> None:
@@ -111,12 +113,11 @@ def _refuse_doubles(header: tuple[str, ...], file: str) -> None:
 
 def _known_columns(form: str, protocol: Protocol) -> set[str]:
     """Every column that some form reading the same file takes, looks at or ignores."""
-    source = source_of(form, protocol)
     known: set[str] = set()
-    for name in FORMS:
-        if source_of(name, protocol) == source:
-            maps = protocol.form(name)
-            known |= {*form_table(name, protocol).dtypes, *maps.rename, *maps.where, *maps.ignore}
+    for name in forms_of(source_of(form, protocol), protocol):
+        maps = protocol.form(name)
+        known |= {*form_table(name, protocol).dtypes, *maps.rename, *maps.ignore}
+        known |= {*maps.where, *maps.left_out}
     return known
 
 

@@ -1,8 +1,9 @@
 """The judgement of a block of rows, from delivered cells to typed columns and faults.
 
-Belongs here: which rows of a file are a form's, the order in which cells are recoded, converted,
+Belongs here: the order in which cells are recoded, converted,
 pseudonymised, scanned and judged, and the words for each fault.
-Does not belong here: the walk over the file and what becomes of faulty rows (`gate`).
+Does not belong here: the walk over the file and what becomes of faulty rows (`gate`), which rows
+are the form's (`selection`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from registry_pipeline.gate.header import Plan
 from registry_pipeline.gate.identity import find_identity
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.rules import RowJudge, column_judge
+from registry_pipeline.gate.selection import STRAY
 from schemas.fields import Column, Table
 from schemas.rules import RowContext
 
@@ -26,6 +28,9 @@ ROW: Final = " row"
 
 LABEL_LENGTH: Final = 64
 """Signs of the longest id or label, as of the longest local id of a person."""
+
+NO_FORM: Final = "no_form"
+"""The rule that quarantines a row of a file that no form of the file takes."""
 
 _REASONS: Final = {
     **REASONS,
@@ -36,6 +41,7 @@ _REASONS: Final = {
     "invalid_person_id": "not a valid id of a person",
     "synthetic_number": "an identity number made for tests, and this registry is in production",
     "free_text": f"longer than {LABEL_LENGTH} signs: free text is not taken in",
+    NO_FORM: "no form takes the row, and the protocol does not leave it out",
     "duplicate_key": "another row of the file has the same key",
 }
 
@@ -104,16 +110,14 @@ class FormJudge:
         if self._persons is not None and self._persons.any_erased:
             wanted.add("patient_id")
         mine = [theirs for ours, theirs in self._plan.columns.items() if ours in wanted]
-        return list(dict.fromkeys([*mine, *self._plan.where]))
+        return list(dict.fromkeys([*mine, *self._plan.selection.columns]))
 
     def rows(self, frame: pl.DataFrame, first_row: int) -> pl.DataFrame:
-        """The rows of the block that are the form's, numbered in `ROW`."""
+        """The rows of the block that the form receives, numbered in `ROW`."""
         numbered = frame.select(
             pl.int_range(first_row, first_row + pl.len(), dtype=pl.Int64).alias(ROW), pl.all()
         )
-        for name, values in self._plan.where.items():
-            numbered = numbered.filter(pl.col(name).cast(pl.String).is_in(values))
-        return numbered
+        return self._plan.selection.rows(numbered)
 
     def received(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows less those of erased people, which are not received at all."""
@@ -123,19 +127,18 @@ class FormJudge:
         return rows.filter(~self._persons.is_erased(rows[person]))
 
     def keys(self, delivered: pl.DataFrame) -> pl.DataFrame:
-        """row_number and the key of each row, the fallback in the place of a null."""
+        """row_number and the key of each row but strays, the fallback in the place of a null."""
         columns = [column for column in self._columns if column.name in self.key_parts]
         ours = delivered.select(self._recoded(column.name) for column in columns)
         typed, _ = convert(ours, columns, self._style, delivered[ROW])
         if self._persons is not None and "patient_id" in ours.columns:
             typed = typed.with_columns(patient_id=self._persons.normalised(ours["patient_id"]))
-        return self.keyed(
-            self._complete(
-                delivered,
-                typed,
-                [self._table.column(name) for name in dict.fromkeys(self.key_parts)],
-            )
-        )
+        parts = [self._table.column(name) for name in dict.fromkeys(self.key_parts)]
+        keyed = self.keyed(self._complete(delivered, typed, parts))
+        if STRAY not in delivered.columns:
+            return keyed
+        required = pl.col(self.key_required)
+        return keyed.with_columns(pl.when(~delivered[STRAY]).then(required).name.keep())
 
     def keyed(self, typed: pl.DataFrame) -> pl.DataFrame:
         """row_number and the key of typed rows."""
@@ -179,7 +182,8 @@ class FormJudge:
         frame = self._complete(delivered, typed, list(self._table.columns))
         by_row = self.row_judge.faults(frame, faults)
         doubles = _marked(frame["row_number"].is_in(repeated.implode()), None, "duplicate_key")
-        return Judged(frame, pl.concat([faults, by_row, doubles]))
+        faults = pl.concat([faults, by_row, doubles])
+        return Judged(frame, self._without_strays(delivered, faults))
 
     def judge_cells(self, delivered: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The delivered columns in their types, and the faults of each cell by itself."""
@@ -199,6 +203,14 @@ class FormJudge:
         """Our name of a delivered column; its own where the form does not take it."""
         ours = {theirs: name for name, theirs in self._plan.columns.items()}
         return ours.get(delivered, delivered)
+
+    def _without_strays(self, delivered: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
+        """The faults; of a row that is no form's that it is none, and nothing else."""
+        if STRAY not in delivered.columns or not delivered[STRAY].any():
+            return faults
+        column, *_ = self._plan.selection.mine
+        strays = _marked(delivered[STRAY], self.our_name(column), NO_FORM)
+        return pl.concat([faults.join(strays, on="index", how="anti"), strays])
 
     def _typed(
         self, delivered: pl.DataFrame, columns: list[Column]

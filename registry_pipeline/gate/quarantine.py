@@ -6,10 +6,12 @@ and the problem list that goes with them. Does not belong here: why a row is bad
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from registry_pipeline.gate.identity import find_identity
-from registry_pipeline.gate.judge import FormJudge, Judged
+from registry_pipeline.gate.judge import NO_FORM, FormJudge, Judged
 
 QUARANTINED = {
     "row_number": pl.Int64(),
@@ -26,7 +28,7 @@ PROBLEMS = {
 
 
 def quarantine(
-    judged: Judged, cells: pl.DataFrame, judge: FormJudge, person_column: str | None
+    judged: Judged, cells: pl.DataFrame, judge: FormJudge, people: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The quarantined rows and their problems.
 
@@ -37,14 +39,13 @@ def quarantine(
         judged: the block.
         cells: the delivered columns of its bad rows, in order, as text.
         judge: names the columns and the reasons.
-        person_column: the delivered column of the person's id, which is left out altogether.
+        people: the delivered columns of persons' ids, which are left out altogether.
 
     Returns:
         One row per bad row (`QUARANTINED`); one or more per bad row (`PROBLEMS`), in order.
     """
     bad = judged.is_bad.arg_true()
-    if person_column is not None:
-        cells = cells.drop(person_column)
+    cells = cells.drop(people)
     masks = {column.name: find_identity(column) for column in cells.iter_columns()}
     blanked = cells.with_columns(
         column.set(masks[column.name], "")
@@ -70,9 +71,11 @@ def quarantine(
 def _with_keys(judged: Judged, judge: FormJudge) -> pl.DataFrame:
     """The typed rows with row_key: null where a cell of the key is itself at fault or missing.
 
+    Null too where the row is no form's, whose key is not this form's.
     By the key a later row is known as the one that sets a quarantined row right.
     """
-    at_fault = judged.faults.filter(pl.col("column_name").is_in(judge.key_parts))["index"]
+    is_keyless = pl.col("column_name").is_in(judge.key_parts) | (pl.col("rule_id") == NO_FORM)
+    at_fault = judged.faults.filter(is_keyless.fill_null(value=False))["index"]
     keyed = judged.typed.with_columns(row_key=judge.row_key).with_row_index("index")
     return keyed.with_columns(
         row_key=pl.when(~pl.col("index").is_in(at_fault.unique().implode())).then("row_key")

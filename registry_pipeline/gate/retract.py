@@ -14,6 +14,7 @@ from registry_pipeline.gate.header import Plan
 from registry_pipeline.gate.judge import ROW, FormJudge
 from registry_pipeline.gate.manifest import MANIFEST, Manifest
 from registry_pipeline.gate.persons import Persons
+from registry_pipeline.gate.selection import Selection
 from schemas.fields import Table
 from schemas.forms import form_table
 from schemas.protocol import Protocol
@@ -50,10 +51,11 @@ def retracted_rows(
         {column: [_text(key.get(column)) for key in manifest.retract[form]] for column in columns},
         schema=dict.fromkeys(columns, pl.String),
     ).select(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(ROW), pl.all())
+    recode = protocol.form(form).recode
     judge = FormJudge(
         form,
         table,
-        Plan({column: column for column in columns}, (), {}, protocol.form(form).recode),
+        Plan(dict(zip(columns, columns, strict=True)), (), recode, Selection({}), ()),
         RowContext(protocol, manifest.extracted_on),
         FileStyle(place),
         persons=persons,

@@ -62,6 +62,7 @@ class Entry:
     n_quarantined: int
     n_warning: int
     n_erased: int
+    n_left_out: int
     n_retracted: int
     n_retracted_unmet: int
     changes: Changes

@@ -124,6 +124,13 @@ class Delivery(RegistryModel):
         "Slettet",
         "Rows of erased people, taken out or never let in; the file held so many more.",
     )
+    n_left_out: pl.Int64 = shared.count(
+        "Left out",
+        "Utelatt",
+        "Rows that the protocol says are no form's, told by the first form of a file that several "
+        "forms read; the file held so many more.",
+        null=_UNCOUNTED,
+    )
     is_complete: pl.Boolean = field(
         "Complete",
         "No refused file of the delivery waits to be mended; the same on each of its rows.",

@@ -639,6 +639,54 @@ def test_a_retraction_is_judged_as_a_row_is(
     assert stored(connection, "episodes") == 2
 
 
+SHARED = """
+[forms.patients]
+source = "export"
+where = { type = ["P"] }
+[forms.interviews]
+source = "export"
+where = { type = ["I"] }
+left_out = { type = ["X", ""] }
+"""
+EXPORT = """\
+type,patient_id,consent,consent_date,interview_date,status
+P,A-1,consented,2014-05-02,,
+P,A-2,consented,2014-05-02,,
+I,A-1,,,2014-05-10,completed
+i,A-2,,,2014-05-11,completed
+X,A-2,,,2014-05-12,completed
+,A-2,,,2014-05-13,completed
+"""
+
+
+def test_every_row_of_a_file_that_several_forms_read_is_in_some_count(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    text = shipped_text("lar_x").replace("[waves]", "max_quarantine_share = 0.9\n[waves]") + SHARED
+    key = open_key(connection, home)
+    counted = {}
+    for delivery, file in (("2014-Q2", EXPORT), ("2014-Q2-2", EXPORT.replace("\ni,", "\nI,"))):
+        folder = deliver(landing, delivery, rows={"export": 6})
+        (folder / "export.csv").write_text(file)
+        report = take_in(connection, home, folder, key, text)
+        assert report.messages == []
+        counted[delivery] = {
+            one.form: (one.n_accepted, one.n_quarantined, one.n_left_out) for one in report.files
+        }
+        assert sum(sum(numbers) for numbers in counted[delivery].values()) == 6
+    assert counted == {
+        "2014-Q2": {"patients": (2, 1, 2), "interviews": (1, 0, 0)},
+        "2014-Q2-2": {"patients": (2, 0, 2), "interviews": (2, 0, 0)},
+    }
+    problems = connection.execute("SELECT row_number, rule_id, mended_by FROM meta.quarantine")
+    assert problems.fetchall() == [(4, "no_form", "2014-Q2-2")]
+    assert ledger.discrepancies(connection) == []
+    connection.close()
+    first, _ = changes_since(home, Outcome("run", True, []))
+    no_forms = "2 rows left out, since the protocol says they are no form's"
+    assert first.remarks == [f"lar_x/2014-Q2: {no_forms}"]
+
+
 def test_missing_patients_are_said_and_the_rows_wait(
     connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
 ) -> None:

@@ -29,6 +29,7 @@ class Judged:
     problems: pl.DataFrame
     warnings: pl.DataFrame
     n_batches: int
+    n_left_out: int = 0
 
     @property
     def rules(self) -> list[tuple[int, str | None, str]]:
@@ -86,6 +87,6 @@ def gate(
             pl.concat([pl.DataFrame(), *(getattr(one, part) for one in batches)], how="diagonal")
             for part in ("accepted", "quarantined", "problems", "warnings")
         ]
-        return Judged(*joined, len(batches))
+        return Judged(*joined, len(batches), sum(one.n_left_out for one in batches))
 
     return read

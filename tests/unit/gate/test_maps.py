@@ -79,6 +79,61 @@ def test_the_original_is_kept_before_the_recode(
     ]
 
 
+# Types that no form names: another code, none, and one with a blank.
+STRAYS = """\
+20;9;Mann;1;01.05.2014;1;ja;12;
+20;;Mann;1;01.05.2014;1;ja;12;
+17;"1 ";Mann;7;1.5;1;ja;12;ring 150765 00565
+"""
+
+
+@pytest.mark.parametrize("block_bytes", [100, 1 << 20])
+def test_a_row_that_is_no_forms_is_quarantined_under_the_first_form_of_the_file(
+    gate: Callable[..., Any], protocol: Protocol, block_bytes: int
+) -> None:
+    """Every row of the file is in some count; a stray is no double, and its key is no form's."""
+    file = EXPORT + STRAYS
+    made = {"protocol": protocol, "rows": {"patients": 9}, "block_bytes": block_bytes}
+    patients = gate("patients.csv", file, **made)
+    assert patients.accepted["row_number"].to_list() == [1, 3]
+    assert patients.rules == [
+        (7, "SkjemaType", "no_form"),
+        (8, "SkjemaType", "no_form"),
+        (9, "Merknad", "identity_number"),
+        (9, "SkjemaType", "no_form"),
+    ]
+    assert patients.quarantined["row_key"].to_list() == [None] * 3
+    assert patients.quarantined["patient_id"].null_count() == 0
+    assert not patients.quarantined["original"].str.contains("00565|PasientId").any()
+    interviews = gate("patients.csv", file, form="interviews", **made)
+    assert interviews.accepted.height + interviews.quarantined.height == 4
+
+
+def test_rows_that_the_protocol_leaves_out_are_counted(
+    gate: Callable[..., Any], protocol: Protocol
+) -> None:
+    """They are named by value, an empty cell as an empty text; every other one is quarantined."""
+    leaving = INTERVIEWS.model_copy(update={"left_out": {"SkjemaType": ("9", "", "1")}})
+    forms = protocol.forms | {"interviews": leaving}
+    made = {"protocol": protocol.model_copy(update={"forms": forms}), "rows": {"patients": 9}}
+    patients = gate("patients.csv", EXPORT + STRAYS, **made)
+    assert patients.accepted["row_number"].to_list() == [1, 3]
+    assert patients.quarantined["row_number"].to_list() == [9]
+    assert patients.n_left_out == 2
+    assert gate("patients.csv", EXPORT + STRAYS, form="interviews", **made).n_left_out == 0
+
+
+def test_what_is_left_out_is_left_out_of_what_is_chosen() -> None:
+    with pytest.raises(ValueError, match="left_out needs where"):
+        FormMap(left_out={"SkjemaType": ("9",)})
+
+
+def test_strays_count_as_bad_rows(gate: Callable[..., Any], protocol: Protocol) -> None:
+    strict = protocol.model_copy(update={"max_quarantine_share": 0.5})
+    with pytest.raises(RefusedFileError, match=r"3 of 5 rows are bad, .* rule is no_form"):
+        gate("patients.csv", EXPORT + STRAYS, protocol=strict)
+
+
 def test_maps_that_the_file_contradicts(gate: Callable[..., Any], protocol: Protocol) -> None:
     cases = {
         "patient_id": (EXPORT.replace("Merknad", "patient_id", 1), "two columns of the file"),
