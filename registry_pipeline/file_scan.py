@@ -9,6 +9,7 @@ are full of digits. Of its event log the current run is read, since every run re
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import sqlite3
@@ -17,11 +18,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from registry_pipeline.gate.identity import holds_identity
+from registry_pipeline.gate.identity import RUN, folded, run_holds_identity
 from registry_pipeline.home import Home
 
 _PAGES: Final = ("*.html", "*.csv", "*.json", "*.md", "*.svg", "*.txt", "*.log")
-_ALONE: Final = re.compile(r"(?<![\w\-.])[0-9](?:[0-9 .,/+\-\u00a0\u202f]{8,}[0-9])(?![\w\-])")
+_ALONE: Final = re.compile(rf"(?<![\w\-.]){RUN.pattern}(?![\w\-])")
 """Digits that no letter stands beside, as they do in a hash or an id."""
 
 _DECIMAL: Final = re.compile(r"(?<![0-9.,])[0-9]{1,5}[.,][0-9]{7,}(?![0-9.,])")
@@ -96,4 +97,5 @@ def _words(cell: str) -> Iterator[str]:
 
 
 def _suspect(text: str) -> bool:
-    return any(holds_identity(run.group()) for run in _ALONE.finditer(_DECIMAL.sub(" ", text)))
+    words = _DECIMAL.sub("x", folded(html.unescape(text)))
+    return any(run_holds_identity(run.group()) for run in _ALONE.finditer(words))

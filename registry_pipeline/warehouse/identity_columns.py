@@ -14,12 +14,9 @@ from typing import Final
 
 import duckdb
 
-from registry_pipeline.gate.identity import holds_identity
+from registry_pipeline.gate.identity import SUSPECT, holds_identity
 from schemas.catalog import TABLES
 from schemas.shared import ORIGIN
-
-_SUSPECT: Final = "[0-9]([^0-9]{0,3}[0-9]){9}"
-"""Ten digits with at most three other signs between two of them: all that the scanner takes."""
 
 _TEN_DIGITS: Final = 1_000_000_000
 _NOISE: Final = frozenset({"run_id", "file_sha256", "sha256", "content"})
@@ -65,7 +62,7 @@ def _cells(table: str, column: str, kind: str) -> str:
     if kind == "VARCHAR":
         return (
             f"SELECT '{column}', cell FROM (SELECT DISTINCT \"{column}\" AS cell FROM {table}) "
-            f"WHERE regexp_matches(cell, '{_SUSPECT}')"
+            f"WHERE regexp_matches(cell, '{SUSPECT}')"
         )
     return (
         f"SELECT DISTINCT '{column}', \"{column}\"::VARCHAR FROM {table} "

@@ -20,7 +20,25 @@ NUMBER = "15076500565"
 RUN = "8d3f0a52-1111-4222-8333-123456789012"
 
 
-WRITTEN = [NUMBER, f"ring {NUMBER[:6]} {NUMBER[6:]} i dag", "150765-00565", "x 150765.00565 y"]
+DAY, REST = NUMBER[:6], NUMBER[6:]
+WRITTEN = [
+    NUMBER,
+    f"ring {DAY} {REST} i dag",
+    f"{DAY}-{REST}",
+    f"x {DAY}.{REST} y",
+    f"{DAY}  {REST}",
+    f"{DAY}\n{REST}",
+    f"{DAY} -- {REST}",
+    f"{DAY}\u2009{REST}",
+    f"{DAY}\u200b{REST}",
+    f"{DAY};{REST}",
+    f"{DAY}({REST})",
+    " ".join(NUMBER),
+    "\u00ad".join(NUMBER),
+    "".join(chr(0xFF10 + int(digit)) for digit in NUMBER),
+    "".join(chr(0x0660 + int(digit)) for digit in NUMBER),
+]
+"""The gate's scanner takes all of these (`tests/spec/test_identity_numbers.py`)."""
 
 
 @pytest.mark.parametrize("text", WRITTEN)
@@ -66,11 +84,19 @@ def event_log(home: Home, *messages: str) -> None:
         log.commit()
 
 
-@pytest.mark.parametrize("text", WRITTEN[:3])
+@pytest.mark.parametrize("text", WRITTEN)
 def test_a_number_in_an_event_of_the_run(home: Home, text: str) -> None:
     event_log(home, "all is well", f"row of {text}")
     assert identity_files(home, RUN) == [f"dagster/history/runs/{RUN}.db"]
     assert identity_files(home, "another run") == []
+
+
+def test_a_number_that_a_page_shows_in_words_of_its_own(home: Home) -> None:
+    home.data_docs.mkdir()
+    page = home.data_docs / "index.html"
+    for gap in ("&nbsp;", "&#8201;", "&shy;"):
+        page.write_text(f"<td>{DAY}{gap}{REST}</td>")
+        assert identity_files(home, RUN) == ["published/data_docs/index.html"]
 
 
 def test_a_number_in_a_published_page(home: Home) -> None:

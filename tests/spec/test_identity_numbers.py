@@ -7,6 +7,9 @@ eleven it leaves 0. Every number here is made by this arithmetic; none is anybod
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from itertools import pairwise
+
 import polars as pl
 import pytest
 from hypothesis import assume, given
@@ -71,16 +74,50 @@ def test_every_kind_of_norwegian_number(kind: str) -> None:
     assert holds_identity(number)
 
 
+DAY, REST = NUMBER[:6], NUMBER[6:]
+PAIRS = (NUMBER[:2], NUMBER[2:4], NUMBER[4:6])
 WRITTEN = {
     "plain": NUMBER,
-    "spaced": f"{NUMBER[:6]} {NUMBER[6:]}",
-    "in pairs": f"{NUMBER[:2]} {NUMBER[2:4]} {NUMBER[4:6]} {NUMBER[6:9]} {NUMBER[9:]}",
-    "dotted": f"{NUMBER[:2]}.{NUMBER[2:4]}.{NUMBER[4:6]}.{NUMBER[6:]}",
-    "dotted date, dash": f"{NUMBER[:2]}.{NUMBER[2:4]}.{NUMBER[4:6]}-{NUMBER[6:]}",
-    "dashed": f"{NUMBER[:6]}-{NUMBER[6:]}",
-    "non-breaking space": f"{NUMBER[:6]}\u00a0{NUMBER[6:]}",
+    "spaced": f"{DAY} {REST}",
+    "in pairs": f"{' '.join(PAIRS)} {NUMBER[6:9]} {NUMBER[9:]}",
+    "dotted": f"{'.'.join(PAIRS)}.{REST}",
+    "dotted throughout": f"{'.'.join(PAIRS)}.{NUMBER[6:9]}.{NUMBER[9:]}",
+    "dotted date, dash": f"{'.'.join(PAIRS)}-{REST}",
+    "slashed date, space": f"{'/'.join(PAIRS)} {REST}",
+    "dashed": f"{DAY}-{REST}",
+    "spaced dash": f"{DAY} - {REST}",
+    "two dashes": f"{DAY} -- {REST}",
+    "two spaces": f"{DAY}  {REST}",
+    "in brackets": f"{DAY}({REST})",
+    "control digits apart": f"{DAY} {NUMBER[6:9]} {NUMBER[9:]}",
+    "digit by digit": " ".join(NUMBER),
+    "digit by digit, with a dash": f"{' '.join(DAY)} - {' '.join(REST)}",
+    "parted where no rule does": f"{NUMBER[:4]} {NUMBER[4:]}",
+    "thousands": f"{NUMBER[:2]},{NUMBER[2:5]},{NUMBER[5:8]},{NUMBER[8:]}",
     "float": f"{NUMBER}.0",
+    "power of ten": f"{NUMBER[0]}.{NUMBER[1:]}e10",
     "padded": f"  {NUMBER} ",
+    "full-width digits": "".join(chr(0xFF10 + int(digit)) for digit in NUMBER),
+    "Arabic-Indic digits": "".join(chr(0x0660 + int(digit)) for digit in NUMBER),
+    "raised digits": f"{DAY}{REST.translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}",
+    "invisible between all": "\u200b".join(NUMBER),
+    **{
+        f"{name} between": f"{DAY}{sign}{REST}"
+        for name, sign in {
+            "tab": "\t",
+            "line end": "\n",
+            "Windows line end": "\r\n",
+            "non-breaking space": "\u00a0",
+            "thin space": "\u2009",
+            "figure space": "\u2007",
+            "zero-width space": "\u200b",
+            "word joiner": "\u2060",
+            "soft hyphen": "\u00ad",
+            "minus": "\u2212",
+            "en dash": "\u2013",
+        }.items()
+    },
+    **{f"{sign} between": f"{DAY}{sign}{REST}" for sign in "_:|;=*&\\',./+#"},
 }
 
 
@@ -92,7 +129,8 @@ def test_every_way_of_writing_is_one_number(way: str) -> None:
 
 def test_a_lost_leading_zero_is_given_back() -> None:
     assert EARLY[0] == "0"
-    for text in (EARLY[1:], f"{EARLY[1:]}.0", f"{EARLY[1:]},0"):
+    apart = f"{EARLY[1:6]} {EARLY[6:]}"
+    for text in (EARLY[1:], f"{EARLY[1:]}.0", f"{EARLY[1:]},0", apart):
         assert normalise_national(text) == EARLY
         assert holds_identity(text)
 
@@ -100,6 +138,9 @@ def test_a_lost_leading_zero_is_given_back() -> None:
 ELSEWHERE = {
     "Danish, dashed": "150765-4321",
     "Danish, plain": "1507654321",
+    "Danish, two spaces": "150765  4321",
+    "Danish, line end": "150765\n4321",
+    "Danish, dotted": "15.07.65-4321",
     "Danish, as a float": "1507654321.0",
     "Swedish, plain": swedish("650715123"),
     "Swedish, dashed": f"{swedish('650715123')[:6]}-{swedish('650715123')[6:]}",
@@ -119,7 +160,9 @@ def test_numbers_of_the_neighbours_are_found_and_are_no_national_id(kind: str) -
 INSIDE = [
     f"ring {NUMBER} etter kl 12",
     f"fnr:{NUMBER}",
-    f"tlf 98765432 {NUMBER[:6]} {NUMBER[6:]}",
+    f"tlf 98765432 {DAY} {REST}",
+    f"98765432, 2014-05-01; {DAY};{REST}, 12",
+    f"1) {WRITTEN['in pairs']} 2) 98765432",
     f"{NUMBER}-2014",
     f"20140501{NUMBER}",
     f"{NUMBER}0001",
@@ -158,6 +201,56 @@ NONE = [
 def test_texts_that_hold_none(text: str) -> None:
     assert not holds_identity(text)
     assert not is_national_id(text)
+
+
+DAYS = [date(2010, 1, 1) + timedelta(days=day) for day in range(2000)]
+LISTS = {
+    "digits": [", ".join(NUMBER)],
+    "numbers, of which some could be one": [
+        f"7{sign}{sign.join(PAIRS)}{sign}{REST}" for sign in (",", ", ", ";", "\t", "\n", " | ")
+    ],
+    "small numbers": [
+        " ".join(str((start + 7 * at) % 100) for at in range(40)) for start in range(50)
+    ],
+    "a decimal number": [f"{NUMBER[:4]}.{NUMBER[4:]}", f"0.{NUMBER}99", f"-3.{NUMBER}1"],
+    "decimal numbers": [
+        " ".join(f"{(start + at) / 7:.3f}" for at in range(200)) for start in range(50)
+    ],
+    "dates": [f"{one} {other}" for one, other in pairwise(DAYS)],
+    "dates, dotted": [f"{one:%d.%m.%Y} {other:%d.%m.%Y}" for one, other in pairwise(DAYS)],
+    "dates, short": [f"{one:%d.%m.%y} {other:%d.%m.%y}" for one, other in pairwise(DAYS)],
+    "times": [f"{one} 10:05:45.{place:03}" for place, one in enumerate(DAYS[:1000])],
+    "times with a zone": [f"{one}T{place % 24:02}:05:45+0200" for place, one in enumerate(DAYS)],
+    "a date and a pressure": [
+        f"{one:%d.%m.%Y} {place % 90 + 90}/80" for place, one in enumerate(DAYS)
+    ],
+    "telephone numbers": [
+        f"+47 {99 - at % 90} {at % 100:02} 12 34, 22 0{at % 10} 56 78" for at in range(500)
+    ],
+    "lines of a file": [
+        f"{at},{one},{at % 40},{at % 28},,{at % 7},{(at * 37) % 1000}.5"
+        for at, one in enumerate(DAYS)
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_lists_of_ordinary_numbers_hold_none(kind: str) -> None:
+    assert [text for text in LISTS[kind] if holds_identity(text)] == []
+
+
+@given(
+    gaps=st.lists(
+        st.text(st.sampled_from(" .-/\u00a0\u2009\u2212\u200b_"), max_size=3), min_size=2
+    ),
+    digits=st.sampled_from(["0123456789", "０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩"]),
+    around=st.text(st.characters(codec="utf-8"), max_size=5),
+)
+def test_what_python_finds_no_engine_passes_over(gaps: list[str], digits: str, around: str) -> None:
+    text = f"{gaps[0].join(PAIRS)}{gaps[1]}{REST}".translate(str.maketrans("0123456789", digits))
+    text = f"{around}a {text}"
+    assert holds_identity(text)
+    assert find_identity(pl.Series([text])).to_list() == [True]
 
 
 def test_a_column_is_scanned_cell_by_cell() -> None:
