@@ -89,7 +89,7 @@ def _staged(home: Home, manifest: Manifest, arrival: Arrival) -> Arrival:
             known = replace(arrival, sha=sha256_of(path, name, manifest))
             if known.is_same or known.is_here:
                 return known
-        staged, sha = stage(home, path, name, manifest)
+        staged, sha = stage(home, arrival.form, path, name, manifest)
     except RefusedFileError as error:
         return replace(arrival, refused=error)
     return replace(arrival, sha=sha, staged=staged)
@@ -121,8 +121,11 @@ def sha256_of(path: Path, name: str, manifest: Manifest) -> str:
     return _hashed(path, name, manifest, lambda _: None)
 
 
-def stage(home: Home, path: Path, name: str, manifest: Manifest) -> tuple[Path, str]:
+def stage(home: Home, form: str, path: Path, name: str, manifest: Manifest) -> tuple[Path, str]:
     """Copies a file into the protected home under its hash: what is judged is what is kept.
+
+    Each form has a copy of its own: one of a file that several forms read is deleted while the next
+    form is read already.
 
     Returns:
         The copy and the hash.
@@ -134,7 +137,7 @@ def stage(home: Home, path: Path, name: str, manifest: Manifest) -> tuple[Path, 
     partial = home.staging / "incoming"
     with partial.open("wb") as target:
         sha = _hashed(path, name, manifest, target.write)
-    return partial.rename(home.staging / f"{sha}{path.suffix}"), sha
+    return partial.rename(home.staging / f"{sha}-{form}{path.suffix}"), sha
 
 
 def _hashed(path: Path, name: str, manifest: Manifest, passed_on: Callable[[bytes], object]) -> str:

@@ -197,7 +197,7 @@ class _Walk:
             n_read += seen.height
             n_judged += judged.typed.height
             bad = judged.is_bad
-            n_quarantined += int(bad.sum())
+            n_quarantined += int(bad.sum()) - judged.n_strays
             problems.update(judged.faults.unique().select("column_name", "rule_id").iter_rows())
             if n_quarantined > self._share * self._n_received:  # before the texts are read for it
                 self._refuse_share(n_quarantined, problems)

@@ -64,6 +64,11 @@ class Judged:
         places = pl.int_range(self.typed.height, dtype=pl.UInt32, eager=True)
         return places.is_in(self.faults["index"].implode())
 
+    @property
+    def n_strays(self) -> int:
+        """How many rows are no form's, which speaks of the protocol and not of the file."""
+        return int((self.faults["rule_id"] == NO_FORM).sum())
+
 
 class FormJudge:
     """Judges the blocks of one file as rows of one form; what it learns of the file, it keeps."""

@@ -662,7 +662,7 @@ X,A-2,,,2014-05-12,completed
 def test_every_row_of_a_file_that_several_forms_read_is_in_some_count(
     connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
 ) -> None:
-    text = shipped_text("lar_x").replace("[waves]", "max_quarantine_share = 0.9\n[waves]") + SHARED
+    text = shipped_text("lar_x") + SHARED
     key = open_key(connection, home)
     counted = {}
     for delivery, file in (("2014-Q2", EXPORT), ("2014-Q2-2", EXPORT.replace("\ni,", "\nI,"))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from threading import Event
@@ -74,6 +75,21 @@ def test_one_file_is_begun_while_the_one_before_is_stored(
         assert len(list(first.batches)) == 2
         assert [len(list(arrival.batches)) for arrival in staged] == [2, 2]
     assert gate.ended == list(FORMS)
+
+
+def test_forms_of_the_same_bytes_have_a_copy_each(
+    home: Home, manifest: Manifest, arrivals: list[Arrival]
+) -> None:
+    shared = [replace(arrival, path=arrivals[0].path) for arrival in arrivals]
+    gate = Gate()
+    with staged_ahead(home, manifest, shared, gate.judged) as staged:
+        first = next(staged)
+        assert first.staged
+        assert gate.begun["interviews"].wait(timeout=20)
+        first.staged.unlink()
+        others = list(staged)
+    assert {arrival.sha for arrival in others} == {first.sha}
+    assert len({first.staged, *(arrival.staged for arrival in others)}) == len(FORMS)
 
 
 def test_a_file_refused_at_its_start_is_refused_in_its_place(
