@@ -112,3 +112,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Undis
     assert done.returncode == 0, done.stderr
     calls = int(done.stdout)
     return Undisturbed(before, landing, "", calls, dump(home.database), dump(home.analysis))
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    return tmp_path / "landing"

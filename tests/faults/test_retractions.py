@@ -1,0 +1,136 @@
+"""Rows that a manifest takes back: which keys it may name, and what becomes of the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from registry_pipeline.build import build_core
+from registry_pipeline.home import Home
+from registry_pipeline.intake import take_in
+from registry_pipeline.keys import open_key
+from registry_pipeline.operate import Outcome
+from registry_pipeline.report_card import changes_since
+from schemas.protocol import shipped_text
+from tests.faults.delivering import (
+    INTERVIEWS,
+    PATIENTS,
+    deliver,
+    stored,
+    take,
+)
+
+
+def test_a_retraction_takes_a_row_back(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    take(connection, home, deliver(landing, patients=PATIENTS, interviews=INTERVIEWS))
+    retract = "[[retract.interviews]]\npatient_id = 'A-1'\ninterview_date = 2014-05-10\n"
+    take(connection, home, deliver(landing, "2014-Q2-2", append=retract))
+    build_core(connection)
+    assert connection.execute("SELECT count(*) FROM core.interview").fetchall() == [(0,)]
+    assert connection.execute("SELECT count(*) FROM core.patient").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("patient_id = 'A-1'", "a key of interviews is patient_id, interview_date"),
+        (
+            "patient_id = 'A-1'\ninterview_date = 'soon'",
+            "[retract.interviews], entry 1, column interview_date: not a date written yyyy-mm-dd "
+            "or dd.mm.yyyy (date_format)",
+        ),
+    ],
+)
+def test_a_retraction_without_a_whole_key_is_refused(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, key: str, said: str
+) -> None:
+    folder = deliver(landing, append=f"[[retract.interviews]]\n{key}\n")
+    (message,) = take(connection, home, folder).messages
+    assert said in message
+    assert "soon" not in message
+
+
+EPISODES = "patient_id,pathway,start_date\nA-1,7,2014-05-03\nA-1,other_oat,2014-05-20\n"
+
+
+RECODED = (
+    shipped_text("lar_x")
+    + "\n[forms.episodes]\nrecode = { pathway = { 7 = 'gp_alone', 9 = '' } }\n"
+)
+
+
+def taking_back(landing: Path, *keys: str, number: int = 2) -> Path:
+    """A correction that takes episodes of one person back, by pathway and start."""
+    entries = (f"[[retract.episodes]]\npatient_id = 'A-1'\n{key}\n" for key in keys)
+    return deliver(landing, f"2014-Q2-{number}", append="".join(entries))
+
+
+def with_episodes(connection: duckdb.DuckDBPyConnection, home: Home, landing: Path) -> None:
+    """Takes two stays in, one of which is coded as the sender codes."""
+    folder = deliver(landing, patients=PATIENTS)
+    (folder / "episodes.csv").write_text(EPISODES)
+    report = take_in(connection, home, folder, open_key(connection, home), RECODED)
+    assert report.messages == []
+
+
+def test_a_retraction_speaks_the_codes_of_its_sender(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    """Three entries: a row in the sender's code and date, one that never came, one in ours."""
+    with_episodes(connection, home, landing)
+    keys = [
+        "pathway = 7\nstart_date = '03.05.2014'",
+        "pathway = '7'\nstart_date = '04.05.2014'",
+        "pathway = 'other_oat'\nstart_date = '20.05.2014'",
+    ]
+    (file,) = take(connection, home, taking_back(landing, *keys)).files
+    assert (file.status, file.n_retracted, file.n_retracted_unmet) == ("accepted", 3, 1)
+    build_core(connection)
+    assert connection.execute("SELECT count(*) FROM core.episode").fetchall() == [(0,)]
+    codes = connection.execute("SELECT DISTINCT pathway FROM intake.episodes ORDER BY ALL")
+    assert codes.fetchall() == [("gp_alone",), ("other_oat",)]
+    connection.close()
+    _, correction = changes_since(home, Outcome("run", True, []))
+    assert correction.remarks == ["lar_x/2014-Q2-2: 1 of 3 rows to be taken back is not there"]
+
+
+def test_a_retraction_may_arrive_before_its_row(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    early = taking_back(landing, "pathway = 'gp_alone'\nstart_date = 2014-05-03")
+    (file,) = take(connection, home, early).files
+    assert (file.n_retracted, file.n_retracted_unmet) == (1, 1)
+    with_episodes(connection, home, landing)
+    build_core(connection)
+    stays = connection.execute("SELECT pathway FROM core.episode").fetchall()
+    assert stays == [("other_oat",)]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (
+            "pathway = 'jail'\nstart_date = 2014-05-03",
+            "not among the protocol's pathways (unknown_pathway)",
+        ),
+        ("pathway = 7\nstart_date = 2014-07-03", "a day after the delivery's extracted_on"),
+        ("pathway = 9\nstart_date = 2014-05-03", "missing, and never may be"),
+        ("pathway = 7\nstart_date = 2014-05-03\nlevel = 'gp'", "a key of episodes is patient_id"),
+        ("pathway = 7", "a key of episodes is patient_id"),
+    ],
+)
+def test_a_retraction_is_judged_as_a_row_is(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, key: str, said: str
+) -> None:
+    with_episodes(connection, home, landing)
+    good = "pathway = 7\nstart_date = 2014-05-03"
+    report = take(connection, home, taking_back(landing, good, key))
+    (message,) = report.messages
+    assert "lar_x/2014-Q2-2/delivery.toml [retract.episodes], entry 2" in message
+    assert said in message
+    assert "jail" not in message
+    assert stored(connection, "episodes") == 2
