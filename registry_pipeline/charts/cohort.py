@@ -22,6 +22,12 @@ from schemas.protocol import Disclosure, Origin, Protocol, parse_protocol
 
 _DAYS_PER: Final = {"months": 30.4375, "weeks": 7, "days": 1}
 _STRATA: Final[dict[str, CodeList]] = {"sex": codes.SEX, "age_group": codes.AGE_GROUP}
+_WHAT: Final = {
+    "sex": "sex",
+    "age_group": "age",
+    "pathway": "pathway",
+    "co_occurring_disorder": "co-occurring disorder",
+}
 _DISORDER: Final = {"true": "co-occurring disorder", "false": "no co-occurring disorder"}
 
 
@@ -156,7 +162,9 @@ class Cohort:
         return {"all": "all units", **{unit.id: unit.name for unit in self.protocol.units}}
 
     def stratum(self, by: str, code: str) -> str:
-        """A stratum in words."""
+        """A stratum in words; of who is unknown, what of them is."""
+        if code == "unknown":
+            return f"{_WHAT[by]} unknown"
         if by in _STRATA:
             return _STRATA[by].label(code)
         words = self.pathways if by == "pathway" else _DISORDER

@@ -59,7 +59,7 @@ def time_to_event(cohort: Cohort) -> Section:
             "Known at the waves only: an event is drawn on the wave at which it was seen.",
             (
                 f"Points with 1 to {cohort.rule.min_count - 1} events so far, or fewer than "
-                f"{cohort.rule.min_count} at risk, are left out."
+                f"{cohort.rule.min_count} at risk or left without it, are left out."
             ),
         ),
     )
@@ -68,13 +68,15 @@ def time_to_event(cohort: Cohort) -> Section:
 def _safe(cohort: Cohort) -> pl.DataFrame:
     """The rows of everyone; numbers of few people are null, with `hidden`.
 
-    A number at risk that tells of few lost before the first event is null too, and so are the
-    people ever at risk where few never were.
+    All events of a wave fall on one day: of many at risk on it few may be left. A number at risk
+    that tells of few lost before the first event is null too, and so are the people ever at risk
+    where few never were.
     """
     rows = cohort.rows("derived.time_to_event", stratum_by=["all"])
     n, at_risk = pl.col("n"), pl.col("n_at_risk")
-    few = curve_hidden(pl.col("n_event_cum"), at_risk, n, cohort.rule)
     before = pl.col("n_event_cum").shift(1).over(CURVE).fill_null(0)
+    left = at_risk - (pl.col("n_event_cum") - before)
+    few = curve_hidden(pl.col("n_event_cum"), at_risk, n, cohort.rule) | is_small(left, cohort.rule)
     lost = (before == 0) & is_small(n - at_risk, cohort.rule)
     marked = rows.with_columns(
         (few & pl.col("share").is_not_null()).alias(HIDDEN),

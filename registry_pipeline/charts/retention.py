@@ -30,9 +30,14 @@ from registry_pipeline.charts.svg import (
     percent,
 )
 from registry_pipeline.charts.text import Section
+from registry_pipeline.disclosure.small_numbers import is_small, without
 from schemas import codes
 
 CLOCK: Final = {"baseline": "baseline", "treatment_start": "treatment start"}
+UNCOUNTED: Final = {
+    "baseline": "no such stay",
+    "treatment_start": "no such stay, or no known start of treatment",
+}
 ROWS: Final = {
     "baseline all": CLOCK["baseline"],
     "baseline sex": CLOCK["baseline"],
@@ -103,15 +108,24 @@ def retention_at(cohort: Cohort) -> Section:
 
 
 def denominators(cohort: Cohort, clocks: Sequence[str] = tuple(CLOCK)) -> str:
-    """Who is counted and who is left out, for each clock and kind, in a sentence per clock."""
+    """Who is counted and who is left out, for each clock and kind, in a sentence per clock.
+
+    How many are left out is hidden where few of the eligible are neither: they did not take part.
+    """
     summary = cohort.rows("derived.retention_summary", stratum_by=["all"], origin=clocks)
+    eligible = cohort.rows("derived.enrolment", group=["eligible"], sex=["all"], age_group=["all"])[
+        "n"
+    ].sum()
+    absent = eligible - (pl.col("n") + pl.col("n_left_out"))
+    summary = without(summary, is_small(absent, cohort.rule), ["n_left_out"])
     sentences = []
     for (clock,), rows in by_kind(summary).group_by("origin", maintain_order=True):
         parts = []
         for row in rows.iter_rows(named=True):
             n, out = (text.count(row[name], cohort.rule) for name in ("n", "n_left_out"))
-            without_stay = f" ({out} without such a stay left out)" if row["n_left_out"] else ""
-            parts.append(f"{n} {KINDS[row['kind']]}{without_stay}")
+            out = "the others" if out == text.HIDDEN else out
+            others = "" if out == "0" else f" ({out} left out: {UNCOUNTED[str(clock)]})"
+            parts.append(f"{n} {KINDS[row['kind']]}{others}")
         sentences.append(f"Counted from {CLOCK[str(clock)]}: {', '.join(parts)}.")
     return " ".join(sentences)
 

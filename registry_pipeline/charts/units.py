@@ -27,6 +27,7 @@ from registry_pipeline.charts.svg import (
 from registry_pipeline.charts.text import Section
 from registry_pipeline.disclosure.small_numbers import (
     HIDDEN,
+    is_small,
     percentage_hidden,
     share_hidden,
     with_company,
@@ -42,6 +43,10 @@ IN_QUARTER: Final = {
 """The measures in words, English and Norwegian; one that is not here is its own label."""
 
 SERIES: Final = ["measure", "unit_id", "chart"]
+OF_ALL_ALONE: Final = ("missed_interview",)
+"""Measures that a public indicator tells the complement of, by unit and quarter: the units' numbers
+here would give back what is hidden there."""
+
 MAX_UNITS: Final = 4
 QUARTERS: Final = {"labelAngle": -45, "grid": False}
 
@@ -63,7 +68,8 @@ def control_chart(cohort: Cohort) -> Section:
         notes=(
             (
                 "A quarter with few events, few without, or few people is left out, and so is the "
-                "next smallest where the mean line would give it back."
+                "next smallest where the mean line would give it back. Interviews not held are of "
+                f"all units; of other measures at most {MAX_UNITS} units are shown."
             ),
             *_run_notes(cohort, rows),
         ),
@@ -74,21 +80,29 @@ def _safe_points(cohort: Cohort) -> pl.DataFrame:
     """The points with `hidden`, of at most `MAX_UNITS` units beside `all`; hidden ones are null.
 
     All units together are hidden in a quarter where a unit is, if every unit is on the page:
-    they would give it back. Series without any value are left out.
+    they would give it back. Series without any value are left out, and so are the units of
+    `OF_ALL_ALONE`. Of a quarter of few people two have no number: other pages tell the sum of all.
     """
     rule, of_all = cohort.rule, pl.col("unit_id") == "all"
     rows = (
         cohort.rows("derived.control_chart", chart=["p", "xmr"])
-        .filter(pl.col("value").is_not_null().any().over(SERIES))
+        .filter(
+            pl.col("value").is_not_null().any().over(SERIES),
+            of_all | ~pl.col("measure").is_in(OF_ALL_ALONE),
+        )
         .sort(place("unit_id", cohort.units), maintain_order=True)
     )
     units = [unit for unit in in_order(rows, "unit_id") if unit != "all"]
     numerator, denominator = pl.col("numerator"), pl.col("denominator")
-    few = pl.col("value").is_not_null() & (
-        percentage_hidden(denominator, rule) | share_hidden(numerator, denominator, rule)
-    )
     weighed = rows.filter(pl.col("unit_id").is_in([*units[:MAX_UNITS], "all"])).with_columns(
         weight=pl.coalesce(numerator, denominator)
+    )
+    small = is_small(denominator, rule)
+    weighed = with_company(weighed, SERIES, "denominator", small, rule).rename({HIDDEN: "unsized"})
+    few = pl.col("value").is_not_null() & (
+        percentage_hidden(denominator, rule)
+        | share_hidden(numerator, denominator, rule)
+        | pl.col("unsized")
     )
     own = with_company(weighed, SERIES, "weight", few, rule)
     a_unit_is = (pl.col(HIDDEN) & ~of_all).any().over("measure", "chart", "period")
@@ -96,7 +110,8 @@ def _safe_points(cohort: Cohort) -> pl.DataFrame:
     marked = with_company(own, SERIES, "weight", pl.col(HIDDEN) | given_back, rule)
     safe = without(marked, pl.col(HIDDEN), ["numerator", "value", "signal"])
     silent = pl.col("value").is_null().all().over(SERIES) | percentage_hidden(denominator, rule)
-    return without(safe, silent, ["centre", "lower", "upper"])
+    safe = without(safe, silent | pl.col("unsized"), ["centre", "lower", "upper"])
+    return without(safe, pl.col("unsized"), ["denominator"])
 
 
 def _panel(cohort: Cohort) -> pl.Expr:

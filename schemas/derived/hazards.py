@@ -73,7 +73,7 @@ class RetentionLifeTable(RetentionTable):
             "derived.retention_life_table",
             [*CURVE_KEY, "day"],
             title="Life table between interviews",
-            nb="Dødelighetstabell mellom målingene",
+            nb="Levetidstabell mellom målingene",
         )
 
 

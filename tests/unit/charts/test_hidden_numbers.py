@@ -156,13 +156,25 @@ def put_moves(store: Store, small: int) -> None:
 
 
 def put_events(store: Store, small: int) -> None:
-    """60 at risk: `small` relapse by day 91, 6 by day 183, 4 are at risk and 7 gone by 274."""
-    numbers = {0: (60, 0), 91: (60, small), 183: (40, 6), 274: (2 + small // 2, 7)}
+    """60 at risk: `small` relapse by day 91, 6 by day 183, 4 are at risk and 7 gone by 274.
+
+    Of the same 60, 50 are abstinent by day 91 and all but `small` by day 183.
+    """
+    numbers = {
+        "relapse": {0: (60, 0), 91: (60, small), 183: (40, 6), 274: (2 + small // 2, 7)},
+        "sustained_abstinence": {
+            0: (60, 0),
+            91: (60, 50),
+            183: (10, 60 - small),
+            274: (small, 60 - small),
+        },
+    }
     rows = [
-        {"substance": "alcohol", "event": "relapse", "month": round(day / 30.4375), "day": day,
+        {"substance": "alcohol", "event": event, "month": round(day / 30.4375), "day": day,
          "n": 60, "n_left_out": 10, "n_at_risk": at_risk, "n_event_cum": n, "share": n / 60,
          "ci_low": n / 90, "ci_high": n / 50}
-        for day, (at_risk, n) in numbers.items()
+        for event, of_event in numbers.items()
+        for day, (at_risk, n) in of_event.items()
     ]  # fmt: skip
     store.put("derived.time_to_event", rows)
 
@@ -250,13 +262,24 @@ def put_coping(store: Store, small: int) -> None:
 
 
 def put_control_chart(store: Store, small: int) -> None:
-    """Six quarters of 60 people; `small` and 5 - `small` events in two of them."""
+    """Six quarters of 60 people; `small` and 5 - `small` events in two of them.
+
+    Of 100 interviews `small` and 40 - `small` are in two quarters; units are not told of.
+    """
     events = [8, 12, small, 10, 5 - small, 9]
     rows = [
         {"measure": "dropout", "unit_id": "all", "chart": "p", "period": f"2015-Q{place}",
          "numerator": n, "denominator": 60, "value": n / 60, "centre": sum(events) / 360,
          "lower": 0.0, "upper": 0.27}
         for place, n in enumerate(events, start=1)
+    ]  # fmt: skip
+    interviews = {"all": [60, 40 - small, small], "north": [20 + small, 20, small]}
+    rows += [
+        {"measure": "missed_interview", "unit_id": unit, "chart": "p", "period": f"2015-Q{place}",
+         "numerator": of // 2, "denominator": of, "value": 0.5, "centre": 0.5,
+         "lower": 0.1, "upper": 0.9}
+        for unit, people in interviews.items()
+        for place, of in enumerate(people, start=1)
     ]  # fmt: skip
     store.put("derived.control_chart", rows)
 
