@@ -128,10 +128,10 @@ def test_what_is_left_out_is_left_out_of_what_is_chosen() -> None:
         FormMap(left_out={"SkjemaType": ("9",)})
 
 
-def test_strays_count_as_bad_rows(gate: Callable[..., Any], protocol: Protocol) -> None:
-    strict = protocol.model_copy(update={"max_quarantine_share": 0.5})
-    with pytest.raises(RefusedFileError, match=r"3 of 5 rows are bad, .* rule is no_form"):
-        gate("patients.csv", EXPORT + STRAYS, protocol=strict)
+def test_strays_never_refuse_a_form(gate: Callable[..., Any], protocol: Protocol) -> None:
+    strict = protocol.model_copy(update={"max_quarantine_share": 0.01})
+    patients = gate("patients.csv", EXPORT + STRAYS, protocol=strict)
+    assert (patients.accepted.height, patients.quarantined.height) == (2, 3)
 
 
 def test_maps_that_the_file_contradicts(gate: Callable[..., Any], protocol: Protocol) -> None:
