@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -96,6 +98,24 @@ def connection(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """A writing connection to its live file."""
     with connect(home) as opened:
         yield opened
+
+
+@pytest.fixture
+def held_elsewhere(home: Home) -> Iterator[None]:
+    """Another process has the home's live database open for writing until the test ends."""
+    script = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); "
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(home.database)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        yield
+        holder.communicate()
 
 
 @pytest.fixture(autouse=True)

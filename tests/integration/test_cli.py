@@ -7,8 +7,6 @@ import re
 import shutil
 import socket
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -62,25 +60,12 @@ def test_status_says_which_red_checks_block_and_how_many_more_there_are(
     assert re.fullmatch(r"and \d+ more", more)
 
 
-def test_status_during_the_first_run_is_no_error(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
-    home.prepare()
-    hold = (
-        "import sys, duckdb; kept = duckdb.connect(sys.argv[1]); print('open', flush=True); "
-        "sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, str(home.database)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as other:
-        assert other.stdout
-        assert other.stdout.readline() == b"open\n"
-        for more in ([], ["--deliveries"]):
-            result = runner.invoke(app, ["status", "--home", str(home.path), *more])
-            assert result.exit_code == 0, result.output
-            assert "A run goes on: what follows is known when it ends" in result.output
-        other.communicate()
+@pytest.mark.usefixtures("held_elsewhere")
+def test_status_during_the_first_run_is_no_error(home: Home) -> None:
+    for more in ([], ["--deliveries"]):
+        result = runner.invoke(app, ["status", "--home", str(home.path), *more])
+        assert result.exit_code == 0, result.output
+        assert "A run goes on: what follows is known when it ends" in result.output
 
 
 def test_an_id_on_standard_input_may_be_spaced(

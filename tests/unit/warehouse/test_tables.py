@@ -126,23 +126,10 @@ def test_a_connection_reaches_nothing_outside_the_home(
         connection.execute("SET enable_external_access = true")
 
 
+@pytest.mark.usefixtures("held_elsewhere")
 def test_the_second_writer_waits_and_then_says_so(home: Home) -> None:
-    import subprocess
-    import sys
-
-    script = (
-        "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(home.database)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with (
-            pytest.raises(DatabaseBusyError, match="another process holds the live database"),
-            connect(home, wait_seconds=0.2),
-        ):
-            pass
-        holder.communicate(b"\n")
+    with (
+        pytest.raises(DatabaseBusyError, match="another process holds the live database"),
+        connect(home, wait_seconds=0.2),
+    ):
+        pass
