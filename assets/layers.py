@@ -4,7 +4,7 @@ Belongs here: which op makes which tables, in the order data flows, with its che
 Does not belong here: how a table is made (`registry_pipeline.build`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -17,7 +17,7 @@ from assets.run import POOL, RegistryRun
 from registry_pipeline import beside
 from registry_pipeline.build import Built, build_core, build_layer, lay_out
 from registry_pipeline.charts.page import drawn
-from registry_pipeline.charts.pages import pages
+from registry_pipeline.charts.pages import Pages
 from registry_pipeline.child import DRAWER, PROCESSES
 from registry_pipeline.layers import CORE_TABLES, LAYERS
 from schemas.catalog import TABLES
@@ -50,7 +50,7 @@ Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
 def _layer(
     name: str,
     tables: Sequence[str],
-    build: Callable[[duckdb.DuckDBPyConnection], list[Built]],
+    build: Callable[[duckdb.DuckDBPyConnection], Iterable[Built]],
 ) -> dg.AssetsDefinition:
     """The op of a layer: builds its tables, proves each, and says what became of them.
 
@@ -78,16 +78,17 @@ def _layer(
         pool=POOL,
     )
     def layer(context: dg.AssetExecutionContext, registry: RegistryRun) -> Results:
+        built: dict[str, Built] = {}
+        texts: dict[str, Future[str]] = {}
         with ThreadPoolExecutor(PROCESSES[DRAWER]) as drawing:
             with registry.connect() as connection:
-                built = {one.table: one for one in build(connection)}
+                pages = Pages(connection, tables)
+                for one in build(connection):
+                    built[one.table] = one
+                    for table, page in pages.arrived(one.table, is_new=not one.error).items():
+                        texts[table] = drawing.submit(drawn, page)
                 due = {node.name for node in context.job_def.graph.node_defs} & LAYERS.keys()
                 lay_out(connection, due, () if name == "core" else (name,))
-                sound = [table for table in in_order(tables) if not built[table].error]
-                texts = {
-                    table: drawing.submit(drawn, page)
-                    for table, page in pages(connection, sound).items()
-                }
             for table in in_order(tables):
                 yield from _results(built[table], texts.get(table))
 

@@ -79,7 +79,9 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "derived.control_chart": ("core.visit", "core.interview", "core.episode"),
     "derived.funnel": ("core.patient", "derived.retention_person"),
 }
-_PROGRAMME: Final = ("core.patient", "meta.delivery")
+_COVERAGE: Final = ("derived.enrolment", "derived.response_by_wave")
+"""What says whether a page carries the mark of low coverage."""
+_PROGRAMME: Final = ("core.patient", "meta.delivery", *_COVERAGE)
 _MARKED: Final = (
     *_PROGRAMME,
     "core.interview",
@@ -94,12 +96,12 @@ _QUALITY: Final[dict[str, tuple[str, ...]]] = {
     "quality.indicator": (*_MARKED, "quality.indicator_definition"),
     "quality.indicator_definition": (),
     "quality.indicator_person": _MARKED,
-    "quality.public_result": ("quality.indicator",),
+    "quality.public_result": ("quality.indicator", *_COVERAGE),
     "quality.disclosure_log": ("quality.indicator",),
-    "quality.guideline_coverage": ("quality.indicator",),
+    "quality.guideline_coverage": ("quality.indicator", *_COVERAGE),
     "quality.public_programme": _SHOWN,
     "quality.programme_log": _SHOWN,
-    "quality.data_quality": ("meta.delivery", "intake.interviews", *_CORE),
+    "quality.data_quality": ("meta.delivery", "intake.interviews", *_CORE, *_COVERAGE),
     "quality.no_show": (*_PROGRAMME, "core.appointment", "core.episode"),
     "quality.bridging_funnel": (*_PROGRAMME, "core.outreach_contact"),
     "quality.detox_stay": (*_PROGRAMME, "core.episode", "core.event"),
@@ -116,7 +118,7 @@ _QUALITY: Final[dict[str, tuple[str, ...]]] = {
         "core.interview",
         "core.substance_use",
     ),
-    "quality.programme_chart": ("quality.no_show", "quality.dropout"),
+    "quality.programme_chart": ("quality.no_show", "quality.dropout", *_COVERAGE),
     "core.worklist": (
         "core.patient",
         "core.episode",

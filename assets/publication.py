@@ -4,6 +4,7 @@ Belongs here: the last op of a run. Does not belong here: how a file is replaced
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
 
@@ -57,8 +58,9 @@ def publication(
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Replaces `published/analysis.duckdb` with the live tables, unless a number shows."""
     home = registry.place
-    with registry.connect() as connection:
-        seen = [*identity_columns(connection), *identity_files(home, context.run.run_id)]
+    with ThreadPoolExecutor(1) as reading, registry.connect() as connection:
+        files = reading.submit(identity_files, home, context.run.run_id)
+        seen = [*identity_columns(connection), *files.result()]
     yield dg.AssetCheckResult(
         check_name="no_identity_number",
         asset_key=asset_key("meta.publication"),

@@ -55,15 +55,19 @@ def build_core(connection: duckdb.DuckDBPyConnection) -> list[Built]:
     work = _work(connection, CORE_TABLES)
     parts: dict[str, list[Part]] = {name: [] for name in CORE_TABLES}
     for protocol in work.derived:
-        intake = {form: _intake_rows(connection, form, protocol) for form in FORMS}
-        lines = _rows(connection, "meta.delivery", protocol)
+        own = _Own(connection, protocol)
+        intake = {form: own.intake(form) for form in FORMS}
+        lines = own.rows("meta.delivery")
         for name, frame in core_tables(intake, lines, protocol).items():
             parts[name].append(Part(frame))
-    return _store(connection, parts, work)
+    return [*_store(connection, parts, work)]
 
 
-def build_layer(connection: duckdb.DuckDBPyConnection, name: str) -> list[Built]:
-    """Builds one layer's tables of every cohort that has changed, from core and what it reads."""
+def build_layer(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[Built]:
+    """Builds one layer's tables of every cohort that has changed, from core and what it reads.
+
+    Each table is yielded as soon as it is stored.
+    """
     layer, work = LAYERS[name], _layer_work(connection, name)
     parts: dict[str, list[Part]] = {table: [] for table in layer.tables}
     for protocol in work.derived:
@@ -78,7 +82,7 @@ def build_layer(connection: duckdb.DuckDBPyConnection, name: str) -> list[Built]
                 parts[table] = [part]
             else:
                 parts[table].append(part)
-    return _store(connection, parts, work)
+    yield from _store(connection, parts, work)
 
 
 def lay_out(
@@ -97,7 +101,7 @@ def lay_out(
     for name in names:
         work = _layer_work(connection, name)
         for protocol in work.derived:
-            if protocol.id in work.prints and _is_small(connection, protocol):
+            if protocol.id in work.prints and _Own(connection, protocol).is_small:
                 if protocol.id not in rows:
                     frames = stored_frames(connection, protocol, reads)
                     rows[protocol.id] = {table: in_memory(frames[table]) for table in frames}
@@ -184,9 +188,9 @@ def stored_frames(
         ).fetchall()
     }
     named = {name for name in stored & TABLES.keys() if not COHORT.isdisjoint(TABLES[name].dtypes)}
-    make = {name: partial(_rows, connection, name, protocol) for name in named - hidden}
-    interviews = partial(_intake_rows, connection, "interviews", protocol)
-    return _Frames({**make, "intake.interviews": interviews})
+    own = _Own(connection, protocol)
+    make = {name: partial(own.rows, name) for name in named - hidden}
+    return _Frames({**make, "intake.interviews": partial(own.intake, "interviews")})
 
 
 class _Frames(Mapping[str, Frame]):
@@ -208,46 +212,40 @@ class _Frames(Mapping[str, Frame]):
         return len(self._make)
 
 
-def _intake_rows(connection: duckdb.DuckDBPyConnection, form: str, protocol: Protocol) -> Frame:
-    return _rows(connection, f"intake.{form}", protocol, intake_table(form, protocol))
+class _Own:
+    """A cohort's rows: in memory where the cohort is small, else in the database."""
 
+    def __init__(self, connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> None:
+        self._connection, self._protocol = connection, protocol
+        accepted = scalar(
+            connection,
+            "SELECT sum(n_accepted) FROM meta.delivery WHERE protocol = ? AND status = 'accepted'",
+            [protocol.id],
+        )
+        self.is_small = (accepted or 0) <= IN_MEMORY_ROWS
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    protocol: Protocol,
-    table: Table | None = None,
-) -> Frame:
-    """A cohort's rows of a table: in memory where the cohort is small, else in the database.
+    def intake(self, form: str) -> Frame:
+        """Every row of a form that was ever taken in."""
+        return self.rows(f"intake.{form}", intake_table(form, self._protocol))
 
-    The cohort's id is a value to the engine and no part of a query's text.
-    """
-    columns = (table or TABLES[name]).dtypes
-    (whose,) = COHORT & columns.keys()
-    names = ", ".join(f'"{column}"' for column in columns)
-    every = f"SELECT {names} FROM {name}"
-    if _is_small(connection, protocol):
-        own = connection.sql(f'{every} WHERE "{whose}" = ?', params=[protocol.id])
-        rows: Frame = nw.from_native(own.pl().lazy())
-        return rows
-    relation: Frame = nw.from_native(connection.sql(every))
-    return relation.filter(nw.col(whose) == protocol.id)
-
-
-def _is_small(connection: duckdb.DuckDBPyConnection, protocol: Protocol) -> bool:
-    accepted = scalar(
-        connection,
-        "SELECT sum(n_accepted) FROM meta.delivery WHERE protocol = ? AND status = 'accepted'",
-        [protocol.id],
-    )
-    return (accepted or 0) <= IN_MEMORY_ROWS
+    def rows(self, name: str, table: Table | None = None) -> Frame:
+        """The rows of a table; the cohort's id is a value to the engine, no part of a query."""
+        columns = (table or TABLES[name]).dtypes
+        (whose,) = COHORT & columns.keys()
+        names = ", ".join(f'"{column}"' for column in columns)
+        every = f"SELECT {names} FROM {name}"
+        if self.is_small:
+            own = self._connection.sql(f'{every} WHERE "{whose}" = ?', params=[self._protocol.id])
+            rows: Frame = nw.from_native(own.pl().lazy())
+            return rows
+        relation: Frame = nw.from_native(self._connection.sql(every))
+        return relation.filter(nw.col(whose) == self._protocol.id)
 
 
 def _store(
     connection: duckdb.DuckDBPyConnection, parts: Mapping[str, list[Part]], work: _Work
-) -> list[Built]:
+) -> Iterator[Built]:
     """Replaces each table; one that breaks its model keeps its old contents and is named."""
-    stored = []
     for name, frames in parts.items():
         table = TABLES[name]
         try:
@@ -255,8 +253,7 @@ def _store(
                 rows = replace(connection, table, frames, work.prints, work.kept)
             else:
                 rows = int(scalar(connection, f"SELECT count(*) FROM {name}"))
-            stored.append(Built(name, rows, n_kept=len(work.kept)))
+            yield Built(name, rows, n_kept=len(work.kept))
         except InvalidTableError as error:
-            stored.append(Built(name, 0, str(error)))
+            yield Built(name, 0, str(error))
     forget_steps(connection)
-    return stored

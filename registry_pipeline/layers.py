@@ -32,6 +32,7 @@ class Layer:
     """One layer: the tables it makes, in order, and the functions that make them.
 
     Attributes:
+        tables: in the order they are stored; what pages read beside their own table comes first.
         reads: other layers whose tables it is made from, beside core.
     """
 
@@ -107,7 +108,12 @@ LAYERS: Final[dict[str, Layer]] = {
         reads=("retention",),
     ),
     "quality": Layer(
-        (*(name for name in TABLES if name.startswith("quality.")), WORKLIST), (quality_tables,)
+        (
+            *(name for name in TABLES if name.startswith("quality.public")),
+            *(name for name in TABLES if name.startswith("quality.") and "public" not in name),
+            WORKLIST,
+        ),
+        (quality_tables,),
     ),
 }
 """The layers after core, in an order they can be built in."""

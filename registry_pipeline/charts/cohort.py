@@ -31,18 +31,53 @@ _WHAT: Final = {
 _DISORDER: Final = {"true": "co-occurring disorder", "false": "no co-occurring disorder"}
 
 
+class NotYetStoredError(LookupError):
+    """A page asks for a table that is about to be stored anew."""
+
+
+class Store:
+    """The tables that pages are made from, while some of them are still to come."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, awaited: Collection[str] = ()
+    ) -> None:
+        self.connection = connection
+        self._awaited = set(awaited)
+        self._stored = {
+            f"{schema}.{name}"
+            for schema, name in connection.execute(
+                "SELECT schema_name, table_name FROM duckdb_tables() "
+                "WHERE database_name = current_database()"
+            ).fetchall()
+        }
+
+    def arrived(self, table: str, *, is_new: bool) -> None:
+        """Notes that a table is awaited no more; where it is not new, it stays as it was."""
+        self._awaited.discard(table)
+        if is_new:
+            self._stored.add(table)
+
+    def has(self, table: str) -> bool:
+        """Whether a table is stored.
+
+        Raises:
+            NotYetStoredError: it is about to be stored anew.
+        """
+        if table in self._awaited:
+            raise NotYetStoredError(table)
+        return table in self._stored
+
+
 @dataclass(frozen=True)
 class Cohort:
     """One cohort of a store.
 
     Attributes:
-        connection: the store.
-        stored: the tables in it.
+        store: its tables; asking for one that is awaited raises `NotYetStoredError`.
         protocol: the cohort's protocol, which chose its codes, schedule and thresholds.
     """
 
-    connection: duckdb.DuckDBPyConnection
-    stored: Collection[str]
+    store: Store
     protocol: Protocol
 
     @property
@@ -58,25 +93,25 @@ class Cohort:
             only: per column, the values that are read.
         """
         model = TABLES[table]
-        if table not in self.stored:
+        if not self.store.has(table):
             return pl.DataFrame(schema=model.dtypes)
         given = {cohort_column(model): [self.protocol.id], **{k: list(v) for k, v in only.items()}}
         where = " AND ".join(f'list_contains(?, "{name}")' for name in given)
         names = ", ".join(f'"{name}"' for name in model.dtypes)
         key = ", ".join(f'"{name}" NULLS FIRST' for name in model.key)
         query = f"SELECT {names} FROM {table} WHERE {where} ORDER BY {key}"
-        return pl.DataFrame(self.connection.sql(query, params=list(given.values())))
+        return pl.DataFrame(self.store.connection.sql(query, params=list(given.values())))
 
     def has_rows(self, table: str) -> bool:
         """Whether a stored table has a row of the cohort."""
-        if table not in self.stored:
+        if not self.store.has(table):
             return False
         query = f"SELECT 1 FROM {table} WHERE {cohort_column(TABLES[table])} = ? LIMIT 1"
-        return bool(self.connection.execute(query, [self.protocol.id]).fetchall())
+        return bool(self.store.connection.execute(query, [self.protocol.id]).fetchall())
 
     def as_of(self, table: str) -> str:
         """The delivery the stored rows of a table speak of."""
-        found = self.connection.execute(
+        found = self.store.connection.execute(
             f"SELECT max(as_of_delivery) FROM {table} WHERE {cohort_column(TABLES[table])} = ?",
             [self.protocol.id],
         ).fetchall()
@@ -150,9 +185,9 @@ class Cohort:
         model = TABLES["quality.indicator_definition"]
         names = ["indicator_id", "title", "title_nb", "direction"]
         rows = pl.DataFrame(schema={name: model.dtypes[name] for name in names})
-        if model.full_name in self.stored:
+        if self.store.has(model.full_name):
             query = f"SELECT {', '.join(names)} FROM {model.full_name}"
-            rows = pl.DataFrame(self.connection.sql(query))
+            rows = pl.DataFrame(self.store.connection.sql(query))
         label = pl.concat_str("title", "title_nb", separator="|")
         return rows.select("indicator_id", "direction", label=label)
 
@@ -171,19 +206,12 @@ class Cohort:
         return words.get(code, code)
 
 
-def cohorts(connection: duckdb.DuckDBPyConnection) -> list[Cohort]:
+def cohorts(store: Store) -> list[Cohort]:
     """The cohorts of a store, by id."""
-    stored = {
-        f"{schema}.{name}"
-        for schema, name in connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() "
-            "WHERE database_name = current_database()"
-        ).fetchall()
-    }
-    rows = connection.execute(
+    rows = store.connection.execute(
         "SELECT protocol, content FROM meta.protocol ORDER BY protocol"
     ).fetchall()
-    return [Cohort(connection, stored, parse_protocol(content, name)) for name, content in rows]
+    return [Cohort(store, parse_protocol(content, name)) for name, content in rows]
 
 
 def place(column: str, order: Iterable[str]) -> pl.Expr:

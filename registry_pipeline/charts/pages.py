@@ -6,14 +6,15 @@ Does not belong here: what a section says (see the modules by subject).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import duckdb
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.bridging import bridging_funnel, goal_result, involvement
-from registry_pipeline.charts.cohort import Cohort, cohorts
+from registry_pipeline.charts.cohort import Cohort, NotYetStoredError, Store, cohorts
 from registry_pipeline.charts.comparisons import covariate_balance, outcome_comparison
 from registry_pipeline.charts.coping import coping_association
 from registry_pipeline.charts.events import time_to_event
@@ -78,18 +79,33 @@ NOTHING_DRAWN: Final = (
 )
 
 
-def pages(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, Page]:
-    """The pages of stored tables, each with a section per cohort that has rows in it.
+class Pages:
+    """The pages of tables that are about to be stored, each made as soon as it can be.
 
-    Args:
-        connection: the store; derived and quality tables and meta.protocol are read.
-        tables: `schema.table`.
-
-    Returns:
-        Table to page, which needs the store no more; a table that has none is left out.
+    A page has a section for each cohort that has rows in the table. It waits for whatever table it
+    reads; once made it needs the store no more.
     """
-    known = cohorts(connection)
-    return {table: _page(known, table) for table in tables if table in PAGES}
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
+        """Begins with none of them stored; derived, quality and meta.protocol are read."""
+        self._store = Store(connection, tables)
+        self._cohorts = cohorts(self._store)
+        self._waiting: list[str] = []
+
+    def arrived(self, table: str, *, is_new: bool = True) -> dict[str, Page]:
+        """Table to page, of the pages that can be made now that a table is stored.
+
+        A table that is not new, for its rows broke the model, has no page.
+        """
+        self._store.arrived(table, is_new=is_new)
+        if is_new and table in PAGES:
+            self._waiting.append(table)
+        made = {}
+        for due in tuple(self._waiting):
+            with suppress(NotYetStoredError):
+                made[due] = _page(self._cohorts, due)
+                self._waiting.remove(due)
+        return made
 
 
 def _page(known: Sequence[Cohort], table: str) -> Page:

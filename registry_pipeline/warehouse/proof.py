@@ -25,7 +25,7 @@ from schemas.fields import Column, Table
 
 BATCH_ROWS = 250_000
 FEW_ROWS = 10_000
-"""So many rows are judged as soon as their extremes are found."""
+"""So many rows are judged, and their keys counted, as soon as that is prepared."""
 
 _BITS = 50
 """So many values of a key's last column, roughly counted, are told apart as bits."""
@@ -35,15 +35,26 @@ class InvalidTableError(ValueError):
     """A table that breaks its model or its key; the message names rules and counts, no value."""
 
 
-def validate(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Every stored row against the checks of the Pandera model.
+def prove(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
+    """Every stored row against model and key.
+
+    Returns:
+        The number of rows.
 
     Raises:
-        InvalidTableError: rows break a rule; columns, rules and counts are named.
+        InvalidTableError: rows break a rule or a key stands twice.
     """
+    n_rows = int(scalar(connection, f"SELECT count(*) FROM {table.full_name}"))
+    if n_rows:
+        _prove_model(connection, table, n_rows)
+        _prove_key(connection, table, n_rows)
+    return n_rows
+
+
+def _prove_model(connection: duckdb.DuckDBPyConnection, table: Table, n_rows: int) -> None:
+    """Every stored row against the checks of the Pandera model."""
     if not _checks(table).columns:
         return
-    n_rows = scalar(connection, f"SELECT count(*) FROM {table.full_name}")
     if n_rows > FEW_ROWS and not _broken(table, _extremes(connection, table)):
         return
     names = ", ".join(f'"{name}"' for name in _checks(table).columns)
@@ -59,8 +70,8 @@ def validate(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 @cache
 def _checks(table: Table) -> pa.DataFrameSchema:
     """The columns of the model that have checks."""
-    unchecked = [name for name, column in table.schema.columns.items() if not column.checks]
-    return table.schema.remove_columns(unchecked)
+    columns = table.schema.columns.items()
+    return pa.DataFrameSchema({name: column for name, column in columns if column.checks})
 
 
 def _broken(table: Table, frame: pl.DataFrame) -> Counter[str]:
@@ -99,14 +110,10 @@ def _deciding(column: Column) -> str:
     )
 
 
-def prove_key(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """No key stands twice; null in a key counts as a value.
-
-    Raises:
-        InvalidTableError: some do; the number of keys is named.
-    """
+def _prove_key(connection: duckdb.DuckDBPyConnection, table: Table, n_rows: int) -> None:
+    """No key stands twice; null in a key counts as a value."""
     keys = ", ".join(key_expressions(table))
-    if not _maybe_twice(connection, table):
+    if n_rows > FEW_ROWS and not _maybe_twice(connection, table):
         return
     twice = scalar(
         connection,

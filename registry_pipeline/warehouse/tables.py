@@ -18,8 +18,8 @@ import polars as pl
 
 from registry_pipeline.transform.engine import Frame, in_memory, is_duckdb
 from registry_pipeline.warehouse.built import note
-from registry_pipeline.warehouse.database import scalar, transaction
-from registry_pipeline.warehouse.proof import prove_key, validate
+from registry_pipeline.warehouse.database import transaction
+from registry_pipeline.warehouse.proof import prove
 from schemas.catalog import cohort_column
 from schemas.fields import Table
 
@@ -208,12 +208,11 @@ def replace(
             connection.execute(create_sql(table))
         for part in parts:
             _append(connection, table, part)
-        validate(connection, table)
-        prove_key(connection, table)
+        n_rows = prove(connection, table)
         comment(connection, table)
         if prints is not None:
             note(connection, table, prints, kept)
-        return int(scalar(connection, f"SELECT count(*) FROM {table.full_name}"))
+        return n_rows
 
 
 def _append(connection: duckdb.DuckDBPyConnection, table: Table, part: Part) -> None:

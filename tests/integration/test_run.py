@@ -63,6 +63,19 @@ def test_the_published_margins(built: Home) -> None:
     assert waves == [(9, 8)]
 
 
+@pytest.mark.parametrize(
+    "table", ["derived.retention_curve", "derived.outcome_by_pathway", "quality.indicator"]
+)
+def test_low_coverage_is_marked_from_the_first_run_on(built: Home, table: str) -> None:
+    prepare_instance(built)
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(table.split(".")))
+    assert event is not None
+    assert event.asset_materialization is not None
+    page = str(event.asset_materialization.metadata["chart and table"].value)
+    assert "**Pilot cohort, low coverage / pilotkohort, lav dekning**" in page
+
+
 def test_coverage_is_as_the_domain_notes_say(built: Home) -> None:
     rows = query(
         built,

@@ -82,7 +82,7 @@ class Store:
             self.connection.execute(f"DELETE FROM {PUBLIC} WHERE protocol = ?", [cohort])
             made = public_programmes(tables, parse_protocol(content, cohort))
             self.put(PUBLIC, made[PUBLIC].to_dicts(), cohort)
-        return pages.pages(self.connection, [name])[name].markdown()
+        return pages.Pages(self.connection, [name]).arrived(name)[name].markdown()
 
 
 def _whole(row: Mapping[str, Any], table: Table) -> dict[str, Any]:

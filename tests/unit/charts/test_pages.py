@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from registry_pipeline.charts.pages import MAX_COHORTS, PAGES, pages
+from registry_pipeline.charts.pages import MAX_COHORTS, PAGES, Pages
 from schemas.catalog import TABLES
 from schemas.protocol import shipped_protocols
 
@@ -29,7 +29,7 @@ def put_enrolled(store: Store, n: int, cohort: str = "lar_x") -> None:
 
 def test_tables_of_persons_have_no_page(store: Store) -> None:
     assert not [name for name in PAGES if "patient_id" in TABLES[name].dtypes]
-    assert pages(store.connection, ["core.patient"]) == {}
+    assert Pages(store.connection, ["core.patient"]).arrived("core.patient") == {}
 
 
 @pytest.mark.parametrize("table", PAGES)
@@ -37,9 +37,24 @@ def test_an_empty_table_says_why_there_is_nothing(table: str, store: Store) -> N
     assert "no accepted delivery holds what it is made from" in store.page(table)
 
 
-def test_a_table_that_is_not_stored_yet_is_empty(store: Store) -> None:
-    store.connection.execute("DROP TABLE derived.funnel")
-    assert "There is nothing to show" in store.page("derived.funnel")
+def test_a_page_waits_for_every_table_it_reads(store: Store) -> None:
+    put_trend(store)
+    awaited = ["derived.enrolment", "derived.response_by_wave", "derived.substance_trend"]
+    pages = Pages(store.connection, awaited)
+    assert pages.arrived("derived.substance_trend") == {}
+    put_enrolled(store, 70)
+    store.put("derived.enrolment", [{"group": "eligible", "n": 328}])
+    assert pages.arrived("derived.response_by_wave") == {}
+    made = pages.arrived("derived.enrolment")
+    assert made.keys() == {*awaited}
+    assert "low coverage" in made["derived.substance_trend"].markdown()
+
+
+def test_a_table_that_broke_its_model_has_no_page_and_holds_up_none(store: Store) -> None:
+    put_trend(store)
+    pages = Pages(store.connection, ["derived.enrolment", "derived.substance_trend"])
+    assert pages.arrived("derived.enrolment", is_new=False) == {}
+    assert pages.arrived("derived.substance_trend").keys() == {"derived.substance_trend"}
 
 
 def test_a_page_does_without_the_tables_beside_its_own(store: Store) -> None:
