@@ -293,6 +293,7 @@ def deliver_command(
         f"{to}: {written.rows} rows of {written.protocol}, {written.indicators} indicators, "
         f"{written.units} units; described in {written.metadata}",
         markup=False,
+        soft_wrap=True,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote
 
 import duckdb
 import polars as pl
@@ -147,8 +148,11 @@ def print_report_card(console: Console, home: Home) -> None:
     if home.analysis.exists():
         with duckdb.connect(home.analysis, read_only=True) as published:
             n_tables = len(tables(published))
-        console.print(f"{n_tables} tables. To query: duckdb -readonly {home.analysis}")
-        console.print(f"To look: registry ui --home {home.path}")
+        for line in (
+            f"{n_tables} tables. To query: duckdb -readonly {quote(str(home.analysis))}",
+            f"To look: registry ui --home {quote(str(home.path))}",
+        ):
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def faults(home: Home, outcome: Outcome) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Iterable
 from enum import StrEnum
 from importlib import resources
 from typing import Any, Literal
@@ -270,15 +271,20 @@ def shipped_protocols() -> dict[str, str]:
     }
 
 
-def shipped_text(protocol_id: str) -> str:
+def shipped_text(protocol_id: str, also_known: Iterable[str] = ()) -> str:
     """The TOML text of a protocol that ships.
+
+    Args:
+        protocol_id: the protocol.
+        also_known: other protocols that the caller would have taken, for the message.
 
     Raises:
         ProtocolError: no protocol of that id ships.
     """
     texts = shipped_protocols()
     if protocol_id not in texts:
-        raise ProtocolError(f"{protocol_id}: unknown protocol; known: {', '.join(texts)}")
+        known = ", ".join(sorted({*texts, *also_known}))
+        raise ProtocolError(f"{protocol_id}: unknown protocol; known: {known}")
     return texts[protocol_id]
 
 

@@ -4,7 +4,8 @@ Belongs here: reading the published file, the two CSV files.
 Does not belong here: the platform's rules (see `rules`).
 
 The counts are true: the platform masks. Results that are provisional wait for the year to close,
-rates of two periods are refused, and people without a unit are nobody's result.
+rates of two periods are refused, and people without a unit are nobody's result. Who declined and
+has no day of invitation counts in the coverage of every year, or the coverage would read too high.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ WHERE i.protocol = $protocol AND i.period_type = 'year' AND i.unit_id <> 'all'
 _COVERAGE: Final = """
 SELECT 'coverage' AS ind_id, p.unit_id, u.orgnr, 'fraction' AS indicator_type,
     count(*) FILTER (p.enrolled)::DOUBLE AS var, count(*)::DOUBLE AS denominator
-FROM core.patient p LEFT JOIN core.unit u USING (cohort, unit_id)
-WHERE p.cohort = $protocol AND year(coalesce(p.invited_date, p.origin_date)) <= $year
-GROUP BY ALL
+FROM (SELECT *, year(coalesce(invited_date, origin_date)) AS since FROM core.patient) p
+LEFT JOIN core.unit u USING (cohort, unit_id)
+WHERE p.cohort = $protocol AND coalesce(p.since, $year) <= $year
+GROUP BY ALL HAVING count(p.since) > 0
 """
 _DEFINITIONS: Final = """
 SELECT indicator_id AS id, title_nb AS title, indicator_type AS type, min_denominator,
@@ -204,12 +206,13 @@ def _only_cohort(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def _write(path: Path, frame: pl.DataFrame) -> None:
-    """Whole or not at all; whole numbers without a decimal point."""
+    """Whole or not at all, for the owner alone; whole numbers without a decimal point."""
     whole = [
         pl.col(name).cast(pl.Int64)
         for name, kind in frame.schema.items()
         if kind == pl.Float64 and not frame.filter(pl.col(name) != pl.col(name).floor()).height
     ]
     partial = path.with_name(f".{path.name}.tmp")
+    partial.touch(mode=0o600)
     frame.with_columns(whole).write_csv(partial)
     partial.replace(path)

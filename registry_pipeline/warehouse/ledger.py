@@ -223,7 +223,8 @@ def protocol_in_use(
     Raises:
         ProtocolError: unknown, unreadable, or a given text that is another protocol's.
     """
-    text = given or stored_protocols(connection).get(protocol_id) or shipped_text(protocol_id)
+    stored = stored_protocols(connection)
+    text = given or stored.get(protocol_id) or shipped_text(protocol_id, also_known=stored)
     return parse_protocol(text, protocol_id), text
 
 

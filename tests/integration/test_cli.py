@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import socket
 import stat
@@ -262,3 +263,13 @@ def test_a_run_counts_the_tables_that_are_published(
     with duckdb.connect(built.analysis, read_only=True) as published:
         (n,) = published.sql("SELECT count(*) FROM duckdb_tables()").fetchall()[0]
     assert f"{n} tables. To query" in capsys.readouterr().out
+
+
+def test_what_a_run_says_to_type_can_be_typed(
+    built: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "a folder [with] a long name, longer than a line of the terminal is"
+    home.symlink_to(built.path)
+    print_report_card(Console(width=60), Home(home))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "To look: " in line)
+    assert shlex.split(line.split("To look: ")[1]) == ["registry", "ui", "--home", str(home)]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import dagster as dg
@@ -24,6 +27,42 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     here = Home(tmp_path / "home")
     prepare_instance(here)
     return here
+
+
+OPENED = """
+import sys
+from pathlib import Path
+from registry_pipeline.home import Home
+from registry_pipeline.instance import prepare_instance
+import dagster as dg
+sys.stdin.read()
+prepare_instance(Home(Path(sys.argv[1])))
+with dg.DagsterInstance.get() as instance:
+    instance.get_runs()
+"""
+
+
+def test_processes_that_open_a_new_home_at_once_find_its_files_whole(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPENED, str(tmp_path / "home")]
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE)) for _ in range(3)
+        ]
+        for child in children:
+            assert child.stdin
+            child.stdin.close()  # all are waiting here, their imports done
+        assert [child.wait(60) for child in children] == [0, 0, 0]
+    for file in (tmp_path / "home" / "dagster").rglob("*.db"):
+        with closing(sqlite3.connect(file)) as connection:
+            assert len(connection.execute("SELECT * FROM alembic_version").fetchall()) == 1
+
+
+def test_what_is_prepared_is_there_before_any_process_opens_it(home: Home) -> None:
+    assert sorted(path.name for path in home.instance.rglob("*.db")) == [
+        "index.db",
+        "runs.db",
+        "schedules.db",
+    ]
 
 
 def open_shards(folder: Path) -> set[str]:

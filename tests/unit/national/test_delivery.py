@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,10 @@ RESULTS = [
 
 
 def published(
-    folder: Path, orgnr: dict[str, str] = ORGNR, results: list[dict[str, Any]] = RESULTS
+    folder: Path,
+    orgnr: dict[str, str] = ORGNR,
+    results: list[dict[str, Any]] = RESULTS,
+    more_people: tuple[dict[str, Any], ...] = (),
 ) -> Home:
     """A home whose published file holds one cohort, or several."""
     home = Home(folder / "home")
@@ -59,6 +63,7 @@ def published(
         {**PERSON, "patient_id": unit, "unit_id": unit, "enrolled": unit == "north"}
         for unit in ORGNR
     ]
+    people += [{**PERSON, **person} for person in more_people]
     rows = {
         "core.unit": [{"unit_id": unit, "name": unit, "orgnr": orgnr.get(unit)} for unit in ORGNR],
         "core.patient": people,
@@ -91,6 +96,26 @@ def test_true_counts_of_units_in_the_closed_year_and_coverage(tmp_path: Path) ->
         "caregiver,2024,310000019,treatment_plan_early,3,20",
         "caregiver,2024,310000027,treatment_plan_early,2,4",
     ]
+
+
+def test_who_declined_and_has_no_day_of_invitation_counts_in_the_coverage(tmp_path: Path) -> None:
+    undated = {"patient_id": "p", "unit_id": "north", "invited_date": None, "enrolled": False}
+    home = published(tmp_path, more_people=(undated,))
+    deliver(home, 2024, tmp_path / "delivery.csv")
+    assert "310000019,coverage,1,2" in (tmp_path / "delivery.csv").read_text()
+    with pytest.raises(NationalDeliveryError, match="nothing to deliver"):
+        deliver(home, 2022, tmp_path / "delivery.csv")
+
+
+def test_what_is_written_holds_true_counts_and_is_the_owner_s_alone(tmp_path: Path) -> None:
+    home = published(tmp_path)
+    usual = os.umask(0o022)  # as a shell has it; making the home has set another
+    try:
+        deliver(home, 2024, tmp_path / "delivery.csv")
+    finally:
+        os.umask(usual)
+    written = [path for path in tmp_path.iterdir() if path.suffix == ".csv"]
+    assert [path.stat().st_mode & 0o777 for path in written] == [0o600, 0o600]
 
 
 def test_the_indicators_are_described_with_the_protocol_s_targets(tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""Which protocol is in use: the given text, the stored one, the one that ships, or none."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from registry_pipeline.warehouse.ledger import protocol_in_use
+from schemas.protocol import ProtocolError
+
+
+def test_a_mistyped_protocol_is_told_the_home_s_own_too() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA meta")
+        connection.execute("CREATE TABLE meta.protocol AS SELECT 'clinic' protocol, '' content")
+        with pytest.raises(ProtocolError, match=r"clinik: .* known: clinic, ctn0027, lar_x"):
+            protocol_in_use(connection, "clinik")
