@@ -6,6 +6,7 @@ Does not belong here: outcomes by pathway (see `pathways`).
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import polars as pl
@@ -32,7 +33,16 @@ ESTIMATE: Final = ["estimate", "ci_low", "ci_high"]
 MODELS: Final = {"univariable": BLUE, "adjusted": RED}
 KINDS: Final = {"patient": "PATIENT CHARACTERISTICS", "structure": "TREATMENT STRUCTURES"}
 WIDEST: Final = {"mean_difference": 4.0, "odds_ratio": 20.0}
-"""How far from no association the axis reaches at most."""
+"""How far from no association the axis reaches at most, but for an estimate beyond."""
+
+TICKS: Final = (
+    (9, (0.25, 0.5, 1, 2, 4)),
+    (40, (0.1, 0.3, 1, 3, 10)),
+    (math.inf, (0.01, 0.1, 1, 10, 100)),
+)
+"""Odds ratios that the axis names, by how far it reaches."""
+
+NAMES: Final[Spec] = {**PLAIN, "grid": True, "labelLimit": 420}
 
 OUTCOMES: Final = result_codes.COPING_OUTCOME
 
@@ -136,7 +146,7 @@ def _column(
     across = _across(part, measure)
     no_association = {"datum": 0 if measure == "mean_difference" else 1}
     of_factor = {
-        "y": name("factor", factors, axis={**PLAIN, "grid": True, "labels": labels}),
+        "y": name("factor", factors, axis={**NAMES, "labels": labels}),
         "yOffset": name("model", list(models)),
         "color": colour("model", models),
     }
@@ -159,16 +169,20 @@ def _column(
 
 
 def _across(part: pl.DataFrame, measure: str) -> Spec:
-    """Scale, axis and title: differences around 0, ratios around 1 on a logarithmic scale."""
-    low, high = part["ci_low"].drop_nulls(), part["ci_high"].drop_nulls()
+    """Scale, axis and title: differences around 0, ratios around 1 on a logarithmic scale.
+
+    As wide as the intervals are, up to a limit, but every estimate has its place.
+    """
+    low, high, at = (part[name].drop_nulls() for name in ("ci_low", "ci_high", "estimate"))
     if measure == "mean_difference":
-        end = min(max(map(abs, [*low, *high, 1.0])), WIDEST[measure])
+        end = max(min(max(map(abs, [*low, *high, 1.0])), WIDEST[measure]), *map(abs, at))
         scale = {"domain": [-end, end], "clamp": True, "nice": False}
         return {"scale": scale, "title": "Difference of means", "axis": {"tickCount": 5}}
     end = min(max([*high, *(1 / value for value in low if value > 0), 2.0]), WIDEST[measure])
+    end = max(end, *at, *(1 / value for value in at if value > 0))
     scale = {"type": "log", "domain": [1 / end, end], "clamp": True, "nice": False}
-    ticks = [tick for tick in (0.1, 0.25, 0.5, 1, 2, 4, 10) if 1 / end <= tick <= end]
-    return {"scale": scale, "title": "Odds ratio", "axis": {"values": ticks, "format": "~g"}}
+    ticks = next(ticks for most, ticks in TICKS if end < most)
+    return {"scale": scale, "title": "Odds ratio", "axis": {"values": [*ticks], "format": "~g"}}
 
 
 def _table(rows: pl.DataFrame, cohort: Cohort) -> str:

@@ -14,6 +14,7 @@ from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort, place
 from registry_pipeline.charts.svg import (
     INK,
+    MIDDLE,
     PLAIN,
     TWO_LINES,
     Spec,
@@ -28,7 +29,10 @@ from schemas.codes import CHECK_STATUS
 from schemas.guideline import GRADE
 from schemas.result_codes import DIMENSION, GUIDELINE_STATUS, INDICATOR_LEVEL
 
-LEVELS: Final = {"L": "#F6C6A5", "M": "#FBEBB5", "H": "#BBD9EE", "no target": "#ECECEC"}
+NO_TARGET: Final = "no target"
+LEVELS: Final = {
+    "L, low": "#F6C6A5", "M, moderate": "#FBEBB5", "H, high": "#BBD9EE", NO_TARGET: "#ECECEC",
+}  # fmt: skip
 STATUSES: Final = {
     "passed": "#BBD9EE", "failed": "#D55E00", "error": "#222222", "not applicable": "#ECECEC",
 }  # fmt: skip
@@ -48,8 +52,9 @@ def public_result(cohort: Cohort) -> Section:
     counted = rows.filter(pl.col("denominator").is_null() | (pl.col("denominator") > 0)).height
     return Section(
         words=(
-            "Each indicator at each unit in its latest year that may be shown, coloured by its "
-            "level (H high, M moderate, L low; grey without a target). The table has all units "
+            "Each indicator at each unit in its latest year that may be shown, with its level "
+            "(H high, M moderate, L low; none without a target), how many it speaks of and the "
+            "year. The table has all units "
             f"together in the last {QUARTERS} quarters, with how many they speak of. "
             f"Of {counted} results {hidden} are hidden."
         ),
@@ -150,12 +155,16 @@ def _labelled(rows: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
 
 
 def _cells(latest: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
-    """What the matrix draws: indicator, unit, level and the share in words; all units first."""
-    share = pl.format("{} %", (100 * pl.col("value")).round().cast(pl.Int64))
+    """What the matrix draws: indicator, unit, level and result in words; all units first."""
+    percent = (100 * pl.col("value")).round().cast(pl.Int64)
+    result = pl.concat_str(pl.format("{} %", percent), "level", separator=" ", ignore_nulls=True)
+    levels = {code: f"{code}, {word}" for code, word in text.english(INDICATOR_LEVEL).items()}
     return (
         latest.with_columns(
-            written=share,
-            band=pl.col("level").fill_null("no target"),
+            written=pl.format(
+                "{}|of {}, {}", result, "denominator", pl.col("period_start").dt.year()
+            ),
+            band=pl.col("level").replace(levels).fill_null(NO_TARGET),
             at=place("unit", cohort.units.values()),
         )
         .sort("indicator_id", "at")
@@ -176,9 +185,16 @@ def _matrix(shown: pl.DataFrame) -> Spec:
         "encoding": encoding,
         "layer": [
             mark("rect", {"color": colour("band", LEVELS)}, stroke="white"),
-            mark("text", {"text": {"field": "written"}}, color=INK, fontSize=10),
+            mark(
+                "text",
+                {"text": {"field": "written"}},
+                color=INK,
+                fontSize=10,
+                lineBreak="|",
+                dy=MIDDLE,
+            ),
         ],
-    }
+    }  # fmt: skip
 
 
 def _bars(shown: pl.DataFrame) -> Spec:

@@ -33,8 +33,13 @@ PANEL_WIDTH: Final = 225
 PLAIN: Final[Spec] = {"ticks": False, "domain": False, "grid": False}
 """An axis of names: labels alone."""
 
-TWO_LINES: Final[Spec] = {**PLAIN, "labelExpr": "split(datum.label, '|')"}
-"""The same; `|` in a name starts a new line."""
+MIDDLE: Final = -6
+"""Brings the middle of two lines to where that of the first one was."""
+
+TWO_LINES: Final[Spec] = {
+    **PLAIN, "labelExpr": "split(datum.label, '|')", "labelOffset": MIDDLE,
+}  # fmt: skip
+"""The same for names of two lines; `|` in a name starts the second."""
 
 _SHOWN: Final = "shown"
 _PADDING: Final = {"left": 40, "right": 56, "top": 8, "bottom": 8}
