@@ -37,7 +37,10 @@ CLOCK: Final = {"baseline": "baseline", "treatment_start": "treatment start"}
 UNCOUNTED: Final = {
     "baseline": "no such stay",
     "treatment_start": "no such stay, or no known start of treatment",
+    "study": "no baseline interview",
 }
+"""Who is left out, by the clock or, of the study, whatever it is."""
+
 ROWS: Final = {
     "baseline all": CLOCK["baseline"],
     "baseline sex": CLOCK["baseline"],
@@ -124,7 +127,8 @@ def denominators(cohort: Cohort, clocks: Sequence[str] = tuple(CLOCK)) -> str:
         for row in rows.iter_rows(named=True):
             n, out = (text.count(row[name], cohort.rule) for name in ("n", "n_left_out"))
             out = "the others" if out == text.HIDDEN else out
-            others = "" if out == "0" else f" ({out} left out: {UNCOUNTED[str(clock)]})"
+            why = UNCOUNTED.get(row["kind"], UNCOUNTED[str(clock)])
+            others = "" if out == "0" else f" ({out} left out: {why})"
             parts.append(f"{n} {KINDS[row['kind']]}{others}")
         sentences.append(f"Counted from {CLOCK[str(clock)]}: {', '.join(parts)}.")
     return " ".join(sentences)

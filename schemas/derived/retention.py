@@ -38,7 +38,10 @@ class RetentionTable(Stratified):
     )
     n: pl.Int64 = shared.count("Episodes", "Forløp", "First episodes in the stratum.")
     n_left_out: pl.Int64 = shared.count(
-        "Left out", "Utelatt", "People of the stratum without any such episode, left out of n."
+        "Left out",
+        "Utelatt",
+        "People of the stratum who are not in n: no such stay is known, or it cannot be placed on "
+        "the clock because one of the two days is unknown; of the study, no baseline interview.",
     )
 
 
