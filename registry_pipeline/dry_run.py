@@ -26,7 +26,7 @@ from registry_pipeline.gate.pseudonym import new_key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.gate.selection import left_out_of
 from registry_pipeline.home import Home
-from registry_pipeline.intake import FileReport, brought, opened
+from registry_pipeline.intake import FileReport, brought, line, opened
 from registry_pipeline.printing import show
 from registry_pipeline.staging import sha256_of
 from registry_pipeline.warehouse import ledger
@@ -53,6 +53,8 @@ class Tried:
 
 def try_out(home: Home, folders: list[Path], protocol_text: str | None) -> Iterator[Tried]:
     """Judges deliveries as a run would, in order, and stores nothing.
+
+    Each is judged as if those before it had been taken in.
 
     Args:
         home: knows the protocols in use and what was taken in before; may not be there yet.
@@ -101,9 +103,11 @@ def _tried(connection: duckdb.DuckDBPyConnection, file: _File) -> Tried:
             return Tried(file.place, FileReport(file.form, "unchanged"))
         if here:
             ledger.refuse_other_bytes(file.place)
-        return _judged(file)
+        tried = _judged(file)
     except RefusedFileError as error:
         return _refused(file.place, file.form, str(error), error.n_rows)
+    ledger.record(connection, line(file.manifest, file.delivery, tried.report, sha))
+    return tried
 
 
 def _refused(place: str, form: str, message: str, rows: int = 0) -> Tried:

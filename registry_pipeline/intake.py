@@ -188,7 +188,7 @@ class _Taking:
                 form, "refused", n_received=rows, n_quarantined=rows, message=str(error)
             )
             with transaction(self.connection):
-                ledger.record(self.connection, self._entry(report, arrival.sha))
+                ledger.record(self.connection, self._line(report, arrival.sha))
         finally:
             if arrival.staged is not None:
                 arrival.staged.unlink(missing_ok=True)
@@ -213,7 +213,7 @@ class _Taking:
         form = arrival.form
         with transaction(self.connection):
             report = self._store(arrival.form, batches)
-            ledger.record(self.connection, self._entry(report, arrival.sha))
+            ledger.record(self.connection, self._line(report, arrival.sha))
             mend(
                 self.connection,
                 self.protocol.id,
@@ -294,6 +294,9 @@ class _Taking:
             for word in self.leaving[tombstone]:
                 erasure.claim_quarantined(self.connection, pseudonym, word)
 
+    def _line(self, report: FileReport, sha: str | None) -> ledger.Entry:
+        return line(self.manifest, self.folder.name, report, sha)
+
     @property
     def _whose(self) -> Constants:
         return {"protocol": self.protocol.id, "delivery": self.folder.name}
@@ -307,26 +310,28 @@ class _Taking:
             "is_retraction": is_retraction,
         }
 
-    def _entry(self, report: FileReport, sha: str | None) -> ledger.Entry:
-        return ledger.Entry(
-            protocol=self.protocol.id,
-            delivery=self.folder.name,
-            form=report.form,
-            quarter=self.manifest.quarter,
-            number=self.manifest.number,
-            sender=self.manifest.sender,
-            kind=self.manifest.kind,
-            extracted_on=self.manifest.extracted_on,
-            file_sha256=sha,
-            status=report.status,
-            n_received=report.n_received,
-            n_accepted=report.n_accepted,
-            n_quarantined=report.n_quarantined,
-            n_retracted=report.n_retracted,
-            n_retracted_unmet=report.n_retracted_unmet,
-            changes=report.changes,
-            n_warning=report.n_warning,
-            n_erased=report.n_erased,
-            n_left_out=report.n_left_out,
-            reason=report.message or None,
-        )
+
+def line(manifest: Manifest, delivery: str, report: FileReport, sha: str | None) -> ledger.Entry:
+    """The ledger's line of a form of a delivery, from what became of it."""
+    return ledger.Entry(
+        protocol=manifest.protocol,
+        delivery=delivery,
+        form=report.form,
+        quarter=manifest.quarter,
+        number=manifest.number,
+        sender=manifest.sender,
+        kind=manifest.kind,
+        extracted_on=manifest.extracted_on,
+        file_sha256=sha,
+        status=report.status,
+        n_received=report.n_received,
+        n_accepted=report.n_accepted,
+        n_quarantined=report.n_quarantined,
+        n_retracted=report.n_retracted,
+        n_retracted_unmet=report.n_retracted_unmet,
+        changes=report.changes,
+        n_warning=report.n_warning,
+        n_erased=report.n_erased,
+        n_left_out=report.n_left_out,
+        reason=report.message or None,
+    )

@@ -174,6 +174,15 @@ def test_the_files_of_a_delivery_that_was_taken_in_may_go(
     assert [tried.report.status for tried in try_out(home, [folder], None)] == ["unchanged"]
 
 
+def test_a_dry_run_knows_the_deliveries_before_each(home: Home, landing: Path) -> None:
+    first = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS)
+    copy = shutil.copytree(first, first.with_name("2014-Q2-copy"))
+    correction = deliver(landing, "2014-Q2-2", interviews=INTERVIEWS.replace(",0", ",1"))
+    found = [tried.report.status for tried in try_out(home, [first, copy, correction], None)]
+    assert found == ["accepted", "accepted", "unchanged", "unchanged", "accepted"]
+    assert not home.database.exists()
+
+
 def test_a_count_of_no_form(
     connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
 ) -> None:
