@@ -89,8 +89,9 @@ _LIST: Final = (
         "primary_substance_reduced",
         "Ingen eller mindre bruk av hovedrusmiddelet",
         "No or reduced use of the primary substance",
-        "Change of the primary substance registered at baseline is not_able_to_improve (no use "
-        "then or now), abstinent or improved. Not defined at the baseline wave.",
+        "No use of the primary substance registered at baseline, whatever the baseline's answer, "
+        "or a change of it that is improved. Missing where it is used and the baseline has no "
+        "answer. Not defined at the baseline wave.",
         "change rules of derived.substance_change",
     ),
     _success(

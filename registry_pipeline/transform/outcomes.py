@@ -159,7 +159,11 @@ def _abstinent(use: Frame, protocol: Protocol) -> Frame:
 
 
 def _primary_substance(use: Frame, people: Frame, protocol: Protocol) -> Frame:
-    """patient_id, wave after the baseline, primary_substance_reduced."""
+    """patient_id, wave after the baseline, primary_substance_reduced.
+
+    No use is success, whatever was answered at the baseline; of any use it is not known without
+    that answer whether there is less of it.
+    """
     states = protocol.states
     change = verdict(states.improved_share, states.deteriorated_share, states.deteriorated_days_28)
     own = people.select("patient_id", substance="primary_substance")
@@ -173,8 +177,13 @@ def _primary_substance(use: Frame, people: Frame, protocol: Protocol) -> Frame:
     )
     return (
         primary.filter(nw.col("wave") > 0)
-        .join(baseline, on="patient_id", how="inner")
-        .select(*PERSON_WAVE, primary_substance_reduced=flag(change.is_in(IMPROVED)))
+        .join(baseline, on="patient_id", how="left")
+        .select(
+            *PERSON_WAVE,
+            primary_substance_reduced=flag(
+                change.is_in(IMPROVED), ~nw.col("baseline_days").is_null()
+            ),
+        )
     )
 
 

@@ -102,7 +102,8 @@ PRIMARY: list[tuple[tuple[int, int] | None, tuple[int, int] | None, int | None]]
     ((14, 28), (22, 90), 1),  # 22 / 90 is at most half of 14 / 28
     ((14, 28), (23, 90), 0),
     ((20, 28), (28, 28), 0),
-    (None, (0, 28), MISSING),
+    (None, (0, 28), 1),  # no use now is known without the baseline
+    (None, (1, 28), MISSING),
     ((20, 28), None, MISSING),
 ]
 
