@@ -132,7 +132,8 @@ quarter_owed = dg.ScheduleDefinition(
 )
 rebuild_when_new = dg.AutomationConditionSensorDefinition(
     "rebuild_when_new",
-    target=dg.AssetSelection.all() - dg.AssetSelection.assets(intake),
+    target=(dg.AssetSelection.all() - dg.AssetSelection.assets(intake))
+    | dg.AssetSelection.all_asset_checks(),
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Rebuilds what stands on a new delivery, never past a red blocking check.",
 )

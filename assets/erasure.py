@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.catalogue import asset_key, asset_spec
-from assets.layers import REBUILD
+from assets.layers import REBUILD, RECHECK
 from assets.lineage import upstream
 from assets.run import POOL, RegistryRun
 from registry_pipeline.keys import open_key
@@ -36,6 +36,7 @@ def erasure(registry: RegistryRun) -> Iterator[dg.MaterializeResult[None]]:
         dg.AssetCheckSpec(
             "erased_people_are_absent",
             asset=asset_key("meta.publication"),
+            automation_condition=RECHECK,
             description="Nobody who was erased since the last run is in any table or file of the "
             "home; the proof is written.",
             blocking=True,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.catalogue import asset_key
+from assets.layers import RECHECK
 from assets.run import POOL, RegistryRun
 from registry_pipeline.expectations.runner import run_suites
 from registry_pipeline.expectations.suite import SuiteResult
@@ -23,6 +24,7 @@ _SEVERITY = {"warn": dg.AssetCheckSeverity.WARN, "error": dg.AssetCheckSeverity.
         dg.AssetCheckSpec(
             suite.name,
             asset=asset_key(suite.table),
+            automation_condition=RECHECK,
             description=f"{suite.title}: "
             + " ".join(expectation.description for expectation in suite.expectations),
         )

@@ -22,10 +22,10 @@ from registry_pipeline.child import DRAWER, PROCESSES
 from registry_pipeline.layers import CORE_TABLES, LAYERS
 from schemas.catalog import TABLES
 
-REBUILD = (
-    dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
-    & dg.AutomationCondition.all_deps_blocking_checks_passed()
-)
+RECHECK = dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
+"""Check again what is new: publication waits for the blocking checks on what it stands on."""
+
+REBUILD = RECHECK & dg.AutomationCondition.all_deps_blocking_checks_passed()
 """Rebuild when something upstream is new, and never past a red blocking check."""
 
 PROGRAMME: Final = {

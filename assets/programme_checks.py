@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.catalogue import asset_key
+from assets.layers import RECHECK
 from assets.run import POOL, RegistryRun
 
 TABLE = "quality.goal_result"
@@ -23,6 +24,7 @@ WHERE measure = 'adds_up' AND value IS NOT NULL ORDER BY ALL
         dg.AssetCheckSpec(
             "totals_add_up",
             asset=asset_key(TABLE),
+            automation_condition=RECHECK,
             description="The parts of each total of the protocol add up to it.",
         )
     ],

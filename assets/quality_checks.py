@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from assets.catalogue import asset_key
+from assets.layers import RECHECK
 from assets.run import POOL, RegistryRun
 from registry_pipeline.data_quality.summary import Summary, summaries
 from registry_pipeline.disclosure.checks import (
@@ -28,6 +29,7 @@ RULES = "quality.data_quality"
         dg.AssetCheckSpec(
             "attacker",
             asset=asset_key(PUBLIC),
+            automation_condition=RECHECK,
             description="A linear program that reads the public results works no small count out "
             "of them, over units, quarters and years.",
             blocking=True,
@@ -35,6 +37,7 @@ RULES = "quality.data_quality"
         dg.AssetCheckSpec(
             "attacker",
             asset=asset_key(PUBLIC_PROGRAMMES),
+            automation_condition=RECHECK,
             description="The same of the programmes' pages: over units, groups, ages, quarters, "
             "measures that add up to each other and tables that count the same.",
             blocking=True,
@@ -43,6 +46,7 @@ RULES = "quality.data_quality"
             dg.AssetCheckSpec(
                 dimension,
                 asset=asset_key(RULES),
+                automation_condition=RECHECK,
                 description=f"Every rule on {label} that applies passes.",
             )
             for dimension, (_, label) in DIMENSION.labels.items()

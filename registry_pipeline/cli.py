@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 
 from registry_pipeline.child import start_all
-from registry_pipeline.home import Home, HomeBusyError
+from registry_pipeline.home import SAMPLE_LANDING, Home, HomeBusyError
 from registry_pipeline.leaving import leaving_when_told
 
 
@@ -244,6 +244,9 @@ def ui(
     from registry_pipeline.operate import serve  # noqa: PLC0415 - Dagster is slow to import
 
     console.print(f"http://{host}:{port}  ({'operating' if operate else 'read-only'})")
+    if operate:
+        landing = Path(os.environ.get("REGISTRY_LANDING", SAMPLE_LANDING)).resolve()
+        console.print(f"Deliveries are taken in from {landing}", markup=False, soft_wrap=True)
     raise typer.Exit(serve(place, operate=operate, host=host, port=port))
 
 

@@ -30,7 +30,7 @@ from assets.programme_checks import programme_checks
 from assets.publication import publication
 from assets.quality_checks import quality_checks
 from assets.run import RegistryRun
-from registry_pipeline.home import WAIT_SECONDS
+from registry_pipeline.home import SAMPLE_LANDING, WAIT_SECONDS
 
 
 def build_defs(
@@ -48,7 +48,7 @@ def build_defs(
         wait_seconds: how long a run waits for another one on the home.
     """
     home = home or Path(os.environ.get("REGISTRY_HOME", "var"))
-    landing = landing or Path(os.environ.get("REGISTRY_LANDING", "data/sample"))
+    landing = landing or Path(os.environ.get("REGISTRY_LANDING", SAMPLE_LANDING))
     return dg.Definitions(
         assets=[intake, erasure, core, retention, trajectories, pathways, quality, publication],
         asset_checks=[

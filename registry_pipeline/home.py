@@ -23,6 +23,9 @@ class HomeBusyError(RuntimeError):
 WAIT_SECONDS: Final = 60.0
 """How long a run waits for another one on the same home, where nobody says otherwise."""
 
+SAMPLE_LANDING: Final = "data/sample"
+"""Where the UI and its daemon look for deliveries, unless REGISTRY_LANDING says otherwise."""
+
 
 @dataclass(frozen=True)
 class Home:

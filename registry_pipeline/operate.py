@@ -6,6 +6,7 @@ Does not belong here: the instance (see `instance`), printing (see `cli`), asset
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -203,6 +204,7 @@ def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
         The webserver's exit code.
     """
     prepare_instance(home)
+    os.environ["REGISTRY_HOME"] = str(home.path.resolve())  # what the code location works on
     module = ["-m", "registry_pipeline.definitions"]
     scripts = Path(sys.executable).parent
     web = [str(scripts / "dagster-webserver"), *module, "-h", host, "-p", str(port)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.automation import failure_notice, new_deliveries, owed_job
+from assets.automation import failure_notice, new_deliveries, owed_job, rebuild_when_new
 from assets.catalogue import asset_key
 from assets.intake import DELIVERY
 from assets.run import RegistryRun
@@ -19,7 +19,7 @@ from registry_pipeline.notices import TOLD, Notice
 from registry_pipeline.owed import owed
 from registry_pipeline.warehouse.database import connect
 
-ALL = dg.AssetSelection.all()
+ALL = rebuild_when_new.asset_selection
 FIRST = "lar_x/2014-Q2"
 
 
@@ -157,6 +157,20 @@ def test_a_new_delivery_rebuilds_what_stands_on_it(
     after = dg.evaluate_automation_conditions(defs, instance, ALL, cursor=before.cursor)
     assert after.get_num_requested(asset_key("core.patient")) == 1
     assert after.get_num_requested(asset_key("derived.retention_curve")) == 1
+    requested = {result.key for result in after.results if result.true_subset.size}
+    checks = {
+        dg.AssetCheckKey(asset_key(table), check)
+        for table, check in (
+            ("core.patient", "patients"),
+            ("quality.public_result", "attacker"),
+            ("quality.public_programme", "attacker"),
+            ("quality.goal_result", "totals_add_up"),
+            ("meta.publication", "erased_people_are_absent"),
+        )
+    }
+    assert checks <= requested
+    # In the same run, behind the blocking checks.
+    assert asset_key("meta.publication") in requested
 
 
 def test_a_red_ledger_holds_the_rebuilding_back(
@@ -175,7 +189,8 @@ def test_a_red_ledger_holds_the_rebuilding_back(
     result = job.execute_in_process(instance=instance, partition_key=FIRST, raise_on_error=False)
     assert not result.success
     after = dg.evaluate_automation_conditions(defs, instance, ALL, cursor=before.cursor)
-    assert after.total_requested == 0
+    requested = {result.key for result in after.results if result.true_subset.size}
+    assert not any(isinstance(key, dg.AssetKey) for key in requested)
 
 
 def test_the_quarterly_look_names_what_is_owed(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import duckdb
@@ -133,6 +136,30 @@ def test_the_ui_names_a_taken_port_and_makes_no_home(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port}: address already in use" in result.output
     assert result.output.count("\n") == 1
     assert not home.exists()
+
+
+def test_what_the_ui_launches_works_on_the_home_that_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_HOME", str(tmp_path / "another"))
+    monkeypatch.setenv("REGISTRY_LANDING", "landing")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.chdir(tmp_path)
+    told: list[str | None] = []
+
+    def ended_at_once(command: list[str]) -> subprocess.Popen[bytes]:
+        told.append(os.environ.get("REGISTRY_HOME"))
+        return started(["true"])
+
+    started = subprocess.Popen
+    monkeypatch.setattr("registry_pipeline.operate.subprocess.Popen", ended_at_once)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    usual = signal.getsignal(signal.SIGTERM)
+    result = runner.invoke(app, ["ui", "--home", "home", "--operate", "--port", port])
+    signal.signal(signal.SIGTERM, usual)
+    assert told == [str(tmp_path / "home")] * 2
+    assert f"{tmp_path / 'landing'}" in result.output
 
 
 def test_an_unknown_protocol_file_is_named(tmp_path: Path, sample: Path) -> None:
