@@ -21,6 +21,9 @@ STAY: Final = "stay"
 
 DATES: Final = ["start_date", "end_date", "planned_start_date", "cutoff_date"]
 START, END = nw.col("start_date_epoch"), nw.col("end_date_epoch")
+UNTIL = nw.col("until_epoch")
+"""The day of leaving, else the last day the person is known to have been there."""
+
 PLANNED_START, CUTOFF = nw.col("planned_start_date_epoch"), nw.col("cutoff_date_epoch")
 IS_ENDED, IS_DROPOUT = nw.col("is_ended"), nw.col("is_dropout")
 
@@ -29,21 +32,27 @@ def stay_rows(core: Core) -> Frame:
     """One row per row of core.episode, with its person.
 
     Adds to the stay's columns `STAY`, the dates as day numbers (`<date>_epoch`, the person's
-    cut-off among them), `AGE` at the start or the planned start, `DISORDER` as text, and flags
-    that are never null: is_planned (planned, or never met), is_begun, is_ended (with an exit),
-    is_dropout, is_unknown_end, is_never_met.
+    cut-off among them) and `UNTIL`, `AGE` at the start or the planned start, `DISORDER` as text,
+    and flags that are never null: is_planned (planned, or never met), is_begun, is_ended (with an
+    exit), is_open (begun, and still there at the cut-off), is_dropout, is_unknown_end, is_never_met.
     """
-    rows = core["core.episode"].join(people(core["core.patient"]), on="patient_id", how="left")
+    rows = (
+        core["core.episode"]
+        .join(people(core["core.patient"]), on="patient_id", how="left")
+        .join(_last_days(core["core.patient"]), on="patient_id", how="left")
+    )
     exit_type = nw.col("exit_type").fill_null("")
     begun = ~nw.col("start_date").is_null()
     never = exit_type == "never_met"
     ended = begun & ~nw.col("end_date").is_null() & (exit_type != "")
     year = nw.coalesce("start_date", "planned_start_date").dt.year()
-    flagged = with_epoch_days(rows, DATES).with_columns(
+    dated = with_epoch_days(rows, DATES)
+    flagged = dated.with_columns(until_epoch=nw.coalesce(END, _last_day())).with_columns(
         (year - nw.col("birth_year")).cast(nw.Int32).alias(AGE),
         is_planned=nw.col("planned").fill_null(value=False) | never,
         is_begun=begun,
         is_ended=ended,
+        is_open=begun & END.is_null() & nw.col("death_epoch").is_null() & (UNTIL == CUTOFF),
         is_dropout=ended & exit_type.is_in(sorted(DROP_OUT)),
         is_unknown_end=ended & (exit_type == "unknown"),
         is_never_met=never,
@@ -60,16 +69,41 @@ def stay_rows(core: Core) -> Frame:
             "cutoff_date",
             "disorder_treated",
             *(f"{date}_epoch" for date in DATES),
+            "until_epoch",
             AGE,
             DISORDER,
             "is_planned",
             "is_begun",
             "is_ended",
+            "is_open",
             "is_dropout",
             "is_unknown_end",
             "is_never_met",
         )
     )
+
+
+def _last_days(patients: Frame) -> Frame:
+    """patient_id, and the origin, death and moving out of the country in days since 1970."""
+    dated = with_epoch_days(patients, ["origin_date"])
+    origin = nw.col("origin_date_epoch")
+    return dated.select(
+        "patient_id",
+        origin_epoch=origin,
+        death_epoch=origin + nw.col("death_day"),
+        moved_epoch=origin + nw.col("moved_day"),
+    )
+
+
+def _last_day() -> nw.Expr:
+    """When a stay without an end was last known to go on.
+
+    At the cut-off, unless a later full delivery no longer carried it, or the person died or moved
+    out of the country before: senders seldom close the stays of the dead.
+    """
+    moved = nw.when(nw.col("moved_epoch") >= START).then("moved_epoch")
+    seen = nw.col("origin_epoch") + nw.col("last_seen_day")
+    return nw.min_horizontal("cutoff_date_epoch", "death_epoch", moved, seen)
 
 
 def next_stays(stays: Frame, *where: nw.Expr) -> Frame:

@@ -42,6 +42,7 @@ from registry_pipeline.derivations.quality_stays import (
     PLANNED_START,
     START,
     STAY,
+    UNTIL,
     first_step,
     next_stays,
     steps,
@@ -122,9 +123,8 @@ def _calibration(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
 def _milestones(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
     """Intervals of the stays, each with a meeting or without, by the quarter it passed in."""
     days = where.protocol.programmes.milestone_days
-    until = nw.when(END.is_null()).then(CUTOFF).otherwise(END)
     numbered = treated.select(
-        STAY, "unit_id", "start_date_epoch", AGE, DISORDER, passed=(until - START) // days
+        STAY, "unit_id", "start_date_epoch", AGE, DISORDER, passed=(UNTIL - START) // days
     )
     due = nw.concat(
         [

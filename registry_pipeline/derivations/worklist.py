@@ -55,7 +55,7 @@ def worklist(core: Core, stays: Frame, protocol: Protocol) -> Frame:
         protocol: its `programmes` say how many and how long.
     """
     rule = protocol.programmes
-    begun = stays.filter(nw.col("is_begun"), nw.col("is_treatment"), END.is_null())
+    begun = stays.filter(nw.col("is_open"), nw.col("is_treatment"))
     now = begun.unique(["patient_id"], keep="last", order_by=["start_date_epoch", STAY])
     used = set(counts(core["core.process_event"], ["kind"])["kind"])
     parts = {"dropped_out": _dropped_out(core, stays, rule)}

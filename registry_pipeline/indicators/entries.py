@@ -61,8 +61,8 @@ def people(core: Core) -> Frame:
     """Enrolled people with the days their observation ends, in days since 1970.
 
     One row per enrolled person: patient_id, home_unit_id, birth_year, origin_date, baseline_date,
-    cutoff_epoch, and until_epoch: the cut-off, or the day of death, of moving out of the country
-    or of withdrawal before it. Who is not followed until a deadline is not counted.
+    and until_epoch: the cut-off, or the day of death, of moving out of the country or of
+    withdrawal before it. Who is not followed until a deadline is not counted.
     """
     origin = nw.col("origin_date_epoch")
     ends = [origin + nw.col(f"{name}_day") for name in ("death", "moved", "withdrawn")]
@@ -73,7 +73,6 @@ def people(core: Core) -> Frame:
         "origin_date",
         "baseline_date",
         nw.col("unit_id").alias("home_unit_id"),
-        nw.col("cutoff_date_epoch").alias("cutoff_epoch"),
         nw.min_horizontal(nw.col("cutoff_date_epoch"), *ends).alias("until_epoch"),
     )
 

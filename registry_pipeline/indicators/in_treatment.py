@@ -48,6 +48,8 @@ def quarter_ends(first: date, last: date) -> list[date]:
 def panel(core: Core, protocol: Protocol) -> Frame:
     """People in a treatment stay at a quarter's end; one row per person and quarter.
 
+    A stay without an end goes on until it was last seen, and nobody is there after death, moving
+    out of the country or withdrawal, whatever the stay says.
     in_stay_days counts from the start of the longest such stay; feedback_recent, goals_recent and
     screened are 1 where such a step was registered within the look-back, else null.
     """
@@ -67,15 +69,17 @@ def panel(core: Core, protocol: Protocol) -> Frame:
     ).join(
         people(core)
         .join(at_registering_units(core), on="patient_id")
-        .select("patient_id", "cutoff_epoch", "home_unit_id"),
+        .select("patient_id", "origin_date", "until_epoch", "home_unit_id"),
         on="patient_id",
     )
-    left = nw.coalesce(nw.col("end_date_epoch") + nw.col("cover_days"), "cutoff_epoch")
+    seen = nw.coalesce(nw.col("origin_date_epoch") + nw.col("last_seen_day"), "until_epoch")
+    left = nw.coalesce(nw.col("end_date_epoch") + nw.col("cover_days"), seen)
     there = (
-        stays.with_columns(left=left)
+        with_epoch_days(stays, ["origin_date"])
+        .with_columns(left=left)
         .join(days, how="cross")
         .filter(
-            nw.col("start_date_epoch") <= end, end <= nw.col("left"), end <= nw.col("cutoff_epoch")
+            nw.col("start_date_epoch") <= end, end <= nw.col("left"), end <= nw.col("until_epoch")
         )
         .group_by("patient_id", "end_epoch", "is_last_of_year")
         .agg(

@@ -233,6 +233,21 @@ CASES = [
         {"a": YES, "b": OUT},  # b came 82 days before the quarter's end
     ),
     Case(
+        "goals_recent",
+        {
+            PATIENT: [
+                *people("a f"), *people("b", death_day=140), *people("c", moved_day=140),
+                *people("d", withdrawn_day=140), *people("e", death_day=152),
+            ],
+            STAY: [
+                *(stay(id_, 0) for id_ in "abcde"), stay("f", 0, last_seen_day=140)
+            ],
+            STEP: steps("goals_set", a=150),
+        },
+        # at 30 September, day 152; nobody closed the stays of those who were gone by then
+        {"a": YES, "e": NO},
+    ),
+    Case(
         "suicide_screen_yearly",
         {
             PATIENT: people("a b c"),

@@ -104,6 +104,20 @@ def test_meetings_against_an_interval_of_ninety_days(used):
     assert rows(used(stays, steps), "milestone_in_time") == {"all": (2, 3 + 1, 0)}
 
 
+def test_no_meeting_is_due_after_death_whatever_the_stay_says(store, where):
+    made = store(
+        {
+            "core.patient": [
+                {"patient_id": "a", "cutoff_date": LAST, "origin_date": FIRST, "death_day": 100}
+            ],
+            "core.episode": [stay("a", 0, None, None)],
+            "core.process_event": [step("a", "milestone_meeting", 80)],
+        }
+    )
+    table = checklist_use(made, stay_rows(made), where)
+    assert rows(table, "milestone_in_time") == {"all": (1, 1, 0)}
+
+
 def test_a_call_before_the_planned_start(used):
     planned = {"planned_start_date": day(40)}
     stays = [

@@ -14,6 +14,9 @@ from schemas.catalog import TABLES
 LAST = date(2024, 12, 31)
 
 
+PERSON = {"patient_id": "a", "birth_year": 1990, "cutoff_date": LAST}
+
+
 def ago(days: int) -> date:
     return LAST - timedelta(days=days)
 
@@ -55,12 +58,13 @@ def reasons(store, protocol):
     def build(
         stays: list[dict[str, Any]] | None = None,
         steps: list[dict[str, Any]] | None = None,
+        person: dict[str, Any] | None = None,
         **more: list[dict[str, Any]],
     ) -> dict[str, tuple[date, float | None]]:
         checked = [step("dropout_checklist", 60, 1.0)]
         core = store(
             {
-                "core.patient": [{"patient_id": "a", "birth_year": 1990, "cutoff_date": LAST}],
+                "core.patient": [PERSON | (person or {})],
                 "core.episode": [stay(80)] if stays is None else stays,
                 "core.process_event": IN_USE + (checked if steps is None else steps),
                 **{f"core.{name}": rows for name, rows in more.items()},
@@ -89,6 +93,27 @@ def test_two_missed_appointments_in_sixty_days(reasons, days, on_the_list):
 def test_attended_appointments_and_those_cancelled_in_time_do_not_count(reasons):
     rows = missed(10, status="attended") + missed(20, status="cancelled_in_time") + missed(30)
     assert reasons(appointment=rows) == {}
+
+
+@pytest.mark.parametrize("gone", [{"death_day": 50}, {"death_day": 100}, {"moved_day": 50}])
+def test_nobody_seeks_out_the_dead_and_those_who_moved_away_by_an_open_stay(reasons, gone):
+    late = {"stays": [stay(100)], "steps": [], "appointment": missed(10, 20)}
+    here = {"origin_date": ago(100)}
+    assert set(reasons(**late, person=here)) == {
+        "missed_appointments", "not_assessed", "milestone_overdue"
+    }  # fmt: skip
+    assert reasons(**late, person=here | gone) == {}
+
+
+def test_a_stay_that_later_deliveries_no_longer_carry_is_not_open(reasons):
+    here = {"origin_date": ago(100)}
+    assert reasons([stay(100, last_seen_day=60)], [], person=here) == {}
+    assert reasons([stay(100, last_seen_day=100)], [], person=here) != {}
+
+
+def test_who_moved_away_and_came_back_is_in_the_stay_begun_since(reasons):
+    moved = {"origin_date": ago(300), "moved_day": 100}
+    assert set(reasons([stay(100)], [], person=moved)) == {"not_assessed", "milestone_overdue"}
 
 
 def test_the_last_checklist_gave_a_high_level(reasons):
