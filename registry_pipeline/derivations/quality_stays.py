@@ -34,7 +34,8 @@ def stay_rows(core: Core) -> Frame:
     Adds to the stay's columns `STAY`, the dates as day numbers (`<date>_epoch`, the person's
     cut-off among them) and `UNTIL`, `AGE` at the start or the planned start, `DISORDER` as text,
     and flags that are never null: is_planned (planned, or never met), is_begun, is_ended (with an
-    exit), is_open (begun, and still there at the cut-off), is_dropout, is_unknown_end, is_never_met.
+    exit), is_open (begun, and still there at the cut-off), is_dropout, is_unknown_end and
+    is_never_met.
     """
     rows = (
         core["core.episode"]

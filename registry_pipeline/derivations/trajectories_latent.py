@@ -18,7 +18,7 @@ from registry_pipeline.derivations.pathways_models import most_terms
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import Z95, FloatArray
-from registry_pipeline.statistics.latent import MISSING, Mixture, mixture, share_errors
+from registry_pipeline.statistics.latent import MISSING, Mixture, mixture, standard_errors
 from registry_pipeline.transform.engine import Frame, counts
 from schemas.codes import STATE_LETTER, USED_STATES
 from schemas.derived.trajectories import TrajectoryLatent
@@ -96,22 +96,41 @@ def _classes(words: pl.DataFrame, n: int, protocol: Protocol) -> list[dict[str, 
 def _intervals(
     fit: Mixture, sequences: NDArray[np.int64], people: FloatArray
 ) -> list[dict[str, Any]]:
-    """The interval of each class's share, on log odds, or why there is none.
+    """The intervals of each class's share and states, on log odds, or why there are none.
 
     With few people for each number the errors of large samples would promise too much.
     """
-    if len(fit.share) == 1:
-        return [{"reason": reasons.NOT_DEFINED}]
-    found = share_errors(fit, sequences, people)
+    of_share = reasons.NOT_DEFINED if len(fit.share) == 1 else None
+    found = standard_errors(fit, sequences, people)
     if found is None:
-        return [{"reason": reasons.NOT_COMPUTABLE} for _ in fit.share]
-    errors, n_numbers = found
-    if n_numbers > most_terms(int(people.sum()), None):
-        return [{"reason": TOO_FEW_FOR_TERMS} for _ in fit.share]
-    half = Z95 * errors / (fit.share * (1 - fit.share))
-    odds = special.logit(fit.share)
-    bounds = zip(special.expit(odds - half), special.expit(odds + half), strict=True)
-    return [{"ci_low": float(low), "ci_high": float(high)} for low, high in bounds]
+        return [{"reason": of_share or reasons.NOT_COMPUTABLE} for _ in fit.share]
+    if found.n_numbers > most_terms(int(people.sum()), None):
+        return [{"reason": of_share or TOO_FEW_FOR_TERMS} for _ in fit.share]
+    states = fit.probability.mean(axis=1)
+    return [
+        {
+            **_bounds("", fit.share[place], found.share[place]),
+            **{
+                name: bound
+                for code, state in enumerate(USED_STATES)
+                for name, bound in _bounds(
+                    f"{state}_", states[place, code], found.state[place, code]
+                ).items()
+            },
+            "reason": of_share,
+        }
+        for place in range(len(fit.share))
+    ]
+
+
+def _bounds(name: str, value: float, error: float) -> dict[str, float]:
+    """The interval of a share as columns; none where it is 0 or 1 as fitted."""
+    if not error or not 0 < value < 1:
+        return {}
+    half = Z95 * error / (value * (1 - value))
+    odds = special.logit(value)
+    low, high = special.expit(odds - half), special.expit(odds + half)
+    return {f"{name}ci_low": float(low), f"{name}ci_high": float(high)}
 
 
 def _row(fit: Mixture, place: int, people: FloatArray) -> dict[str, Any]:

@@ -107,36 +107,56 @@ def _entropy(posterior: FloatArray, people: FloatArray) -> float | None:
     return float(1 - doubt / (people.sum() * np.log(n_classes)))
 
 
-def share_errors(
-    fit: Mixture, sequences: NDArray[np.int64], people: FloatArray
-) -> tuple[FloatArray, int] | None:
-    """Standard errors of the shares, and how many numbers the model estimates between 0 and 1.
+@dataclass(frozen=True)
+class Errors:
+    """Standard errors of a fitted mixture, given its number of classes.
 
-    From the observed information in its empirical form, the sum over people of the products of
-    their scores: a person whose class is in doubt tells less of the shares. It takes the number of
-    classes as given. Source: McLachlan and Peel 2000, section 2.15.
+    Attributes:
+        share: of each class's share; 0 for a single class.
+        state: classes x states, of a state's probability in the mean over the waves.
+        n_numbers: how many numbers the model estimates between 0 and 1.
+    """
+
+    share: FloatArray
+    state: FloatArray
+    n_numbers: int
+
+
+def standard_errors(
+    fit: Mixture, sequences: NDArray[np.int64], people: FloatArray
+) -> Errors | None:
+    """Standard errors from the observed information in its empirical form.
+
+    That is the sum over people of the products of their scores: a person whose class is in doubt
+    tells less. Source: McLachlan and Peel 2000, section 2.15.
 
     Returns:
-        Null where a share is 0 or 1, or the answers do not tell the numbers apart.
+        Null where a share or all probabilities are 0 or 1, or the answers do not tell the numbers
+        apart.
     """
-    if fit.share.min() < AT_BOUND or len(fit.share) < 2:
+    n_classes, n_waves, n_states = fit.probability.shape
+    if fit.share.min() < AT_BOUND:
         return None
     of = fit.posterior
     scores = [*(of[:, :-1] / fit.share[:-1] - of[:, -1:] / fit.share[-1]).T]
-    for place, waves in enumerate(fit.probability):
-        for wave, states in enumerate(waves):
-            inside = np.flatnonzero((states > AT_BOUND) & (states < 1 - AT_BOUND))
-            told = (sequences[:, wave, None] == inside) / states[inside]
-            scores += [*(of[:, place] * (told[:, :-1] - told[:, -1:]).T)]
+    told_of = np.eye(n_classes * (1 + n_states))  # shares, then the states of each class
+    moved = [*(told_of[: n_classes - 1] - told_of[n_classes - 1])]
+    for place, wave in np.ndindex(n_classes, n_waves):
+        states = fit.probability[place, wave]
+        inside = np.flatnonzero((states > AT_BOUND) & (states < 1 - AT_BOUND))
+        told = (sequences[:, wave, None] == inside) / states[inside]
+        scores += [*(of[:, place] * (told[:, :-1] - told[:, -1:]).T)]
+        at = n_classes + n_states * place + inside
+        moved += [*(told_of[at[:-1]] - told_of[at[-1:]]) / n_waves]
+    if not scores:
+        return None
     matrix = np.array(scores)
     information = (matrix * people) @ matrix.T
     scale = np.sqrt(np.diag(information))
     standard = information / np.outer(scale, scale)
     if np.linalg.matrix_rank(standard, hermitian=True) < len(standard):
         return None
-    n_shares = len(fit.share) - 1
-    covariance = np.linalg.inv(standard)[:n_shares, :n_shares] / np.outer(scale, scale)[
-        :n_shares, :n_shares
-    ]  # fmt: skip
-    variance = np.append(np.diag(covariance), covariance.sum())
-    return np.sqrt(variance), len(standard)
+    by_number = np.array(moved) / scale[:, None]
+    variance = (by_number * np.linalg.solve(standard, by_number)).sum(axis=0)
+    error = np.sqrt(np.maximum(variance, 0))
+    return Errors(error[:n_classes], error[n_classes:].reshape(n_classes, -1), len(standard))

@@ -122,10 +122,9 @@ class TrajectoryLatent(Result):
     the courses of people with enough data: within a class the waves are independent, missing
     waves say nothing. Compare numbers of classes by bic, lower is better, and trust a class only
     where entropy is near 1 and n_class is more than a few people. Classes are in order of use.
-    The share's interval allows for not knowing who is in which class, and takes the number of
-    classes as given; a single class has none, nor has a model of fewer than 15 people for each
-    share and probability that is not 0 or 1. The probabilities of states describe the class as
-    fitted and have no interval. Refused below 50 people. Made from derived.trajectory.
+    The intervals allow for not knowing who is in which class, and take the number of classes as
+    given. What is 0 or 1 as fitted has none, nor has a model of fewer than 15 people for each
+    share and probability that is neither. Refused below 50 people. Made from derived.trajectory.
     """
 
     cohort: pl.String = shared.cohort()
@@ -150,12 +149,18 @@ class TrajectoryLatent(Result):
     abstinent: pl.Float64 = shared.share(
         "No use", "Ingen bruk", "Probability of no use in the class, mean over the waves."
     )
+    abstinent_ci_low: pl.Float64 = shared.share_low("abstinent, given this number of classes")
+    abstinent_ci_high: pl.Float64 = shared.share_high("abstinent, given this number of classes")
     episodic: pl.Float64 = shared.share(
         "Single episodes", "Enkelte ganger", "Probability of episodic use, mean over the waves."
     )
+    episodic_ci_low: pl.Float64 = shared.share_low("episodic, given this number of classes")
+    episodic_ci_high: pl.Float64 = shared.share_high("episodic, given this number of classes")
     regular: pl.Float64 = shared.share(
         "Regular use", "Regelmessig bruk", "Probability of regular use, mean over the waves."
     )
+    regular_ci_low: pl.Float64 = shared.share_low("regular, given this number of classes")
+    regular_ci_high: pl.Float64 = shared.share_high("regular, given this number of classes")
     log_likelihood: pl.Float64 = shared.number(
         "Log likelihood", "Log-likelihood", "Of the model, at the best of its starts."
     )

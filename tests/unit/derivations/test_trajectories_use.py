@@ -277,6 +277,22 @@ def test_shares_of_classes_have_no_interval_when_few_people_carry_many_numbers()
         assert (row["ci_low"], row["ci_high"], row["reason"]) == (None, None, "too_few_for_terms")
 
 
+def test_the_states_of_a_class_have_an_interval() -> None:
+    """400 answers a wave at two waves, at random: as if 800 had been asked once."""
+    draw = np.random.default_rng(1)
+    words = {f"p{n}": "".join(draw.choice([*"AE"], 2)) + "R" for n in range(400)}
+    single, *_ = latent(words).to_dicts()
+    assert single["regular"] == pytest.approx(1 / 3)
+    assert single["regular_ci_low"] is None  # certain at each wave, as fitted
+    share = single["abstinent"] * 3 / 2
+    error = math.sqrt(share * (1 - share) / 800) * 2 / 3
+    half = 1.959964 * error / (single["abstinent"] * (1 - single["abstinent"]))
+    odds = math.log(single["abstinent"] / (1 - single["abstinent"]))
+    assert single["abstinent_ci_low"] == pytest.approx(1 / (1 + math.exp(half - odds)), rel=0.01)
+    assert single["abstinent_ci_high"] == pytest.approx(1 / (1 + math.exp(-half - odds)), rel=0.01)
+    assert (single["ci_low"], single["reason"]) == (None, "not_defined")
+
+
 def test_fewer_than_fifty_people_have_no_latent_classes() -> None:
     rows = latent({f"p{n}": "AARRA" for n in range(49)}).to_dicts()
     assert {(row["n"], row["share"], row["bic"], row["reason"]) for row in rows} == {

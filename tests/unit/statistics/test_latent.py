@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stepmix.stepmix import StepMix
 
-from registry_pipeline.statistics.latent import mixture, share_errors
+from registry_pipeline.statistics.latent import mixture, standard_errors
 
 
 def courses(n=120):
@@ -73,36 +73,59 @@ def test_people_all_alike_or_never_seen_are_one_class(states):
 
 
 def with_errors(states, n_classes=2, starts=3):
-    """The fit of people, and the errors of its shares."""
+    """The fit of people, and its errors."""
     sequences, people = np.unique(states, axis=0, return_counts=True)
     found = mixture(sequences, people.astype(float), n_states=3, n_classes=n_classes, starts=starts)
-    return found, share_errors(found, sequences, people.astype(float))
+    return found, standard_errors(found, sequences, people.astype(float))
 
 
-def test_the_error_of_a_share_is_how_much_it_moves_from_sample_to_sample():
+def test_the_errors_are_how_much_the_numbers_move_from_sample_to_sample():
     draw = np.random.default_rng(8)
-    shares, errors = [], []
-    for _ in range(60):
+    shares, states_of, errors = [], [], []
+    for _ in range(80):
         heavy = draw.random((500, 1)) < 0.4
         level = draw.random((500, 5))
         states = np.where(heavy, (level > 0.15) * 1 + (level > 0.5), (level > 0.6) * 1)
         found, told = with_errors(states.astype(np.int64))
-        shares.append(found.share[1])
-        errors.append(told[0][1])
-    assert np.mean(errors) == pytest.approx(np.std(shares), rel=0.2)
-    certain = np.sqrt(0.4 * 0.6 / 500)
-    assert np.mean(errors) > certain
+        shares.append(found.share)
+        states_of.append(found.probability.mean(axis=1))
+        errors.append(told)
+    share = np.mean([told.share for told in errors], axis=0)
+    assert share == pytest.approx(np.std(shares, axis=0), rel=0.2)
+    assert share.min() > np.sqrt(0.4 * 0.6 / 500)  # more than if classes were seen
+    state = np.mean([told.state for told in errors], axis=0)
+    spread = np.std(states_of, axis=0)
+    assert state[spread > 0.005] == pytest.approx(spread[spread > 0.005], rel=0.25)
+    assert state[0, 2] == pytest.approx(0, abs=0.003)  # nobody of the first class uses regularly
 
 
 def test_three_classes_without_doubt_have_the_errors_of_counted_shares():
     states = np.repeat([[0, 0, 0, 0], [1, 1, 1, 1], [2, 2, 2, 2]], [50, 30, 20], axis=0)
     found, told = with_errors(states, 3, starts=20)
     assert found.share == pytest.approx([0.5, 0.3, 0.2])
-    assert told[0] == pytest.approx(np.sqrt([0.5 * 0.5 / 100, 0.3 * 0.7 / 100, 0.2 * 0.8 / 100]))
-    assert told[1] == 2
+    assert told.share == pytest.approx(np.sqrt([0.5 * 0.5 / 100, 0.3 * 0.7 / 100, 0.2 * 0.8 / 100]))
+    assert told.state == pytest.approx(np.zeros((3, 3)))  # each state is certain in its class
+    assert told.n_numbers == 2
+
+
+def test_the_states_of_a_single_class_have_the_errors_of_counted_shares():
+    one_wave = np.repeat([[0], [1], [2]], [50, 30, 20], axis=0)
+    found, told = with_errors(one_wave, 1)
+    assert found.probability[0, 0] == pytest.approx([0.5, 0.3, 0.2])
+    assert told.state[0] == pytest.approx(
+        np.sqrt([0.5 * 0.5 / 100, 0.3 * 0.7 / 100, 0.2 * 0.8 / 100])
+    )
+    assert (told.share.tolist(), told.n_numbers) == ([0], 2)
+
+
+def test_the_mean_over_independent_waves_has_a_smaller_error():
+    draw = np.random.default_rng(3)
+    states = draw.integers(0, 3, (4000, 4))
+    _, told = with_errors(states, 1)
+    assert told.state[0] == pytest.approx(np.sqrt((1 / 3) * (2 / 3) / (4000 * 4)), rel=0.1)
 
 
 def test_answers_that_do_not_tell_the_classes_apart_have_no_error():
     one_wave = np.repeat([[0], [1], [2]], [50, 30, 20], axis=0)
     assert with_errors(one_wave)[1] is None
-    assert with_errors(one_wave, 1)[1] is None
+    assert with_errors(np.zeros((60, 4), np.int64), 1)[1] is None
