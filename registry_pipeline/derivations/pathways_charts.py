@@ -139,12 +139,11 @@ def funnel(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) -> pl.Dat
     table = with_wilson(limits, "numerator", "n", estimate="value").join(
         spread, on="measure", how="left", maintain_order="left"
     )
+    several = (pl.col("n") > 0).sum().over("measure") > 1
+    alike = pl.when(several).then(pl.lit(reasons.NO_VARIATION)).otherwise(pl.lit(reasons.ONE_GROUP))
     return as_table(
         table.with_columns(
-            reason=pl.coalesce(
-                "reason",
-                pl.when(pl.col("over_dispersion").is_null()).then(pl.lit(reasons.ONE_GROUP)),
-            )
+            reason=pl.coalesce("reason", pl.when(pl.col("over_dispersion").is_null()).then(alike))
         ),
         Funnel,
         cohort=protocol.id,

@@ -27,7 +27,7 @@ from registry_pipeline.derivations.pathways_counts import (
 from registry_pipeline.derivations.strata import STRATA, roll_up
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.intervals import with_mean, with_wilson
+from registry_pipeline.statistics.intervals import why_no_mean, with_mean, with_wilson
 from registry_pipeline.transform.engine import Frame, materialise
 from registry_pipeline.transform.pathway_days import WHOLE, pathway_weights
 from schemas.derived.pathways import OutcomeByPathway
@@ -119,7 +119,7 @@ def outcome_by_pathway(counts: pl.DataFrame, protocol: Protocol) -> pl.DataFrame
         .when(descriptive)
         .then(pl.lit(DESCRIPTIVE))
         .when(pl.col("ci_low").is_null())
-        .then(pl.lit(reasons.NOT_COMPUTABLE)),
+        .then(why_no_mean("n")),
     )
     method = (
         pl.when(descriptive)

@@ -19,7 +19,7 @@ from registry_pipeline.disclosure.small_numbers import share_hidden
 from registry_pipeline.indicators.coverage import is_low, whole_period
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.intervals import with_mean, with_wilson
+from registry_pipeline.statistics.intervals import why_no_mean, with_mean, with_wilson
 from schemas.fields import Table, describe
 from schemas.protocol import Protocol
 from schemas.quality.programmes import KEY, ProgrammeTable
@@ -128,11 +128,11 @@ def shares(rows: pl.DataFrame) -> pl.DataFrame:
 def means(rows: pl.DataFrame) -> pl.DataFrame:
     """Adds the mean of numerator over denominator, its t interval and reason.
 
-    The rows carry `squares`, the sum of squared values; below two values there is no interval.
+    The rows carry `squares`, the sum of squared values; there is no interval below two values,
+    nor where all are alike.
     """
-    few = pl.when(pl.col("denominator") < 2).then(pl.lit(reasons.NOT_COMPUTABLE))
     return with_mean(rows, "denominator", "numerator", "squares", estimate="value").with_columns(
-        reason=few, method=pl.lit("mean; Student t")
+        reason=why_no_mean("denominator"), method=pl.lit("mean; Student t")
     )
 
 

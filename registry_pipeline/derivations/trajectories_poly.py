@@ -14,7 +14,7 @@ import polars as pl
 from registry_pipeline.derivations.strata import STRATA, roll_up
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.intervals import with_mean, with_wilson
+from registry_pipeline.statistics.intervals import why_no_mean, with_mean, with_wilson
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.poly_use import ANSWERS, poly_use_rows
 from schemas.derived.poly_use import PolyUse
@@ -42,7 +42,7 @@ def poly_use(core: Mapping[str, Frame], people: Frame, protocol: Protocol) -> pl
     shares = _shares(table.filter(pl.col("measure") != NUMBER))
     mean = with_mean(
         table.filter(measure=NUMBER), "n_observed", "numerator", "total_squares"
-    ).with_columns(reason=_unless(pl.col("ci_low")).fill_null(reasons.NOT_DEFINED))
+    ).with_columns(reason=why_no_mean("n_observed").fill_null(reasons.NOT_DEFINED))
     return as_table(
         pl.concat([shares, mean], how="diagonal").sort("measure", "stratum_by", "stratum", "wave"),
         PolyUse,
@@ -103,8 +103,5 @@ def _shares(table: pl.DataFrame) -> pl.DataFrame:
         filled, "users_or_missing", "n_expected",
         estimate=name, low=f"{name}_ci_low", high=f"{name}_ci_high",
     )  # fmt: skip
-    return both.with_columns(reason=_unless(pl.col("estimate")))
-
-
-def _unless(number: pl.Expr) -> pl.Expr:
-    return pl.when(number.is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
+    nobody = pl.when(pl.col("estimate").is_null())
+    return both.with_columns(reason=nobody.then(pl.lit(reasons.NOT_COMPUTABLE)))

@@ -16,7 +16,12 @@ from registry_pipeline.derivations.trajectories_columns import GROUP
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import as_enums
-from registry_pipeline.statistics.intervals import sample_variance, with_mean, with_wilson
+from registry_pipeline.statistics.intervals import (
+    sample_variance,
+    why_no_mean,
+    with_mean,
+    with_wilson,
+)
 from registry_pipeline.statistics.transitions import entropy
 from registry_pipeline.transform.engine import Frame, counts
 from schemas.codes import NOT_EXPECTED, USE_STATE, USED_STATES
@@ -68,10 +73,9 @@ def substance_trend(cells: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
         low="mean_days_ci_low",
         high="mean_days_ci_high",
     )
-    computable = pl.all_horizontal(pl.col("mean_days_ci_low", "any_use").is_not_null())
     table = table.with_columns(
         pl.col("^(mean|median)_days.*$") / pl.col("unit"),
-        reason=pl.when(~computable).then(pl.lit(reasons.NOT_COMPUTABLE)),
+        reason=why_no_mean("n_observed", "mean_days_ci_low"),
     )
     method = "counts; Student t, Wilson"
     return as_table(table, SubstanceTrend, cohort=protocol.id, method=method)

@@ -110,13 +110,24 @@ def with_mean(
 ) -> pl.DataFrame:
     """Adds a mean with its Student t interval, from the number of values, their sum and squares.
 
-    One row in, one row out. The mean is null where `n` is 0, the bounds where it is below 2.
+    One row in, one row out. The mean is null where `n` is 0, the bounds where it is below 2 and
+    where all values are alike: an interval without width would promise what two people cannot.
     """
     sums, count = _positive(frame, total, n)
     mean = sums / count
     variance = sample_variance(frame, n, total, total_squares)
+    variance[variance == 0] = np.nan
     half = special.stdtrit(count - 1, (1 + confidence) / 2) * np.sqrt(variance / count)
     return with_values(frame, {estimate: mean, low: mean - half, high: mean + half})
+
+
+def why_no_mean(n: str, low: str = "ci_low") -> pl.Expr:
+    """The reason why the mean of `with_mean`, or its interval, is null; null where both are there.
+
+    not_computable below two values, no_variation where all are alike.
+    """
+    few = pl.when(pl.col(n) < 2).then(pl.lit(reasons.NOT_COMPUTABLE))
+    return few.when(pl.col(low).is_null()).then(pl.lit(reasons.NO_VARIATION))
 
 
 def sample_variance(frame: pl.DataFrame, n: str, total: str, total_squares: str) -> FloatArray:

@@ -31,8 +31,8 @@ SPARSE_CELLS: Final = "sparse_cells"
 """An expected cell below 5 or an empty cell: no ratio, no large-sample p-value."""
 
 NO_VARIATION: Final = "no_variation"
-"""Both groups are constant: a difference has no standard error; or all states that were seen are
-equally frequent: an entropy has none."""
+"""All values are alike, of a mean, in both groups of a difference or in every unit of a funnel, or
+all states that were seen are equally frequent: there is no error to tell."""
 
 NOT_DEFINED: Final = "not_defined"
 """The measure has no such number: a run chart no limits, a mean no missing that counts as use."""

@@ -240,7 +240,8 @@ class RetentionSummary(RetentionTable):
     median_day: pl.Float64 = shared.number(
         "Median",
         "Median",
-        "First day on which at most half are retained.",
+        "First day on which at most half are retained; where exactly half are for a while, the "
+        "middle of that while.",
         unit="days",
         source=KAPLAN_MEIER,
     )

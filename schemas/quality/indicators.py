@@ -65,8 +65,11 @@ class Indicator(Result):
     value: pl.Float64 = shared.number("Value", "Verdi", "numerator of denominator.")
     ci_low: pl.Float64 = shared.ci_low("the value")
     ci_high: pl.Float64 = shared.ci_high("the value")
-    value_known: pl.Float64 = shared.number(
-        "Value among known", "Verdi blant kjente", "numerator of denominator_known."
+    value_known: pl.Float64 = field(
+        "Value among known",
+        "numerator of denominator_known.",
+        nb="Verdi blant kjente",
+        null=f"denominator_known is 0, or {shared.NOT_COMPUTABLE}",
     )
     level: pl.String = field(
         "Level",

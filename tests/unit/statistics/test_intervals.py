@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from registry_pipeline.statistics.intervals import (
+    why_no_mean,
     with_curve_interval,
     with_exact,
     with_mean,
@@ -93,11 +94,25 @@ def test_mean_of_one_value_has_no_interval_and_of_none_no_mean():
     assert estimates(with_mean(sums(), "n", "total", "total_squares")) == (None, None, None)
 
 
+def test_a_mean_of_values_all_alike_has_no_interval():
+    alike = with_mean(sums(6, 6), "n", "total", "total_squares")
+    assert estimates(alike) == (6, None, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [((), "not_computable"), ((7,), "not_computable"), ((7, 7), "no_variation"), ((7, 8), None)],
+)
+def test_why_a_mean_has_no_interval(values, reason):
+    made = with_mean(sums(*values), "n", "total", "total_squares")
+    assert made.select(why_no_mean("n")).item() == reason
+
+
 @QUICK
-@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=50))
+@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=50, unique=True))
 def test_mean_lies_within_its_interval(values):
     mean, low, high = estimates(with_mean(sums(*values), "n", "total", "total_squares"))
-    assert low <= mean <= high
+    assert low < mean < high
 
 
 def test_the_scales_of_a_curve_by_hand():

@@ -147,3 +147,11 @@ def test_one_unit_has_nothing_to_lie_beside(pathways: Make) -> None:
         .to_dicts()
     )
     assert (row["over_dispersion"], row["reason"]) == (None, "one_group")
+
+
+def test_units_that_all_keep_everyone_have_no_over_dispersion(pathways: Make) -> None:
+    stayed = {"n": 20, "treatment": (0, 425, None)}
+    made = funnel(pathways([stayed | {"unit_id": unit} for unit in ("north", "south")]), "retained")
+    assert {(row["over_dispersion"], row["reason"]) for row in made.values()} == {
+        (None, "no_variation")
+    }

@@ -123,6 +123,12 @@ def test_one_answer_has_a_mean_and_no_interval(pathways: Make) -> None:
     assert (row["estimate"], row["ci_low"], row["reason"]) == (6, None, "not_computable")
 
 
+def test_answers_all_alike_have_a_mean_and_no_interval(pathways: Make) -> None:
+    made = pathways([{"waves": {1: {"coping_score": 6}}}] * 2)
+    row = one(made, pathway="gp", outcome="coping", missing_rule="observed")
+    assert (row["estimate"], row["ci_low"], row["reason"]) == (6, None, "no_variation")
+
+
 def test_pathways_with_unknown_make_up_all(tables: Tables) -> None:
     counts = {
         row["pathway"]: row["n_expected"]
