@@ -56,8 +56,7 @@ def feedback_change(core: Core, where: Setting) -> pl.DataFrame:
         return programme(FeedbackChange, [], where)
     rows = at_own_unit(core["core.patient"]).join(first_and_last(sessions), on="patient_id")
     rule = where.protocol.programmes
-    change = nw.col("last_ors") - nw.col("first_ors")
-    again = nw.col("n_ors") > 1
+    change, again = _change(), nw.col("n_ors") > 1
     n_sessions = nw.col("n_sessions")
     sums = {
         "n": ONE,
@@ -93,10 +92,15 @@ def feedback_change(core: Core, where: Setting) -> pl.DataFrame:
 
 def is_off_track(rule: Programmes) -> nw.Expr:
     """Reliably worse, or below the cut-off without reliable improvement after some sessions."""
-    change, n_ors = nw.col("last_ors") - nw.col("first_ors"), nw.col("n_ors")
+    change, n_ors = _change(), nw.col("n_ors")
     worse = (n_ors > 1) & (change <= -rule.reliable_ors)
     late = n_ors >= rule.off_track_sessions
     return worse | (late & (nw.col("last_ors") < rule.ors_cut_off) & (change < rule.reliable_ors))
+
+
+def _change() -> nw.Expr:
+    """Points of the last ORS total over the first; 8.2 over 3.2 is five, in floats it is less."""
+    return (nw.col("last_ors") - nw.col("first_ors")).round(6)
 
 
 def transition_gap(stays: Frame, where: Setting) -> pl.DataFrame:

@@ -219,6 +219,21 @@ def test_feedback_is_last_against_first(store, where):
     assert share(one(table, "off_track")) == (1, 3, 1 / 3)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "measure"),
+    [(3.2, 8.2, "reliable_improvement"), (8.2, 3.2, "reliable_deterioration")],
+)
+def test_exactly_five_points_are_reliable_whatever_the_totals(store, where, first, last, measure):
+    assert abs(last - first) < 5  # as floats have it
+    interviews = [
+        {"patient_id": "a", "interview_date": day, "ors_total": ors}
+        for day, ors in ((MAY, first), (JUNE, last))
+    ]
+    people = [{"patient_id": "a", "unit_id": "north"}]
+    table = feedback_change(store({"core.patient": people, "core.interview": interviews}), where)
+    assert share(one(table, measure)) == (1, 1, 1.0)
+
+
 def test_a_cohort_without_the_forms_has_a_row_per_measure_that_says_so(store, protocol):
     frames = store(PEOPLE)
     assert setting(frames, protocol) == Setting(protocol, *WHOLE, low_coverage=False)
