@@ -42,6 +42,8 @@ MIN_ANSWERS: Final = 5
 SERIES: Final = ["measure", "unit_id"]
 COUNTED: Final = ["numerator", "denominator", "n_missing"]
 N: Final = pl.col("n")
+IS_WHOLE: Final = pl.col("end") <= pl.col("cutoff_date")
+"""The quarter was over by the cut-off of the person's sender: half a quarter has half the exits."""
 
 
 def control_chart(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) -> pl.DataFrame:
@@ -54,8 +56,8 @@ def control_chart(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) ->
     - `coping`: mean coping of the interviews held in the quarter; null below 5 answers.
 
     For all units together, and for each where there are several. Quarters run from the first
-    to the last with data, as far as the cut-off leaves them whole; one without data between them
-    keeps its row.
+    to the last with data; a person counts in those that lie whole before the cut-off of the
+    person's sender. One without data between them keeps its row.
 
     Args:
         core: core.patient, core.visit, derived.retention_person.
@@ -63,7 +65,9 @@ def control_chart(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) ->
         protocol: the cohort's protocol.
     """
     people = day_zero(core["core.patient"], protocol).join(
-        core["core.patient"].select("patient_id", "unit_id"), on="patient_id", how="inner"
+        core["core.patient"].select("patient_id", "unit_id", "cutoff_date"),
+        on="patient_id",
+        how="inner",
     )
     until = _cutoff(core["core.patient"])
     parts = [
@@ -162,20 +166,21 @@ def _dropout(stays: Frame, people: Frame, until: date | None) -> pl.DataFrame:
         entered=origin + nw.col("entry_day"),
         left=origin + nw.col("exit_day"),
     )
-    exits = _by_unit(counts(dated, ["unit_id", "left", "exit_type", "is_dropout"]))
-    entries = _by_unit(counts(dated, ["unit_id", "entered"]))
+    exits = _by_unit(counts(dated, ["unit_id", "left", "exit_type", "is_dropout", "cutoff_date"]))
+    entries = _by_unit(counts(dated, ["unit_id", "entered", "cutoff_date"]))
     days = pl.concat([entries.select(day=_day("entered")), exits.select(day=_day("left"))])
     quarters = _quarters(days["day"], until)
     in_quarter = _day("left").is_between(pl.col("start"), pl.col("end"))
     is_exit = pl.col("exit_type").is_not_null()
     there = (
         entries.join(quarters, how="cross")
-        .filter(_day("entered") <= pl.col("end"))
+        .filter(_day("entered") <= pl.col("end"), IS_WHOLE)
         .group_by("unit_id", "period")
         .agg(entered=N.sum())
     )
     gone = (
         exits.join(quarters, how="cross")
+        .filter(IS_WHOLE)
         .group_by("unit_id", "period")
         .agg(
             gone=N.filter(_day("left") < pl.col("start")).sum(),
@@ -201,7 +206,7 @@ def _missed(visits: Frame, people: Frame, until: date | None) -> pl.DataFrame:
     dated = expected.with_columns(
         due=nw.col("origin_epoch") + nw.col("due_day"), is_held=status.is_in(HELD)
     )
-    cells = _by_unit(counts(dated, ["unit_id", "due", "is_held"]))
+    cells = _by_unit(counts(dated, ["unit_id", "due", "is_held", "cutoff_date"]))
     quarters = _quarters(cells.select(day=_day("due"))["day"], until)
     counted = _in_quarters(cells, "due", quarters).agg(
         numerator=N.filter(~pl.col("is_held")).sum(),
@@ -217,7 +222,7 @@ def _coping(visits: Frame, rows: Frame, people: Frame, until: date | None) -> pl
     dated = held.with_columns(
         day=nw.col("origin_epoch") + nw.col("due_day") + nw.col("days_from_nominal")
     ).join(rows.select("patient_id", "wave", "coping"), on=["patient_id", "wave"], how="inner")
-    cells = _by_unit(counts(dated, ["unit_id", "day", "coping"]))
+    cells = _by_unit(counts(dated, ["unit_id", "day", "coping", "cutoff_date"]))
     quarters = _quarters(cells.select(day=_day("day"))["day"], until)
     score = pl.col("coping")
     counted = _in_quarters(cells, "day", quarters).agg(
@@ -261,11 +266,12 @@ def _quarters(days: pl.Series, until: date | None) -> pl.DataFrame:
 
 
 def _in_quarters(cells: pl.DataFrame, epoch: str, quarters: pl.DataFrame) -> GroupBy:
-    """Cells grouped by unit and quarter; those outside the quarters are left out."""
+    """Cells grouped by unit and quarter; those outside the quarters they count in are left out."""
     dated = cells.filter(pl.col(epoch).is_not_null()).with_columns(
         start=_day(epoch).dt.truncate("1q")
     )
-    return dated.join(quarters, on="start", how="inner").group_by("unit_id", "period")
+    within = dated.join(quarters, on="start", how="inner").filter(IS_WHOLE)
+    return within.group_by("unit_id", "period")
 
 
 def _every_quarter(counted: pl.DataFrame, quarters: pl.DataFrame, measure: str) -> pl.DataFrame:

@@ -91,6 +91,29 @@ def test_a_quarter_that_the_cut_off_breaks_is_left_out(pathways: Make) -> None:
     assert [period for (period,) in series(made, "dropout", "period")] == QUARTERS[:3]
 
 
+def test_a_person_counts_in_the_quarters_that_the_own_sender_covers(pathways: Make) -> None:
+    """South's sender delivered to 15 February: its first quarter of 2015 is half a quarter."""
+    asked = {"waves": {0: {"coping_score": 5}, 1: {"coping_score": 5}}}
+    people = [
+        {"n": 6, "unit_id": "north", "treatment": (0, 425, None), **asked},
+        {
+            "n": 6,
+            "unit_id": "south",
+            "treatment": (0, 290, None),
+            "cutoff_date": date(2015, 2, 15),
+            "waves": asked["waves"] | {2: {"coping_score": 5}},
+        },
+    ]
+    made = pathways(people)
+    found = series(made, "dropout", "period", "denominator", unit_id="south")
+    assert [n for _, n in found] == [6, 6, 6, 0, 0]
+    assert [n for (n,) in series(made, "dropout", "denominator")] == [12, 12, 12, 6, 6]
+    for measure in ("missed_interview", "coping"):  # wave 2 lies after what the sender covers
+        held = series(made, measure, "period", "denominator", unit_id="south")
+        assert dict(held)["2014-Q4"] == 6
+        assert dict(held)["2015-Q2"] == 0
+
+
 def test_several_units_have_their_own_series(pathways: Make) -> None:
     people = [
         {"n": 4, "unit_id": "north", "treatment": (0, 425, None)},
