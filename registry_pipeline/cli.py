@@ -10,6 +10,7 @@ import gc
 import os
 import re
 import socket
+import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,11 @@ from registry_pipeline.leaving import leaving_when_told
 
 
 class OneSentence(typer.core.TyperGroup):
-    """The commands: a path that cannot be made, read or written is one sentence that names it."""
+    """The commands: a path that cannot be made, read or written is one sentence that names it.
+
+    Dagster's records are SQLite files: what SQLite cannot write comes as its own error, which
+    SQLAlchemy wraps.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that was asked for."""
@@ -33,6 +38,15 @@ class OneSentence(typer.core.TyperGroup):
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             _fail(f"{place}{(error.strerror or str(error)).lower()}")
+        except Exception as error:
+            said = getattr(error, "orig", error)
+            if not isinstance(said, sqlite3.OperationalError):
+                raise
+            _fail(
+                f"{os.environ.get('DAGSTER_HOME')}: the records of the runs cannot be read or "
+                f"written ({said.sqlite_errorname}), most often since the disk is full; what was "
+                "taken in is intact: make room and run again"
+            )
 
 
 app = typer.Typer(

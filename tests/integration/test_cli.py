@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import sqlalchemy
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -160,6 +161,20 @@ def test_what_the_ui_launches_works_on_the_home_that_was_named(
     signal.signal(signal.SIGTERM, usual)
     assert told == [str(tmp_path / "home")] * 2
     assert f"{tmp_path / 'landing'}" in result.output
+
+
+def test_records_that_cannot_be_written_are_one_sentence(
+    built: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opens_nothing(*_: object) -> None:
+        with sqlalchemy.create_engine(f"sqlite:///{built.path}/none/there.db").connect():
+            pass
+
+    monkeypatch.setattr("registry_pipeline.status.print_status", opens_nothing)
+    result = runner.invoke(app, ["status", "--home", str(built.path)])
+    assert result.exit_code == 1
+    assert "the records of the runs cannot be read or written (SQLITE_CANTOPEN)" in result.output
+    assert result.output.count("\n") == 1
 
 
 def test_an_unknown_protocol_file_is_named(tmp_path: Path, sample: Path) -> None:
