@@ -10,7 +10,6 @@ import gc
 import os
 import re
 import socket
-import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +24,7 @@ from registry_pipeline.leaving import leaving_when_told
 
 
 class OneSentence(typer.core.TyperGroup):
-    """The commands: a path that cannot be made, read or written is one sentence that names it.
-
-    Dagster's records are SQLite files: what SQLite cannot write comes as its own error, which
-    SQLAlchemy wraps.
-    """
+    """The commands: what the disk does to a command is one sentence that names the file."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that was asked for."""
@@ -39,14 +34,13 @@ class OneSentence(typer.core.TyperGroup):
             place = f"{error.filename}: " if error.filename else ""
             _fail(f"{place}{(error.strerror or str(error)).lower()}")
         except Exception as error:
-            said = getattr(error, "orig", error)
-            if not isinstance(said, sqlite3.OperationalError):
+            from registry_pipeline.instance import fault_of_records  # noqa: PLC0415 - slow to import
+            from registry_pipeline.warehouse.faults import StoreError  # noqa: PLC0415
+
+            sentence = str(error) if isinstance(error, StoreError) else fault_of_records(error)
+            if not sentence:
                 raise
-            _fail(
-                f"{os.environ.get('DAGSTER_HOME')}: the records of the runs cannot be read or "
-                f"written ({said.sqlite_errorname}), most often since the disk is full; what was "
-                "taken in is intact: make room and run again"
-            )
+            _fail(sentence)
 
 
 app = typer.Typer(

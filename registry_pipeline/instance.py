@@ -7,13 +7,34 @@ Belongs here: where it lies and how it is set up. Does not belong here: running 
 from __future__ import annotations
 
 import os
+import sqlite3
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
 from filelock import FileLock
 
 from registry_pipeline.home import Home
+
+_DAMAGED: Final = (
+    "are damaged; the registry itself is not: move this folder away and run again, which begins "
+    "new ones"
+)
+_FULL: Final = (
+    "cannot be written, most often since the disk is full; what was taken in is intact: make room "
+    "and run again"
+)
+_CLOSED: Final = "cannot be opened or written: see who owns its files, and their modes"
+_RECORDS: Final = {
+    "SQLITE_NOTADB": _DAMAGED,
+    "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_READONLY": _CLOSED,
+    "SQLITE_CANTOPEN": _CLOSED,
+    "SQLITE_FULL": _FULL,
+    "SQLITE_IOERR": _FULL,
+}
+"""What the beginning of SQLite's code says of the instance's files."""
 
 
 def prepare_instance(home: Home) -> None:
@@ -49,3 +70,20 @@ def _make_files(made: Path) -> None:
     if not made.exists():
         with dg.DagsterInstance.get():
             made.touch()
+
+
+def fault_of_records(error: Exception) -> str:
+    """The sentence for what SQLite, or SQLAlchemy around it, says of the instance's files.
+
+    Args:
+        error: whatever was raised.
+
+    Returns:
+        Empty for every other error. SQLite's own words are not passed on: its code says enough.
+    """
+    said = getattr(error, "orig", error)
+    if not isinstance(said, sqlite3.DatabaseError):
+        return ""
+    code = said.sqlite_errorname
+    what = next((words for start, words in _RECORDS.items() if code.startswith(start)), "")
+    return what and f"{os.environ.get('DAGSTER_HOME')}: the records of the runs {what} ({code})"

@@ -31,7 +31,7 @@ from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome
 from registry_pipeline.printing import show, tables
 from registry_pipeline.warehouse import ledger
-from registry_pipeline.warehouse.database import DatabaseBusyError, connect
+from registry_pipeline.warehouse.database import DatabaseBusyError, connect, connect_published
 from registry_pipeline.warehouse.faults import StoreError
 
 _RECEIVED = """
@@ -146,8 +146,11 @@ def print_report_card(console: Console, home: Home) -> None:
         if lines := headlines(connection, present):
             show(console, "Systems", ("system", "cohort", "what", "estimate", "of"), lines)
     if home.analysis.exists():
-        with duckdb.connect(home.analysis, read_only=True) as published:
-            n_tables = len(tables(published))
+        try:
+            with connect_published(home) as published:
+                n_tables = len(tables(published))
+        except StoreError:
+            return  # as the run told
         for line in (
             f"{n_tables} tables. To query: duckdb -readonly {quote(str(home.analysis))}",
             f"To look: registry ui --home {quote(str(home.path))}",

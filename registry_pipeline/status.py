@@ -21,7 +21,8 @@ from registry_pipeline.instance import prepare_instance
 from registry_pipeline.printing import show, tables
 from registry_pipeline.reconcile import was_killed
 from registry_pipeline.warehouse import ledger
-from registry_pipeline.warehouse.database import DatabaseBusyError, connect
+from registry_pipeline.warehouse.database import DatabaseBusyError, connect, connect_published
+from registry_pipeline.warehouse.faults import StoreError
 
 MOST = 8
 """Lines of a list before it says how many more there are."""
@@ -125,8 +126,11 @@ def _words(record: dg.RunRecord) -> str:
 def _published(home: Home) -> str:
     if not home.analysis.exists():
         return "nothing yet"
-    with duckdb.connect(home.analysis, read_only=True) as connection:
-        rows = connection.execute("SELECT version, as_of FROM meta.publication").fetchall()
+    try:
+        with connect_published(home) as connection:
+            rows = connection.execute("SELECT version, as_of FROM meta.publication").fetchall()
+    except StoreError as error:
+        return str(error)
     kept = len(list(home.snapshots.glob("*.duckdb")))
     version, as_of = rows[0]
     return f"version {version}, as of {as_of or 'no delivery'}; {kept} older kept"

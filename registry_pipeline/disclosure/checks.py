@@ -15,6 +15,7 @@ import polars as pl
 from registry_pipeline.disclosure import printed, programmes
 from registry_pipeline.disclosure.release import KEY, recovered
 from registry_pipeline.home import Home
+from registry_pipeline.warehouse.faults import explained
 from registry_pipeline.warehouse.tables import quoted
 from schemas.protocol import Disclosure, Protocol, parse_protocol
 
@@ -62,7 +63,8 @@ def differences(connection: duckdb.DuckDBPyConnection, home: Home) -> dict[str, 
     """
     if not home.analysis.exists():
         return {}
-    connection.execute(f"ATTACH {quoted(str(home.analysis.resolve()))} AS before (READ_ONLY)")
+    with explained(home, is_published=True):
+        connection.execute(f"ATTACH {quoted(str(home.analysis.resolve()))} AS before (READ_ONLY)")
     try:
         found = connection.execute(
             "SELECT 'quality.' || table_name FROM duckdb_tables() "

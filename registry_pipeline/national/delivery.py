@@ -26,6 +26,7 @@ from registry_pipeline.national.rules import (
     Delivery,
     problems,
 )
+from registry_pipeline.warehouse.database import connect_published
 
 CONTEXT: Final = "caregiver"
 """By the unit that treats, not by where people live."""
@@ -96,12 +97,13 @@ def deliver(home: Home, year: int, to: Path, protocol: str | None = None) -> Wri
         protocol: the cohort; needed where several have units with an organisation number.
 
     Raises:
+        StoreError: the published file does not open.
         NationalDeliveryError: nothing is published, the cohort is not clear, or a rule is broken;
             nothing was written.
     """
     if not home.analysis.exists():
         raise NationalDeliveryError(f"{home.path}: nothing is published yet; start with run")
-    with duckdb.connect(home.analysis, read_only=True) as connection:
+    with connect_published(home) as connection:
         cohort = _published(connection, protocol) if protocol else _only_cohort(connection)
         delivery = _delivery(connection, cohort, year)
     if wrong := problems(delivery):

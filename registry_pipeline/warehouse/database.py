@@ -53,7 +53,7 @@ def connect(
 
     Raises:
         DatabaseBusyError: the file is still held after `wait_seconds`.
-        StoreError: the disk is full, or a file of the store is damaged.
+        StoreError: the disk is full, or a file of the store is damaged or closed to this account.
     """
     opened = path or home.database
     with explained(home), closing(_open(home, opened, read_only, wait_seconds)) as connection:
@@ -65,6 +65,20 @@ def connect(
         if not read_only:
             for schema in SCHEMAS:
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        yield connection
+
+
+@contextmanager
+def connect_published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the published file, to read it.
+
+    Raises:
+        StoreError: the file is damaged, or this account may not open it.
+    """
+    with (
+        explained(home, is_published=True),
+        closing(duckdb.connect(home.analysis, read_only=True)) as connection,
+    ):
         yield connection
 
 

@@ -9,6 +9,7 @@ import hashlib
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +19,11 @@ import dagster as dg
 import duckdb
 import pytest
 
+from registry_pipeline.disclosure.checks import differences
 from registry_pipeline.home import Home, HomeBusyError
+from registry_pipeline.instance import prepare_instance
 from registry_pipeline.reconcile import was_killed
+from registry_pipeline.warehouse.database import connect, connect_published
 from registry_pipeline.warehouse.faults import DamagedStoreError
 from registry_pipeline.warehouse.witness import prove_whole
 
@@ -79,6 +83,75 @@ def test_a_file_size_limit_is_told_as_a_full_disk(undisturbed: Any, tmp_path: Pa
     largest = undisturbed.before.database.stat().st_size // 2
     done = undisturbed.run(home, preexec_fn=lambda: limit_files(largest))
     assert done.stderr.strip().splitlines()[-1] == f"DiskFullError: {home.path}: {FULL}"
+
+
+def damaged(file: Path) -> None:
+    """Flips bytes of each block of a database file."""
+    content = bytearray(file.read_bytes())
+    for place in range(4096, len(content), 1 << 18):
+        content[place : place + 64] = bytes(byte ^ 255 for byte in content[place : place + 64])
+    file.write_bytes(content)
+
+
+def commanded(home: Home, *command: str) -> str:
+    """What a command that fails says on standard error, to the last line."""
+    registry = Path(sys.executable).with_name("registry")
+    arguments = [str(registry), command[0], "--home", str(home.path), *command[1:]]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout
+    return done.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("withdraw", "--patient", "LX-0001", "--protocol", "lar_x"),
+        ("rotate-key",),
+    ],
+)
+def test_every_command_says_in_one_sentence_that_the_store_is_damaged(
+    undisturbed: Any, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    damaged(home.database)
+    assert commanded(home, *command) == (
+        f"{home.database}: damaged; nothing was changed or deleted: restore the home from a backup"
+    )
+
+
+def test_a_damaged_published_file_is_not_taken_for_a_damaged_registry(
+    undisturbed: Any, tmp_path: Path
+) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    assert undisturbed.run(home).returncode == 0
+    damaged(home.analysis)
+    sentence = (
+        f"{home.analysis}: damaged; the registry itself is not: move this file away and run "
+        "again, which publishes anew"
+    )
+    with connect(home) as connection, pytest.raises(DamagedStoreError) as told:
+        differences(connection, home)
+    assert str(told.value) == sentence
+    to = str(tmp_path / "national.csv")
+    assert commanded(home, "deliver", "--year", "2014", "--to", to) == sentence
+    home.analysis.unlink()
+    assert undisturbed.run(home).returncode == 0
+    with connect_published(home) as published:
+        assert published.execute("FROM meta.publication").fetchall()
+
+
+def test_damaged_records_of_runs_are_told_and_can_be_begun_anew(
+    undisturbed: Any, tmp_path: Path
+) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    prepare_instance(home)
+    (home.instance / "history" / "runs.db").write_bytes(b"no database" * 999)
+    assert commanded(home, "status").startswith(
+        f"{home.instance}: the records of the runs are damaged; the registry itself is not"
+    )
+    shutil.rmtree(home.instance)
+    prepare_instance(home)
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_records_that_cannot_be_written_are_one_sentence(
     monkeypatch.setattr("registry_pipeline.status.print_status", opens_nothing)
     result = runner.invoke(app, ["status", "--home", str(built.path)])
     assert result.exit_code == 1
-    assert "the records of the runs cannot be read or written (SQLITE_CANTOPEN)" in result.output
+    assert "the records of the runs cannot be opened or written" in result.output
     assert result.output.count("\n") == 1
 
 
