@@ -27,16 +27,21 @@ COVARIATES: Final = [
 state of the illicit group at the baseline."""
 
 MONTH_12: Final = 12
+YEAR: Final = 365
 EVENTS_PER_TERM: Final = 10
 PEOPLE_PER_TERM: Final = 15
 PER_UNIT: Final = "per_unit"
 
 
 def compared_waves(protocol: Protocol) -> list[int]:
-    """The wave at month 12, where the schedule has one, and the last wave."""
-    months = protocol.waves.months
-    last = len(months) - 1
-    return sorted({months.index(MONTH_12), last} if MONTH_12 in months else {last})
+    """The wave at month 12, where the schedule has one, and the last wave.
+
+    Of several in that month, as weekly ones are, the nearest to a year.
+    """
+    days = protocol.waves.nominal_days
+    in_month = [wave for wave, month in enumerate(protocol.waves.months) if month == MONTH_12]
+    nearest = sorted(in_month, key=lambda wave: abs(days[wave] - YEAR))[:1]
+    return sorted({*nearest, len(days) - 1})
 
 
 def reference_of(protocol: Protocol) -> str:

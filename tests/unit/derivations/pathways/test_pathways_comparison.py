@@ -12,6 +12,7 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.duration.hazard_regression import PHReg
 
+from registry_pipeline.derivations.pathways_models import compared_waves
 from schemas.protocol import Protocol
 
 Tables = dict[str, pl.DataFrame]
@@ -312,3 +313,18 @@ def test_standardised_difference_by_hand(pathways: Make) -> None:
     assert (row["difference_after"], row["reason"]) == (None, "too_few_for_terms")
     (untaken,) = table.filter(pathway="nobody_took", covariate="sex", level="female").to_dicts()
     assert (untaken["difference_before"], untaken["reason"]) == (None, "not_computable")
+
+
+@pytest.mark.parametrize(
+    ("days", "waves"),
+    [
+        ((0, 182, 365, 731), [2, 3]),
+        (tuple(range(0, 400, 7)), [52, 57]),  # days 357, 364 and 371 are all month 12
+        (tuple(range(0, 169, 28)), [6]),
+    ],
+)
+def test_month_12_of_a_weekly_schedule_is_the_week_nearest_a_year(
+    protocol: Protocol, days: tuple[int, ...], waves: list[int]
+) -> None:
+    schedule = protocol.waves.model_copy(update={"nominal_days": days})
+    assert compared_waves(protocol.model_copy(update={"waves": schedule})) == waves
