@@ -31,7 +31,7 @@ SPARSE_CELLS: Final = "sparse_cells"
 """An expected cell below 5 or an empty cell: no ratio, no large-sample p-value."""
 
 NO_VARIATION: Final = "no_variation"
-"""All values are alike, of a mean, in both groups of a difference or in every unit of a funnel, or
+"""All values are alike (of a mean, in both groups of a difference, in every unit of a funnel), or
 all states that were seen are equally frequent: there is no error to tell."""
 
 NOT_DEFINED: Final = "not_defined"

@@ -190,7 +190,8 @@ def summary(curve: pl.DataFrame, by: Sequence[str], horizon: int) -> pl.DataFram
     The median is the first day with at most half still there, its interval where the bounds cross
     one half (Brookmeyer and Crowley 1982); on a piece flat at exactly one half, the middle of the
     piece, as R does. The restricted mean is the area under the curve from its start to `horizon`,
-    in days, with the error of R's `print(survfit, rmean)`.
+    in days, with the error of R's `print(survfit, rmean)`; where that is 0, since all are there
+    alike until the horizon, there is no interval.
 
     Returns:
         One row per group: `*by`, `start_day`, `n`, `n_event`, `n_censored`, `median_day`,
@@ -203,7 +204,8 @@ def summary(curve: pl.DataFrame, by: Sequence[str], horizon: int) -> pl.DataFram
     observed = (start <= horizon) & ((day.max() >= horizon) | (retained.min() == 0))
     mean = day.min().clip(upper_bound=horizon) - start + pl.col("area").sum()
     weight = pl.when((day <= horizon) & (retained > 0)).then(GREENWOOD)
-    half = Z95 * pl.col("restricted_mean_std_error")
+    error = pl.col("restricted_mean_std_error")
+    half = pl.when(error > 0).then(Z95 * error)
     return (
         curve.sort(*by, "day")
         .with_columns(area=retained * (until - day).clip(lower_bound=0))
@@ -358,6 +360,7 @@ def _summary_reason() -> pl.Expr:
         pl.when(median).then(pl.lit(reasons.MEDIAN_NOT_REACHED)),
         pl.when(bound & ~median).then(pl.lit(reasons.MEDIAN_INTERVAL_OPEN)),
         pl.when(pl.col("restricted_mean").is_null()).then(pl.lit(reasons.BEYOND_FOLLOW_UP)),
+        pl.when(pl.col("restricted_mean_std_error") == 0).then(pl.lit(reasons.NO_VARIATION)),
         separator=", ",
         ignore_nulls=True,
     )

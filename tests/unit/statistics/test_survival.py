@@ -160,6 +160,18 @@ def test_cumulative_hazard_before_the_first_exit_has_no_interval():
     assert got["cumulative_hazard_ci_low"].is_null().to_list() == [True, False]
 
 
+@pytest.mark.parametrize(
+    "people",
+    [[(20, None)] * 5, [(8, "a"), (20, None)], [(4, "a")] * 5],
+    ids=["all stay", "the first leaves at the horizon", "all leave at once"],
+)
+def test_a_restricted_mean_that_does_not_vary_has_no_interval(people):
+    got = summary(curve(*people), BY, 8)
+    assert column(got, "restricted_mean") == [min(people[0][0], 8)]
+    assert column(got, "restricted_mean_ci_low") == column(got, "restricted_mean_ci_high") == [None]
+    assert "no_variation" in column(got, "reason")[0]
+
+
 def test_restricted_mean_is_the_area_under_the_curve():
     people = [(2, "a"), (6, "a"), (9, None), (9, None)]
     got = summary(curve(*people), BY, 8)
