@@ -31,8 +31,13 @@ def open_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key:
     """The pseudonym key, made when neither key nor data are there yet.
 
     Raises:
-        KeyFileError: missing though the database was filled under one, unsafe, or another.
+        KeyFileError: missing though the database was filled under one, unsafe, or another; or it
+            lies among what is published, which others read.
     """
+    if home.key_file.resolve().is_relative_to(home.published.resolve()):
+        raise KeyFileError(
+            f"{home.key_file}: the key file lies in the folder that is published; keep it elsewhere"
+        )
     ledger.prepare(connection)
     stored = ledger.key_check_value(connection)
     _settle(home, stored)

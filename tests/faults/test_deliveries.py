@@ -349,3 +349,12 @@ def test_nothing_is_left_in_staging(
 ) -> None:
     take(connection, home, deliver(landing, patients=PATIENTS, interviews=INTERVIEWS))
     assert list(home.staging.iterdir()) == []
+
+
+def test_a_key_among_what_is_published_is_refused(
+    connection: duckdb.DuckDBPyConnection, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_KEY_FILE", str(home.published / "k.key"))
+    with pytest.raises(KeyFileError, match="lies in the folder that is published"):
+        open_key(connection, home)
+    assert not home.key_file.exists()
