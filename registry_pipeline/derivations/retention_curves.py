@@ -15,7 +15,6 @@ from registry_pipeline.derivations.retention_counts import CURVE, Counted
 from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import GROUP
-from registry_pipeline.statistics.intervals import Z95
 from registry_pipeline.statistics.survival import (
     at_days,
     summary,
@@ -145,16 +144,15 @@ def _in_short(counted: Counted, curve: pl.DataFrame, last_day: int) -> pl.DataFr
         n_unknown_exit=N.filter(exit_type == "unknown").sum(),
         n_censored=N.filter(exit_type.is_null()).sum(),
     )
-    half = Z95 * pl.col("restricted_mean_std_error")
     estimates = _summaries(counted, curve, last_day).select(
         GROUP,
         "from_day",
         "median_day",
         "median_ci_low",
         "median_ci_high",
+        "restricted_mean_ci_low",
+        "restricted_mean_ci_high",
         restricted_mean_days="restricted_mean",
-        restricted_mean_ci_low=pl.col("restricted_mean") - half,
-        restricted_mean_ci_high=pl.col("restricted_mean") + half,
         horizon_day=pl.when(pl.col("from_day").is_not_null()).then("horizon"),
         reason="reason",
     )

@@ -332,6 +332,18 @@ def test_fewer_than_ten_at_risk_start_no_conditional_curve() -> None:
     assert made["derived.retention_curve"].filter(**late).is_empty()
 
 
+def test_a_restricted_mean_of_people_who_all_stay_has_no_interval() -> None:
+    rows = {
+        "core.patient": [person(f"p{n}") for n in range(5)],
+        "core.episode": [stay(f"p{n}", -50, None, None) for n in range(5)],
+    }
+    everyone = {"kind": "treatment", "origin": "baseline", "stratum_by": "all"}
+    [row] = derive(rows)["derived.retention_summary"].filter(**everyone).to_dicts()
+    assert row["restricted_mean_days"] == row["horizon_day"]
+    assert row["restricted_mean_ci_low"] is row["restricted_mean_ci_high"] is None
+    assert "no_variation" in row["reason"]
+
+
 def test_last_dose_with_a_day_of_cover_retains_those_dosed_on_the_day() -> None:
     """The START trial's rule: retained on day d is the share whose last dose is on d or later."""
     last_dose = [0, 27, 28, 29, 100, 160, 168, 300]
