@@ -34,8 +34,8 @@ _UNREADABLE: Final = "not a readable workbook"
 def read_xlsx(path: Path, form: str, file: str) -> tuple[tuple[str, ...], list[pl.DataFrame]]:
     """Header and rows of a workbook's sheet, every cell as text, empty cells as null.
 
-    The sheet is the one named like the form, or else the only one that holds anything. Hidden
-    rows are rows. Empty rows at the end are not.
+    The sheet is the one named like the form, in any case, or else the only one that holds
+    anything. Hidden rows are rows. Empty rows at the end are not.
 
     Raises:
         RefusedFileError: not a workbook, too large unpacked, several sheets, a cell that would

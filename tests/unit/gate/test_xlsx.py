@@ -108,6 +108,19 @@ def test_an_error_on_another_sheet_is_not_the_forms(gate: Callable[..., Any]) ->
                 gate("withdrawals.xlsx", stream.getvalue())
 
 
+def test_a_sheet_is_named_like_the_form_in_any_case_as_excel_has_it(
+    gate: Callable[..., Any],
+) -> None:
+    stream = io.BytesIO()
+    book = xlsxwriter.Workbook(stream)
+    book.add_worksheet("notes").write(0, 0, "n")
+    sheet = book.add_worksheet("Withdrawals")
+    sheet.write_row(0, 0, ["patient_id", "withdrawn_date", "scope"])
+    sheet.write_row(1, 0, ["P1", "2014-05-01", "erase"])
+    book.close()
+    assert gate("withdrawals.xlsx", stream.getvalue()).accepted.height == 1
+
+
 def test_rows_come_in_bounded_batches_and_an_empty_row_between_is_a_bad_row(
     gate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
