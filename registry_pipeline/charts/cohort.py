@@ -102,20 +102,14 @@ class Cohort:
         query = f"SELECT {names} FROM {table} WHERE {where} ORDER BY {key}"
         return pl.DataFrame(self.store.connection.sql(query, params=list(given.values())))
 
-    def has_rows(self, table: str) -> bool:
-        """Whether a stored table has a row of the cohort."""
+    def as_of(self, table: str) -> str | None:
+        """The delivery the stored rows of a table speak of; None where the cohort has none."""
         if not self.store.has(table):
-            return False
-        query = f"SELECT 1 FROM {table} WHERE {cohort_column(TABLES[table])} = ? LIMIT 1"
-        return bool(self.store.connection.execute(query, [self.protocol.id]).fetchall())
-
-    def as_of(self, table: str) -> str:
-        """The delivery the stored rows of a table speak of."""
-        found = self.store.connection.execute(
-            f"SELECT max(as_of_delivery) FROM {table} WHERE {cohort_column(TABLES[table])} = ?",
-            [self.protocol.id],
-        ).fetchall()
-        return str(found[0][0])
+            return None
+        query = f"SELECT max(as_of_delivery) FROM {table} WHERE {cohort_column(TABLES[table])} = ?"
+        found: str | None
+        ((found,),) = self.store.connection.execute(query, [self.protocol.id]).fetchall()
+        return found
 
     @cached_property
     def has_low_coverage(self) -> bool:

@@ -110,17 +110,17 @@ class Pages:
 
 def _page(known: Sequence[Cohort], table: str) -> Page:
     model, subject = TABLES[table], PAGES[table]
-    present = [cohort for cohort in known if cohort.has_rows(table)]
+    present = [(cohort, as_of) for cohort in known if (as_of := cohort.as_of(table))]
     parts: list[str | Chart] = [f"## {model.title} / {model.title_nb}"]
-    for cohort in present[:MAX_COHORTS]:
-        parts += _section(cohort, subject(cohort), model)
-    if more := [cohort.protocol.title_en for cohort in present[MAX_COHORTS:]]:
+    for cohort, as_of in present[:MAX_COHORTS]:
+        parts += _section(cohort, subject(cohort), model, as_of)
+    if more := [cohort.protocol.title_en for cohort, _ in present[MAX_COHORTS:]]:
         parts.append(f"Not shown, to keep the page readable: {'; '.join(more)}.")
     return Page(parts if present else [*parts, EMPTY])
 
 
-def _section(cohort: Cohort, section: Section, table: Table) -> list[str | Chart]:
-    """One cohort's section: mark, words, chart, table and notes."""
+def _section(cohort: Cohort, section: Section, table: Table, as_of: str) -> list[str | Chart]:
+    """One cohort's section: mark, words, chart, table and notes; `as_of` which delivery."""
     title = f"{table.title}: {cohort.protocol.title_en}"
     mark = text.LOW_COVERAGE if cohort.has_low_coverage else ""
     parts: list[str | Chart] = [f"### {cohort.protocol.title_en}"]
@@ -135,6 +135,6 @@ def _section(cohort: Cohort, section: Section, table: Table) -> list[str | Chart
         parts.append(Chart(section.chart(section.shown), section.shown, title, below))
     elif section.chart:
         parts.append(NOTHING_DRAWN)
-    as_of = f"As of delivery {cohort.as_of(table.full_name)}."
-    notes = [f"- {note}" for note in (*section.notes, text.legend(cohort.rule), as_of)]
+    told = (*section.notes, text.legend(cohort.rule), f"As of delivery {as_of}.")
+    notes = [f"- {note}" for note in told]
     return [*parts, section.table, "\n".join(notes)]
