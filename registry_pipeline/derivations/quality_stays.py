@@ -34,8 +34,8 @@ def stay_rows(core: Core) -> Frame:
     Adds to the stay's columns `STAY`, the dates as day numbers (`<date>_epoch`, the person's
     cut-off among them) and `UNTIL`, `AGE` at the start or the planned start, `DISORDER` as text,
     and flags that are never null: is_planned (planned, or never met), is_begun, is_ended (with an
-    exit), is_open (begun, and still there at the cut-off), is_dropout, is_unknown_end and
-    is_never_met.
+    exit), is_open (begun, and still there at the cut-off), is_gone (dead, or moved out of the
+    country on the day the stay ended or later), is_dropout, is_unknown_end and is_never_met.
     """
     rows = (
         core["core.episode"]
@@ -54,6 +54,8 @@ def stay_rows(core: Core) -> Frame:
         is_begun=begun,
         is_ended=ended,
         is_open=begun & END.is_null() & nw.col("death_epoch").is_null() & (UNTIL == CUTOFF),
+        is_gone=~nw.col("death_epoch").is_null()
+        | (nw.col("moved_epoch") >= END).fill_null(value=False),
         is_dropout=ended & exit_type.is_in(sorted(DROP_OUT)),
         is_unknown_end=ended & (exit_type == "unknown"),
         is_never_met=never,
@@ -77,6 +79,7 @@ def stay_rows(core: Core) -> Frame:
             "is_begun",
             "is_ended",
             "is_open",
+            "is_gone",
             "is_dropout",
             "is_unknown_end",
             "is_never_met",

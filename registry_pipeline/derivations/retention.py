@@ -57,8 +57,11 @@ def retention_tables(
         retention_summary, retention_life_table, cumulative_incidence, retention_comparison,
         retention_hazard, retention_sensitivity and early_dropout as estimates.
     """
-    people = materialise(followed_people(core["core.patient"], core["core.event"], protocol))
-    stays = materialise(closed_stays(core["core.episode"], people))
+    episodes = core["core.episode"]
+    people = materialise(
+        followed_people(core["core.patient"], core["core.event"], episodes, protocol)
+    )
+    stays = materialise(closed_stays(episodes, people))
     persons = materialise(retention_person(people, stays, core["core.visit"], protocol))
     strata = count_people(core["core.patient"])
     main = counted(count_cells(persons), strata, protocol)

@@ -135,8 +135,8 @@ def _feedback(sessions: Frame, now: Frame, rule: Programmes) -> dict[str, Frame]
 
 
 def _dropped_out(core: Core, stays: Frame, rule: Programmes) -> Frame:
-    """A drop-out whose time to return has not passed, neither back nor sought out."""
-    lately = stays.filter(IS_DROPOUT, rule.return_days >= CUTOFF - END)
+    """A drop-out whose time to return has not passed, neither back, sought out nor gone."""
+    lately = stays.filter(IS_DROPOUT, ~nw.col("is_gone"), rule.return_days >= CUTOFF - END)
     back = next_stays(stays).select(STAY)
     sought = lately.join(steps(core, "peer_outreach"), on="patient_id").filter(STEP_DAY >= END)
     waiting = lately.join(back, on=STAY, how="anti").join(sought.select(STAY), on=STAY, how="anti")

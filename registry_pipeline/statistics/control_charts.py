@@ -15,7 +15,7 @@ import polars as pl
 from scipy import special
 
 from registry_pipeline.statistics import reasons
-from registry_pipeline.statistics.intervals import FloatArray, floats, with_values
+from registry_pipeline.statistics.intervals import BOUNDARY, FloatArray, floats, with_values
 
 MIN_UNIT = 10
 SIGMAS = 3
@@ -93,7 +93,8 @@ def with_run_signals(chart: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         The chart with `n_useful`, `longest_run`, `longest_run_max`, `crossings`, `crossings_min`
         and `runs_signal`, the same on every row of a series; null without two useful values.
     """
-    side = (pl.col("value") - pl.col("centre")).sign()
+    apart = pl.col("value") - pl.col("centre")
+    side = pl.when(apart.abs() > BOUNDARY).then(apart.sign())
     runs = (
         chart.select(*by, side=side)
         .filter(pl.col("side").fill_null(0) != 0)
@@ -261,9 +262,10 @@ def _attribute_chart(
 
 def _with_point_signal(chart: pl.DataFrame) -> pl.DataFrame:
     value, lower, upper = pl.col("value"), pl.col("lower"), pl.col("upper")
-    above, below = pl.when(value > upper).then(pl.lit("above")), pl.when(value < lower)
+    above = pl.when(value > upper + BOUNDARY).then(pl.lit("above"))
+    below = pl.when(value < lower - BOUNDARY).then(pl.lit("below"))
     return chart.with_columns(
-        signal=pl.coalesce(above, below.then(pl.lit("below"))),
+        signal=pl.coalesce(above, below),
         reason=pl.when(value.is_null() | lower.is_null()).then(pl.lit(reasons.NOT_COMPUTABLE)),
     )
 

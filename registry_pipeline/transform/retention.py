@@ -70,7 +70,7 @@ def in_curves() -> nw.Expr:
     return (nw.col("episode_no") == 1) & seen
 
 
-def followed_people(patients: Frame, events: Frame, protocol: Protocol) -> Frame:
+def followed_people(patients: Frame, events: Frame, episodes: Frame, protocol: Protocol) -> Frame:
     """One row per enrolled person with an origin: who they are, and where the clocks start.
 
     Returns:
@@ -78,17 +78,12 @@ def followed_people(patients: Frame, events: Frame, protocol: Protocol) -> Frame
         the retention clock), `treatment_start`, `observed` (from where the person is followed);
         null where the day is not known.
     """
-    cause = (
-        events.filter(nw.col("event_type").is_in(DEATH))
-        .group_by("patient_id")
-        .agg(death_type=nw.col("event_type").max())
-    )
     enrolled = patients.filter(nw.col("enrolled") & ~nw.col("origin_date").is_null())
     zero = nw.col("retention_origin_date_epoch") - nw.col("origin_date_epoch")
     from_start = protocol.retention.origin is Origin.TREATMENT_START
     return (
         with_epoch_days(enrolled, ["origin_date", "retention_origin_date"])
-        .join(cause, on="patient_id", how="left")
+        .join(_causes_of_death(events, episodes), on="patient_id", how="left")
         .select(
             *("cohort", "patient_id", "unit_id", "sex", "age_group", "co_occurring_disorder"),
             *("cutoff_day", "death_day", "moved_day", "withdrawn_day"),
@@ -99,6 +94,22 @@ def followed_people(patients: Frame, events: Frame, protocol: Protocol) -> Frame
             observed=nw.lit(0) if from_start else zero,
         )
     )
+
+
+def _causes_of_death(events: Frame, episodes: Frame) -> Frame:
+    """patient_id, death_type: as an event says, else as the stay that ended by death.
+
+    Many senders tell of a death by the end of the stay alone (see `holding.death_dates`).
+    """
+    no_cause = nw.lit(None, nw.String)
+    stated = events.filter(nw.col("event_type").is_in(DEATH)).select(
+        "patient_id", event="event_type", exit=no_cause
+    )
+    ended = episodes.filter(nw.col("exit_type").is_in(DEATH)).select(
+        "patient_id", event=no_cause, exit="exit_type"
+    )
+    causes = nw.concat([stated, ended]).group_by("patient_id").agg(nw.col("event", "exit").max())
+    return causes.select("patient_id", death_type=nw.coalesce("event", "exit"))
 
 
 def study_time(visits: Frame, people: Frame) -> Frame:

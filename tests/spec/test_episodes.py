@@ -239,6 +239,18 @@ CASES = [
         "dying is no cover", [stay(-50, 100, "death_other", cover=28)], [(1, 0, 100, "death_other")]
     ),
     Case(
+        "a death by overdose that only the stay tells of",
+        [stay(-50, 200, "death_overdose"), stay(-40, OPEN, pathway="gp_and_municipality")],
+        [(1, 0, 200, "death_overdose")],
+        person={"death_day": 200},
+    ),
+    Case(
+        "an event knows the cause better than the stay",
+        [stay(-50, 200, "death_other")],
+        [(1, 0, 200, "death_overdose")],
+        death=(200, "death_overdose"),
+    ),
+    Case(
         "moved out of the country from an open stay",
         [stay(-50, OPEN)],
         [(1, 0, 150, "moved")],
@@ -302,7 +314,7 @@ def episodes(request: pytest.FixtureRequest) -> Mapping[tuple[str, str, str], li
         )
         for name, frame in frames().items()
     }
-    people = followed_people(core["people"], core["events"], LAR_X)
+    people = followed_people(core["people"], core["events"], core["stays"], LAR_X)
     rows = episode_time(people, closed_stays(core["stays"], people), LAR_X, GAP)
     known: dict[tuple[str, str, str], list[Any]] = {}
     collected = rows.collect("polars").to_native().sort("episode_no")

@@ -156,6 +156,15 @@ def test_dropped_out_lately_and_neither_back_nor_sought_out(reasons):
     assert reasons([left, stay(5)], []) == {}
 
 
+@pytest.mark.parametrize("gone", [{"death_day": 290}, {"moved_day": 290}, {"moved_day": 280}])
+def test_nobody_seeks_out_the_dead_and_those_who_moved_away_after_dropping_out(reasons, gone):
+    here = {"origin_date": ago(300)}
+    left = [stay(80, 20, "patient_absent")]
+    assert set(reasons(left, person=here)) == {"dropped_out"}
+    assert set(reasons(left, person=here | {"moved_day": 100})) == {"dropped_out"}  # and came back
+    assert reasons(left, person=here | gone) == {}
+
+
 def test_nobody_is_overdue_for_a_tool_that_is_not_in_use(store, protocol):
     core = store(
         {

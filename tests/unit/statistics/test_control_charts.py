@@ -74,6 +74,14 @@ def test_xmr_by_hand_and_across_a_gap():
     assert got["reason"].to_list() == [None, None, "not_computable", None, None]
 
 
+def test_values_that_are_all_alike_are_on_the_centre():
+    """The mean of ten times 0.1 is not 0.1 in floats, nor are the limits."""
+    got = xmr_chart(series(*[0.1] * 10), BY, "period")
+    assert got["centre"][0] != got["value"][0]
+    assert got["signal"].to_list() == [None] * 10
+    assert got["runs_signal"].to_list() == [None] * 10
+
+
 def test_a_single_value_has_no_limits():
     got = xmr_chart(series(4.0), BY, "period").row(0, named=True)
     assert (got["value"], got["lower"], got["reason"]) == (4, None, "not_computable")
