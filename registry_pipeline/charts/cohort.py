@@ -115,12 +115,12 @@ class Cohort:
     def has_low_coverage(self) -> bool:
         """Whether fewer of the eligible are enrolled than the protocol's limit.
 
-        Enrolled by consent or by not opting out; eligible by the protocol, else as delivered.
-        False where either is not known.
+        Enrolled by consent or by not opting out; eligible are those delivered, and at least as many
+        as the protocol says, as indicators have it. False where either is not known.
         """
         response = self.rows("derived.response_by_wave", stratum_by=["all"], wave=[0])
         known = self.rows("derived.enrolment", group=["eligible"], sex=["all"], age_group=["all"])
-        eligible = self.protocol.eligible or sum(known["n"].to_list())
+        eligible = max([self.protocol.eligible or 0, *known["n"]])
         enrolled = response["n_enrolled"].to_list()
         return bool(enrolled) and enrolled[0] < self.rule.low_coverage * eligible
 

@@ -221,5 +221,4 @@ def _cells(row: dict[str, Any] | None) -> tuple[str, str]:
     if estimate is None:
         return absent, absent
     interval = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
-    p_value = row["p_value_adjusted"]
-    return f"{estimate:.2f}{interval}", absent if p_value is None else f"{max(p_value, 0.001):.3f}"
+    return f"{estimate:.2f}{interval}", text.p_value(row["p_value_adjusted"], absent)

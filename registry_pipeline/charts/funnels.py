@@ -100,8 +100,8 @@ def _spread_notes(rows: pl.DataFrame) -> list[str]:
     )
     return [
         f"{OF_UNIT.get(row['measure'], row['measure']).split('|')[0]}: the units differ more than "
-        f"chance allows (over-dispersion {row['over_dispersion']:.1f}, p = "
-        f"{max(row['over_dispersion_p'], 0.001):.3f}), so more of them lie outside the lines than "
+        f"chance allows (over-dispersion {row['over_dispersion']:.1f}, p value "
+        f"{text.p_value(row['over_dispersion_p'])}), so more of them lie outside the lines than "
         "the percentages say."
         for row in wide.iter_rows(named=True)
     ]

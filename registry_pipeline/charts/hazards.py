@@ -167,10 +167,7 @@ def _ratio_cells(row: dict[str, Any] | None) -> tuple[str, ...]:
         absent = text.HIDDEN if row["hidden"] else text.NOT_COMPUTABLE
         return WHY.get(row["reason"], absent), absent, absent, absent
     ratio, low, high = (row[name] for name in RATIO)
-    p_value, check = (
-        text.MISSING if row[name] is None else f"{max(row[name], 0.001):.3f}"
-        for name in ("p_value", "ph_p_value")
-    )
+    p_value, check = (text.p_value(row[name]) for name in ("p_value", "ph_p_value"))
     concordance = text.MISSING if row["concordance"] is None else f"{row['concordance']:.2f}"
     return f"{ratio:.2f} ({low:.2f} to {high:.2f})", p_value, check, concordance
 

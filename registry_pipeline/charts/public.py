@@ -59,7 +59,7 @@ def public_result(cohort: Cohort) -> Section:
             f"Of {counted} results {hidden} are hidden."
         ),
         norwegian="Indikatorene per enhet i siste år som kan vises, og utviklingen per kvartal.",
-        table=_trend(shown),
+        table=_trend(rows),
         chart=_matrix,
         shown=_cells(latest, cohort),
         notes=(
@@ -207,23 +207,37 @@ def _bars(shown: pl.DataFrame) -> Spec:
     return {"width": 420, "height": {"step": 26}, **mark("bar", encoding, stroke="white")}
 
 
-def _trend(shown: pl.DataFrame) -> str:
-    """All units together, a column per quarter, the latest last."""
-    rows = shown.filter(pl.col("unit_id") == "all", pl.col("period_type") == "quarter")
-    quarters = sorted(rows["period_start"].unique().to_list())[-QUARTERS:]
+def _trend(rows: pl.DataFrame) -> str:
+    """All units together, a column per quarter, the latest last.
+
+    A quarter in which nobody was counted has no row, and nothing in it is hidden.
+    """
+    is_shown = pl.col("value").is_not_null()
+    of_all = rows.filter(pl.col("unit_id") == "all", pl.col("period_type") == "quarter")
+    of_all = of_all.filter(is_shown.any().over("indicator_id")).sort("indicator_id")
+    quarters = sorted(of_all.filter(is_shown)["period_start"].unique().to_list())[-QUARTERS:]
     told: dict[str, dict[Any, str]] = {}
-    for row in rows.sort("indicator_id").iter_rows(named=True):
-        level = f", {row['level']}" if row["level"] else ""
-        told.setdefault(row["label"].replace("|", " / "), {})[row["period_start"]] = (
-            f"{text.percent(row['value'])} of {row['denominator']}{level}"
-        )
+    for row in of_all.iter_rows(named=True):
+        label = row["label"].replace("|", " / ")
+        told.setdefault(label, {})[row["period_start"]] = _quarter(row)
     if not told:
         return ""
     heads = [f"{day.year}-Q{(day.month + 2) // 3}" for day in quarters]
     return text.table(
         ["Indicator", *heads],
-        ([one, *(by.get(day, text.HIDDEN) for day in quarters)] for one, by in told.items()),
+        (
+            [one, *(by.get(day, text.NOT_COMPUTABLE) for day in quarters)]
+            for one, by in told.items()
+        ),
     )
+
+
+def _quarter(row: dict[str, Any]) -> str:
+    """What an indicator was in a quarter, or why that is not told."""
+    if row["value"] is None:
+        return text.HIDDEN if row["hidden_reason"] else text.REFUSED
+    level = f", {row['level']}" if row["level"] else ""
+    return f"{text.percent(row['value'])} of {row['denominator']}{level}"
 
 
 def _recommendation(row: dict[str, Any]) -> list[str]:

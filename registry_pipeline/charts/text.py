@@ -32,6 +32,9 @@ ASSOCIATION: Final = (
     "does not say that one works better."
 )
 _NUMBER: Final = re.compile(r"[<+−-]?\d[\d.,]*( |$)")  # a date and an age group are none
+LEAST_P: Final = 0.001
+"""A smaller p value is not told apart from others as small."""
+
 LOW_COVERAGE: Final = "Pilot cohort, low coverage / pilotkohort, lav dekning"
 
 
@@ -100,6 +103,13 @@ def share(value: float | None, low: float | None, high: float | None, absent: st
     if value is None or low is None or high is None:
         return percent(value, absent)
     return f"{percent(value)} ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def p_value(value: float | None, absent: str = MISSING) -> str:
+    """A p value to three decimals; a smaller one says that it is."""
+    if value is None:
+        return absent
+    return "<0.001" if value < LEAST_P else f"{value:.3f}"
 
 
 def absent(denominator: int) -> str:

@@ -103,7 +103,7 @@ def test_units_that_differ_more_than_chance_are_named(store: Store) -> None:
     ]  # fmt: skip
     store.put("derived.funnel", rows)
     page = store.page("derived.funnel")
-    assert "the units differ more than chance allows (over-dispersion 4.2, p = 0.001)" in page
+    assert "the units differ more than chance allows (over-dispersion 4.2, p value <0.001)" in page
     assert "| 60 | 30 | 12 | 50 %" in page
     alike = [row | {"over_dispersion": 0.9, "over_dispersion_p": 0.4} for row in rows]
     store.connection.execute("DELETE FROM derived.funnel")

@@ -129,6 +129,17 @@ def test_coverage_without_a_number_in_the_protocol_is_of_those_delivered(
     assert ("low coverage" in store.page("derived.substance_trend")) is marked
 
 
+@pytest.mark.parametrize(("delivered", "marked"), [(328, False), (400, True)])
+def test_more_delivered_than_the_protocol_says_are_eligible_too(
+    delivered: int, marked: bool, store: Store
+) -> None:
+    put_trend(store)
+    put_enrolled(store, 200)  # 61 % of 328, half of 400
+    row = {"group": "eligible", "sex": "all", "age_group": "all", "n": delivered}
+    store.put("derived.enrolment", [row])
+    assert ("low coverage" in store.page("derived.substance_trend")) is marked
+
+
 def test_each_cohort_has_its_section_and_only_its_rows(
     store: Store, drawings: Callable[[str], list[str]]
 ) -> None:

@@ -47,6 +47,26 @@ def test_units_by_level_and_all_units_by_quarter(
     assert "few" not in drawing
 
 
+def test_a_quarter_in_which_nobody_was_counted_is_not_called_hidden(
+    store: Store, cells: Cells
+) -> None:
+    second = {**QUARTER, "period_start": date(2015, 4, 1), "period_end": date(2015, 6, 30)}
+    store.indicators(
+        [
+            result("early", "all", 12, 20, **QUARTER),
+            result("late", "all", 12, 20, **second),
+            result("some", "all", 2, 60, **QUARTER),
+            result("some", "all", 30, 60, **second),
+        ]
+    )
+    assert cells(store.page("quality.public_result")) == [
+        ["Indicator", "2015-Q1", "2015-Q2"],
+        ["early", "60 % of 20", "n/a"],
+        ["late", "n/a", "60 % of 20"],
+        ["some", "hidden", "50 % of 60"],
+    ]
+
+
 def test_an_indicator_is_called_by_its_titles(
     store: Store, cells: Cells, drawings: Drawings
 ) -> None:
