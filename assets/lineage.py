@@ -62,12 +62,12 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "derived.poly_use": (*_USE, "core.visit", "core.interview"),
     "derived.substance_transition": _USE,
     "derived.substance_change": _USE,
-    "derived.trajectory": _USE,
+    "derived.trajectory": (*_USE, "core.visit"),
     "derived.trajectory_profile": ("core.patient", "derived.trajectory"),
     "derived.trajectory_latent": ("derived.trajectory",),
     "derived.time_to_event": _USE,
     "derived.sequence_measure": _USE,
-    "derived.outcome_by_pathway": (*_OUTCOMES, "derived.retention_person"),
+    "derived.outcome_by_pathway": (*_OUTCOMES, "core.episode", "derived.retention_person"),
     "derived.outcome_comparison": (*_OUTCOMES, "derived.retention_person"),
     "derived.covariate_balance": _BASELINE,
     "derived.comparison_weight": _BASELINE,
@@ -76,8 +76,8 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
         "core.process_event",
         "derived.retention_person",
     ),
-    "derived.control_chart": ("core.visit", "core.interview", "core.episode"),
-    "derived.funnel": ("core.patient", "derived.retention_person"),
+    "derived.control_chart": (*_PERSON, "core.visit", "core.interview"),
+    "derived.funnel": (*_PERSON, "core.visit"),
 }
 _COVERAGE: Final = ("derived.enrolment", "derived.response_by_wave")
 """What says whether a page carries the mark of low coverage."""

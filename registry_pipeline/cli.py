@@ -30,6 +30,8 @@ class OneSentence(typer.core.TyperGroup):
         """Runs the command that was asked for."""
         try:
             return super().invoke(ctx)
+        except typer.Exit:  # the end of a command, also of its --help: there is nothing to tell
+            raise
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             _fail(f"{place}{(error.strerror or str(error)).lower()}")
@@ -228,7 +230,7 @@ def check_proof(
         _fail(f"{proof}: there is no such file")
     try:
         genuine = is_genuine(proof, read_key(place.key_file))
-    except (KeyFileError, FileNotFoundError) as error:
+    except KeyFileError as error:
         _fail(str(error))
     if not genuine:
         _fail(f"{proof}: not as it was signed, or not by this registry's key")

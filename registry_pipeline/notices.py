@@ -114,7 +114,8 @@ def hooks(home: Home) -> list[Hook]:
     """Everyone who is told of a failure in a home.
 
     Raises:
-        NoticesError: `notices.toml` is no TOML, has a wrong field, or names what is not there.
+        NoticesError: `notices.toml` cannot be read, is no TOML, has a wrong field, or names what is
+            not there.
     """
     file = home.path / "notices.toml"
     if not file.exists():
@@ -122,8 +123,10 @@ def hooks(home: Home) -> list[Hook]:
     try:
         settings = Settings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
         own = [_named(name) for name in settings.hooks.call]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise NoticesError(f"{file}: not a TOML file") from None
+    except OSError:
+        raise NoticesError(f"{file}: cannot be read") from None
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
         raise NoticesError(f"{file}: wrong: {fields}") from None

@@ -51,12 +51,21 @@ def owed(connection: duckdb.DuckDBPyConnection) -> list[str]:
     )
     if has_visits:
         sentences += [
-            f"{cohort}: wave {wave} lacks the interview row of {_safe(missing)} of {_safe(due)} due"
+            f"{cohort}: wave {wave} lacks the interview row of {_part(missing, due)} due"
             for cohort, wave, missing, due in connection.execute(_WAVES).fetchall()
         ]
     return sentences
 
 
+def _part(n: int, whole: int) -> str:
+    """A part of a whole as the event log may hold it: what it holds is exported and read by many.
+
+    Nothing is said of 1 to 4 people, of the rest neither.
+    """
+    if 0 < whole - n < MIN_COUNT <= n:
+        return f"all but fewer than {MIN_COUNT} of {whole}"
+    return f"{_safe(n)} of {_safe(whole)}"
+
+
 def _safe(n: int) -> str:
-    """A count as the event log may hold it: what it holds is exported and read by many."""
     return str(n) if n == 0 or n >= MIN_COUNT else f"fewer than {MIN_COUNT}"

@@ -41,7 +41,7 @@ def main(path: str, form: str) -> None:
 
     try:
         workbook = python_calamine.CalamineWorkbook.from_path(path)
-        names = [name for name in workbook.sheet_names if name.casefold() == form] or [
+        names = [name for name in workbook.sheet_names if name.casefold() == form.casefold()] or [
             name for name in workbook.sheet_names if workbook.get_sheet_by_name(name).height
         ]
         row_number = first_hollow_row(path, names[0]) if len(names) == 1 else 0

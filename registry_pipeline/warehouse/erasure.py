@@ -175,14 +175,21 @@ def _count_gone(
     """Temporary tables of what leaves: rows per delivery and form, per person, quarantined rows."""
     personal = {form: table for form, table in forms.items() if table.has_person}
     kept = [form for form in personal if f"intake.quarantined_{form}" in tables]
-    quarantined = " UNION ALL ".join(
-        f"SELECT protocol, delivery, '{form}' AS form, row_number, patient_id "
-        f"FROM intake.quarantined_{form} WHERE {_IS_GONE}"
-        for form in kept
+    connection.execute(
+        "CREATE TEMP TABLE gone_quarantined (protocol VARCHAR, delivery VARCHAR, form VARCHAR, "
+        "row_number BIGINT, patient_id VARCHAR)"
     )
-    accepted = " UNION ALL ".join(_accepted(form, table) for form, table in personal.items())
-    connection.execute(f"CREATE TEMP TABLE gone_quarantined AS {quarantined}")
-    connection.execute(f"CREATE TEMP TABLE gone_accepted AS {accepted}")
+    for form in kept:
+        connection.execute(
+            f"INSERT INTO gone_quarantined SELECT protocol, delivery, '{form}', row_number, "
+            f"patient_id FROM intake.quarantined_{form} WHERE {_IS_GONE}"
+        )
+    connection.execute(
+        "CREATE TEMP TABLE gone_accepted (protocol VARCHAR, delivery VARCHAR, form VARCHAR, "
+        "patient_id VARCHAR, is_unchanged BOOLEAN)"
+    )
+    for form, table in personal.items():
+        connection.execute(f"INSERT INTO gone_accepted {_accepted(form, table)}")
     connection.execute(
         "CREATE TEMP TABLE gone_rows AS SELECT protocol, delivery, form, "
         "sum(accepted)::BIGINT AS accepted, sum(quarantined)::BIGINT AS quarantined, "
@@ -207,7 +214,7 @@ def _accepted(form: str, table: Stored) -> str:
     key = ", ".join(key_expressions(describe(FORMS[form])))
     said = ", ".join(f'"{name}"' for name in table.columns if name not in PROVENANCE)
     return f"""
-        (WITH own AS (
+        WITH own AS (
             SELECT protocol, delivery, quarter, number, row_number, patient_id, is_retraction,
                 hash({key}) AS key,
                 CASE WHEN is_retraction THEN 0::UBIGINT ELSE hash({said}) END AS said,
@@ -227,4 +234,4 @@ def _accepted(form: str, table: Stored) -> str:
                     stood.row_number DESC) = 1
         )
         SELECT protocol, delivery, '{form}' AS form, patient_id,
-            coalesce(same, false) AS is_unchanged FROM judged)"""
+            coalesce(same, false) AS is_unchanged FROM judged"""

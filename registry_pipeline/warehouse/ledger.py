@@ -7,6 +7,7 @@ Does not belong here: reading files (`gate`) and the order of work (`intake`).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, NoReturn
@@ -323,7 +324,7 @@ def discrepancies(connection: duckdb.DuckDBPyConnection) -> list[str]:
                 )
         found += [
             f"{protocol}/{delivery} {form}: {n} rows stored that the ledger does not know"
-            for (protocol, delivery), n in {**held, **stored}.items()
+            for (protocol, delivery), n in (Counter(held) + Counter(stored)).items()
         ]
     return found
 

@@ -1,7 +1,7 @@
 """The live database written anew under a rotated key.
 
 Belongs here: which cells hold pseudonyms, and what becomes of them.
-Does not belong here: the key file (`registry_pipeline.rotation`) and the exchange (`rewrite`).
+Does not belong here: the key file (`registry_pipeline.keys`) and the exchange (`rewrite`).
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def is_genuine(path: Path, key: Key) -> bool:
     try:
         proof = json.loads(path.read_text(encoding="utf-8"))
         signature = proof.pop("signature")
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, AttributeError, TypeError):  # not JSON, or no object, or unsigned
         return False
     content = _canonical(proof)
     made = [Key((secret,)).sign(content) for secret in key.secrets]

@@ -309,8 +309,18 @@ def test_the_proof_lists_every_table_and_file_and_is_signed(home: Home, tmp_path
     assert prove(home, key) == []
     path.write_text(path.read_text().replace('"found": 0', '"found": 1'))
     assert not is_genuine(path, key)
-    path.write_text("{}")
-    assert not is_genuine(path, key)
+    for other in ("{}", "[]", "[1]", "7", "no JSON"):
+        path.write_text(other)
+        assert not is_genuine(path, key)
+
+
+def test_a_person_can_be_kept_out_before_anything_was_taken_in(empty: Home, tmp_path: Path) -> None:
+    leave(empty, GONE, unseen=True)
+    with opened(empty) as connection:
+        assert [one.n_rows for one in requests(connection).values()] == [0]
+    deliver(empty, tmp_path, **FORMS)
+    assert lines(empty)["patients"] == (1, 1, 0, 0, 1)
+    assert lines(empty)["interviews"] == (1, 1, 0, 0, 2)
 
 
 @pytest.mark.parametrize("same_run", [True, False])

@@ -11,6 +11,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -41,6 +42,16 @@ def test_a_run_with_a_refused_file_names_it_and_goes_on(tmp_path: Path, sample: 
     assert (home / "published" / "analysis.duckdb").exists()
     key = home / "pseudonym.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_help_does_not_wait_for_what_the_command_would_import() -> None:
+    asked = (
+        "import sys; from registry_pipeline.cli import app\n"
+        "try: app(['run', '--help'])\n"
+        "except SystemExit: sys.exit('dagster' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True, text=True)
+    assert "--landing" in told.stdout
 
 
 def test_status_tells_deliveries_quarantine_waves_and_the_last_run(built: Home) -> None:

@@ -149,6 +149,15 @@ def test_a_file_of_the_key_before_becomes_no_snapshot(built: Home, tmp_path: Pat
     assert kept == [0, 1]
 
 
+def test_a_proof_cannot_be_checked_without_the_key(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_KEY_FILE", str(tmp_path / "no.key"))
+    proof = next(home.erasures.glob("*.json"))
+    result = runner.invoke(app, ["check-proof", "--home", str(home.path), str(proof)])
+    assert result.output.replace("\n", "") == f"{tmp_path / 'no.key'}: no such file or directory"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -102,6 +102,12 @@ def test_settings_that_cannot_be_used_are_told(tmp_path: Path, text: str, said: 
     assert said in sentence
 
 
+def test_settings_in_another_encoding_are_told(tmp_path: Path) -> None:
+    home = settings(Home(tmp_path / "home"), "")
+    (home.path / "notices.toml").write_bytes(b"# p\xe5\n")
+    assert send(home, NOTICE) == [f"{home.path}/notices.toml: not a TOML file"]
+
+
 def test_an_error_of_unknown_words_does_not_leave_the_house(tmp_path: Path) -> None:
     faults = [("refused", "patients.csv: empty"), ("error", "could not convert 'Kari Nordmann'")]
     notice = of_run(Home(tmp_path), faults)

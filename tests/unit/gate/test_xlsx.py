@@ -121,6 +121,16 @@ def test_a_sheet_is_named_like_the_form_in_any_case_as_excel_has_it(
     assert gate("withdrawals.xlsx", stream.getvalue()).accepted.height == 1
 
 
+def test_a_sheet_is_named_like_its_file_where_that_has_capitals(tmp_path: Path) -> None:
+    path = tmp_path / "Eksport.xlsx"
+    book = xlsxwriter.Workbook(path)
+    for name in ("notes", "Eksport"):
+        book.add_worksheet(name).write(0, 0, name)
+    book.close()
+    header, _ = xlsx.read_xlsx(path, path.stem, path.name)
+    assert header == ("Eksport",)
+
+
 def test_rows_come_in_bounded_batches_and_an_empty_row_between_is_a_bad_row(
     gate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
