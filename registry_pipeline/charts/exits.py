@@ -48,7 +48,7 @@ def cumulative_incidence(cohort: Cohort) -> Section:
             "risk. Unknown exits are a type of their own, the missing part. "
             f"{denominators(cohort, cohort.clocks)}"
         ),
-        norwegian="Hvordan folk går ut: andelen som har sluttet på hver måte ved hver måledag.",
+        norwegian="Hvordan folk slutter: andelen som har sluttet på hver måte ved hver måledag.",
         table=_table(cohort, points),
         chart=_chart,
         shown=_drawn(cohort, points),

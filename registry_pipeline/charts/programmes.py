@@ -220,7 +220,9 @@ FEEDBACK: Final = Programme(
         "more, last against first; courses off track: reliably worse, or below the cut-off "
         "without reliable improvement after several sessions; a weak alliance at the last session."
     ),
-    norwegian="Tilbakemeldingsverktøy: sikker endring, forløp utenfor forventet, svak allianse.",
+    norwegian=(
+        "Tilbakemeldingsverktøy: sikker endring, forløp utenfor det forventede, svak allianse."
+    ),
     drawn={
         "reliable_improvement": ("all", "co_occurring_disorder"),
         "reliable_deterioration": ("all", "co_occurring_disorder"),

@@ -1,4 +1,4 @@
-"""What the tables of use and trajectories share: who is expected, groups, columns of rows.
+"""What the tables of use and trajectories share: groups, columns of rows.
 
 Belongs here: what more than one module of this group needs.
 Does not belong here: any estimate.
@@ -13,8 +13,6 @@ import narwhals as nw
 from registry_pipeline.derivations.version import ASSEMBLED, RULE_VERSION
 from registry_pipeline.transform.engine import Frame
 from schemas.fields import RegistryModel, describe
-
-"""States in which no interview is expected; the other kinds of missing count as missing."""
 
 GROUP: Final = ["substance", "stratum_by", "stratum"]
 

@@ -87,10 +87,12 @@ class Patient(RegistryModel):
     cutoff_date: pl.Date = field(
         "Cut-off",
         "extracted_on of the latest full delivery of the person's sender.",
-        nb="Kuttdato",
+        nb="Skjæringsdato",
         required=True,
     )
-    cutoff_day: pl.Int32 = day_from_origin("Cut-off day", "The cut-off", "Kuttdag", "no origin")
+    cutoff_day: pl.Int32 = day_from_origin(
+        "Cut-off day", "The cut-off", "Skjæringsdag", "no origin"
+    )
     death_day: pl.Int32 = day_from_origin(
         "Death", "Day of death", "Død", "not dead, as far as delivered"
     )

@@ -105,7 +105,7 @@ class RetentionComparison(Result):
         null=shared.NOT_COMPUTABLE,
     )
     p_value: pl.Float64 = shared.p_value()
-    n: pl.Int64 = shared.count("Episodes", "Forløp", "Episodes compared.")
+    n: pl.Int64 = shared.count("Episodes", "Behandlingsforløp", "Episodes compared.")
     n_missing: pl.Int64 = shared.count(
         "Left out", "Utelatt", "Episodes of unknown stratum, left out of n."
     )

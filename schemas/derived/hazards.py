@@ -136,7 +136,7 @@ class RetentionHazard(Result):
     )
     n: pl.Int64 = shared.count(
         "Episodes",
-        "Forløp",
+        "Behandlingsforløp",
         "First episodes in the model; where it is refused, those with every factor known.",
     )
     n_events: pl.Int64 = shared.count("Events", "Hendelser", "Exits of this type among n.")

@@ -36,7 +36,7 @@ class RetentionTable(Stratified):
         codes=codes.RETENTION_ORIGIN,
         required=True,
     )
-    n: pl.Int64 = shared.count("Episodes", "Forløp", "First episodes in the stratum.")
+    n: pl.Int64 = shared.count("Episodes", "Behandlingsforløp", "First episodes in the stratum.")
     n_left_out: pl.Int64 = shared.count(
         "Left out",
         "Utelatt",
@@ -69,7 +69,7 @@ class RetentionPerson(Result):
     episode_no: pl.Int32 = field(
         "Episode",
         "Number of the person's merged episode; re-entry beyond the gap starts a new one.",
-        nb="Forløp nr.",
+        nb="Behandlingsforløp nr.",
         low=1,
         required=True,
     )

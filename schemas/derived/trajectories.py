@@ -66,7 +66,7 @@ class Trajectory(Result):
             "derived.trajectory",
             ["cohort", "patient_id", "substance"],
             title="Trajectories",
-            nb="Forløp per person",
+            nb="Bruksforløp per person",
         )
 
 
@@ -111,7 +111,7 @@ class TrajectoryProfile(SubstanceTable):
             "derived.trajectory_profile",
             ["cohort", "substance", "trajectory_class", "stratum_by", "stratum"],
             title="Trajectories by class",
-            nb="Forløp etter klasse",
+            nb="Bruksforløp etter klasse",
         )
 
 
@@ -193,7 +193,7 @@ class TrajectoryLatent(Result):
             "derived.trajectory_latent",
             ["cohort", "substance", "n_classes", "latent_class"],
             title="Latent classes of trajectories",
-            nb="Latente klasser av forløp",
+            nb="Latente klasser av bruksforløp",
         )
 
 

@@ -25,7 +25,6 @@ from registry_pipeline.warehouse.database import connect
 from schemas.protocol import load_shipped
 
 FOLDER = Path(__file__).parents[2] / "data" / "sample" / "tsb" / "2024-Q4-kvarus"
-PLANS = {"treatment_plan_early": "BehPlan", "crisis_plan_early": "KrisePlan"}
 Counts = dict[tuple[str, int], tuple[int, int, int]]
 
 
