@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from registry_pipeline.child import start_all
+from registry_pipeline.child import DERIVER, started
 from registry_pipeline.home import SAMPLE_LANDING, Home, HomeBusyError
 from registry_pipeline.leaving import leaving_when_told
 
@@ -105,7 +105,7 @@ def run(  # noqa: PLR0917 - typer calls it by name
         from registry_pipeline.dry_run import print_dry_run  # noqa: PLC0415 - slow to import
 
         raise typer.Exit(int(print_dry_run(console, Home(home), landing, protocol)))
-    start_all()
+    started(DERIVER)  # it imports beside us; the others do beside intake
     from registry_pipeline.as_of import AsOfError, write_as_of  # noqa: PLC0415 - slow to import
     from registry_pipeline.operate import run_job  # noqa: PLC0415 - Dagster is slow to import
     from registry_pipeline.report_card import changes_since, faults  # noqa: PLC0415
