@@ -38,9 +38,7 @@ class NotYetStoredError(LookupError):
 class Store:
     """The tables that pages are made from, while some of them are still to come."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, awaited: Collection[str] = ()
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, awaited: Collection[str]) -> None:
         self.connection = connection
         self._awaited = set(awaited)
         self._stored = {
