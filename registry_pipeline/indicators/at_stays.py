@@ -182,7 +182,8 @@ AT_STAYS: Final = (
             "assessed_in_time",
             title="Assessment done in time",
             title_nb="Utredning ferdig i tide",
-            numerator="The assessment was done within 7 days (inpatient) or 21 (outpatient).",
+            numerator="The assessment was done within the deadline of inpatient or of outpatient "
+            "stays (7 and 21 days unless the protocol says otherwise).",
             denominator="Inpatient and outpatient stays whose deadline has passed, of people at "
             "units that register steps of the process.",
             period_rule="First day of the stay.",
