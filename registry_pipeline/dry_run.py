@@ -26,7 +26,8 @@ from registry_pipeline.gate.pseudonym import new_key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.gate.selection import left_out_of
 from registry_pipeline.home import Home
-from registry_pipeline.intake import FileReport, brought, line, opened
+from registry_pipeline.intake import FileReport, line
+from registry_pipeline.opening import brought, opened
 from registry_pipeline.printing import show
 from registry_pipeline.staging import sha256_of
 from registry_pipeline.warehouse import ledger
@@ -54,7 +55,8 @@ class Tried:
 def try_out(home: Home, folders: list[Path], protocol_text: str | None) -> Iterator[Tried]:
     """Judges deliveries as a run would, in order, and stores nothing.
 
-    Each is judged as if those before it had been taken in.
+    Each is judged as if those before it had been taken in. Keys in `[retract]` that were changed since
+    are not noticed: what was taken back is known under the key alone.
 
     Args:
         home: knows the protocols in use and what was taken in before; may not be there yet.
@@ -97,7 +99,8 @@ class _File:
 
 def _tried(connection: duckdb.DuckDBPyConnection, file: _File) -> Tried:
     try:
-        here, same = ledger.taken_in(connection, file.manifest, file.delivery, file.form)
+        before = ledger.taken_in(connection, file.manifest, file.delivery, file.form)
+        here, same = file.delivery in before, {sha for sha, _ in before.values()}
         sha = sha256_of(file.path, file.place, file.manifest) if file.path else None
         if sha in same or (here and file.path is None):
             return Tried(file.place, FileReport(file.form, "unchanged"))

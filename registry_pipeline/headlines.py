@@ -17,7 +17,7 @@ import polars as pl
 
 from registry_pipeline.disclosure.small_numbers import is_small, percentage_hidden, share_hidden
 from registry_pipeline.statistics.reasons import PERIODS_DIFFER
-from registry_pipeline.warehouse.ledger import stored_protocols
+from registry_pipeline.warehouse.in_use import stored_protocols
 from schemas.protocol import Disclosure, parse_protocol
 
 Line = tuple[str, str, str, str, str]

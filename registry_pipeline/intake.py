@@ -2,37 +2,38 @@
 
 Belongs here: the order of work for a delivery: stage, judge, store, record, each file in one
 transaction of its own.
-Does not belong here: which deliveries there are (`folders`), how a file is judged (`gate`) and how
-rows are stored (`warehouse`).
+Does not belong here: what stands in a delivery's folder (`opening`), how a file is judged (`gate`)
+and how rows are stored (`warehouse`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from registry_pipeline.folders import Contents, contents, partition_key
+from registry_pipeline.folders import Contents, partition_key
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, RepeatedKeysError
 from registry_pipeline.gate.gate import Batch, read_form
-from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
+from registry_pipeline.gate.manifest import MANIFEST, Manifest
 from registry_pipeline.gate.persons import Persons, ways_of_writing
 from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
+from registry_pipeline.opening import brought, opened
 from registry_pipeline.staging import Arrival, staged_ahead
-from registry_pipeline.warehouse import erasure, ledger
-from registry_pipeline.warehouse.changes import Changes, changes, unmet_retractions
+from registry_pipeline.warehouse import erasure, in_use, ledger
+from registry_pipeline.warehouse.changes import Changes, changes, taken_back, unmet_retractions
 from registry_pipeline.warehouse.database import transaction
 from registry_pipeline.warehouse.mending import mend
 from registry_pipeline.warehouse.tables import Constants, Inserter, ensure, insert
 from registry_pipeline.warehouse.witness import remember
 from schemas.fields import Table
 from schemas.forms import FORMS, form_table, intake_table, quarantine_table
-from schemas.protocol import Protocol, ProtocolError
+from schemas.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def take_in(
         return report
     report.message = "; ".join(found.strays)
     ledger.record_folder(connection, report.protocol, report.delivery, report.message)
-    ledger.store_protocol(connection, protocol.id, text)
+    in_use.store_protocol(connection, protocol.id, text)
     ledger.store_sender(connection, protocol.id, report.delivery, manifest.sender)
     ensure(connection, [t for f in FORMS for t in (intake_table(f, protocol), quarantine_table(f))])
     erased = erasure.tombstones(connection)
@@ -119,33 +120,6 @@ def take_in(
         report.files.extend(taking.form(arrival) for arrival in staged)
     report.leaving = taking.leaving
     return report
-
-
-def opened(
-    connection: duckdb.DuckDBPyConnection, folder: Path, protocol_text: str | None
-) -> tuple[Manifest, Protocol, str, Contents]:
-    """The manifest, the protocol with its text, and what stands in the folder.
-
-    Raises:
-        DeliveryError: the manifest or its protocol cannot be used, so nothing of the delivery can.
-    """
-    manifest = read_manifest(folder)
-    place = f"{partition_key(folder)}/{MANIFEST}"
-    if manifest.protocol != folder.parent.name:
-        raise DeliveryError(f"{place}: protocol is not the folder's, {folder.parent.name}")
-    try:
-        protocol, text = ledger.protocol_in_use(connection, manifest.protocol, protocol_text)
-    except ProtocolError as error:
-        raise DeliveryError(f"{place}: {error}") from error
-    if protocol.id != manifest.protocol:
-        raise DeliveryError(f"{place}: the protocol given is {protocol.id}")
-    taken = ledger.forms_taken_in(connection, protocol.id, folder.name)
-    return manifest, protocol, text, contents(folder, protocol, manifest, taken)
-
-
-def brought(found: Contents, manifest: Manifest) -> list[str]:
-    """The forms that a delivery brings, in their order: a file, its refusal, or a retraction."""
-    return [form for form in FORMS if form in {*found.files, *found.refused, *manifest.retract}]
 
 
 @dataclass(frozen=True)
@@ -163,8 +137,41 @@ class _Taking:
     def arrival(self, form: str, found: Contents) -> Arrival:
         """A form that a delivery brings, and what the ledger has of it."""
         path, refused = found.files.get(form), found.refused.get(form)
-        here, same = ledger.taken_in(self.connection, self.manifest, self.folder.name, form)
-        return Arrival(form, path, self._name(form, path), here, same, refused=refused)
+        here, name = self.folder.name, self._name(form, path)
+        before = ledger.taken_in(self.connection, self.manifest, here, form)
+        arrival = Arrival(form, path, name, here in before, set(), refused=refused)
+        try:
+            retracted = self._retracted(form)
+        except RefusedFileError as error:
+            return replace(arrival, refused=error)
+        same = {
+            None if path is None and delivery == here else sha
+            for delivery, (sha, n_retracted) in before.items()
+            if self._is_alike(form, delivery, n_retracted, retracted)
+        }
+        return replace(arrival, same=same, retracted=retracted)
+
+    def _retracted(self, form: str) -> pl.DataFrame | None:
+        """The rows of keys that the manifest takes back; None if it names none of the form."""
+        if form not in self.manifest.retract:
+            return None
+        whose = partition_key(self.folder)
+        return retracted_rows(form, self.protocol, self.manifest, self.persons, whose)
+
+    def _is_alike(
+        self, form: str, delivery: str, n_retracted: int, retracted: pl.DataFrame | None
+    ) -> bool:
+        """Whether an accepted delivery took the same keys of a form back as this one does."""
+        if retracted is None or not n_retracted:
+            return retracted is None and not n_retracted
+        table, key, protocol, _ = self._compared(form)
+        before = taken_back(self.connection, table, key, protocol, delivery)
+        columns = before.columns
+        one, other = (
+            rows.select(pl.col(columns).cast(pl.String)).unique().sort(columns)
+            for rows in (before, retracted)
+        )
+        return one.equals(other)
 
     def form(self, arrival: Arrival) -> FileReport:
         """Takes one form in, or records its refusal."""
@@ -212,7 +219,7 @@ class _Taking:
         """The form's rows, its quarantine and its line in the ledger: all of it, or nothing."""
         form = arrival.form
         with transaction(self.connection):
-            report = self._store(arrival.form, batches)
+            report = self._store(form, batches, arrival.retracted)
             ledger.record(self.connection, self._line(report, arrival.sha))
             mend(
                 self.connection,
@@ -232,7 +239,9 @@ class _Taking:
         name = path.name if path else f"{MANIFEST} [retract.{form}]"
         return f"{partition_key(self.folder)}/{name}"
 
-    def _store(self, form: str, batches: Iterable[Batch]) -> FileReport:
+    def _store(
+        self, form: str, batches: Iterable[Batch], retracted: pl.DataFrame | None
+    ) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
         accepted = quarantined = warnings = erased = left_out = taken_back = unmet = 0
@@ -250,9 +259,7 @@ class _Taking:
             if form == "withdrawals":
                 self._request_erasure(batch.accepted)
         rows.close()
-        if form in self.manifest.retract:
-            whose = partition_key(self.folder)
-            retracted = retracted_rows(form, self.protocol, self.manifest, self.persons, whose)
+        if retracted is not None:
             provenance = self._provenance(is_retraction=True)
             insert(self.connection, table.full_name, retracted, provenance)
             taken_back = retracted.height

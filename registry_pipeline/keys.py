@@ -23,7 +23,7 @@ from registry_pipeline.gate.pseudonym import (
     write_key,
 )
 from registry_pipeline.home import Home
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import in_use, ledger
 from registry_pipeline.warehouse.rekey import rekey
 
 
@@ -39,7 +39,7 @@ def open_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key:
             f"{home.key_file}: the key file lies in the folder that is published; keep it elsewhere"
         )
     ledger.prepare(connection)
-    stored = ledger.key_check_value(connection)
+    stored = in_use.key_check_value(connection)
     _settle(home, stored)
     if stored is not None and not home.key_file.exists():
         raise KeyFileError(
@@ -47,7 +47,7 @@ def open_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key:
             "one; put the key file back before anything is taken in"
         )
     key = load_or_create_key(home.key_file)
-    ledger.check_key(connection, key)
+    in_use.check_key(connection, key)
     return key
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
+import polars as pl
+
 from registry_pipeline.gate.ahead import ahead
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.gate import Batch
@@ -32,7 +34,9 @@ class Arrival:
         path: the delivered file; None where the manifest only takes rows back.
         name: the file as messages name it.
         is_here: the form was accepted under this delivery's id before.
-        same: hashes accepted of the same quarter, number, sender, kind and cut-off.
+        same: hashes accepted before that took back the same keys; with None if that is known of
+            this delivery without its file.
+        retracted: the rows of keys that the manifest takes back.
         sha: the file's hash, once it was read.
         staged: its copy in the home.
         batches: its rows, judged at one look; the first blocks are judged already.
@@ -44,6 +48,7 @@ class Arrival:
     name: str
     is_here: bool
     same: set[str | None]
+    retracted: pl.DataFrame | None = None
     sha: str | None = None
     staged: Path | None = None
     batches: Iterable[Batch] = ()
@@ -51,8 +56,8 @@ class Arrival:
 
     @property
     def is_same(self) -> bool:
-        """Whether the same bytes were taken in before, or the file is gone since it was."""
-        return self.sha in self.same or (self.is_here and self.path is None)
+        """Whether the same was taken in before, or the file is gone since it was."""
+        return self.sha in self.same
 
 
 @contextmanager
@@ -82,7 +87,7 @@ def staged_ahead(
 def _staged(home: Home, manifest: Manifest, arrival: Arrival) -> Arrival:
     """The arrival with its hash, and with its copy unless the ledger knows it already."""
     path, name = arrival.path, arrival.name
-    if path is None:
+    if path is None or arrival.refused:
         return arrival
     try:
         if arrival.same or arrival.is_here:  # only then a look before the copy spares one

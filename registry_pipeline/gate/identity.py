@@ -60,7 +60,7 @@ def find_identity(series: pl.Series) -> pl.Series:
     long = texts.filter(texts.str.len_bytes() >= _LEAST_BYTES)
     suspects = long.filter(long.str.contains(SUSPECT)).unique()
     held = pl.Series([text for text in suspects if holds_identity(text)], dtype=pl.String)
-    return texts.is_in(held).fill_null(value=False)
+    return texts.is_in(held.implode()).fill_null(value=False)
 
 
 def holds_identity(text: str) -> bool:

@@ -113,7 +113,8 @@ class Persons:
         ).to_series()
         valid = normal.set(faults.is_not_null(), None)
         no = pl.repeat(False, ids.len(), eager=True)
-        is_erased = self._tombstones.apply(valid).is_in(self._erased) if self.any_erased else no
+        tombstones, erased = self._tombstones.apply(valid), self._erased.implode()
+        is_erased = tombstones.is_in(erased) if self.any_erased else no
         return pl.DataFrame(
             {
                 "normal": normal,

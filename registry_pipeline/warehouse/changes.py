@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import duckdb
+import polars as pl
 
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.proof import key_expressions
@@ -94,6 +95,21 @@ def changes(
         name=table.full_name, key=", ".join(key_expressions(key)), said=", ".join(said)
     )
     return Changes(*connection.execute(sql, bound).fetchall()[0])
+
+
+def taken_back(
+    connection: duckdb.DuckDBPyConnection, table: Table, key: Table, protocol: str, delivery: str
+) -> pl.DataFrame:
+    """The keys that a stored delivery took back of a form. Arguments as in `changes`."""
+    wanted = ", ".join(f'"{column}"' for column in (*key.key, *key.key_fallback.values()))
+    sql = (
+        f"SELECT DISTINCT {wanted} FROM {table.full_name} WHERE protocol = $protocol "
+        "AND delivery = $delivery AND is_retraction"
+    )
+    keys: pl.DataFrame = connection.sql(
+        sql, params={"protocol": protocol, "delivery": delivery}
+    ).pl()
+    return keys
 
 
 def unmet_retractions(

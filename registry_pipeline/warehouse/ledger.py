@@ -1,8 +1,9 @@
-"""The ledger of deliveries, the protocols in use and the key's check value.
+"""The ledger of deliveries.
 
-Belongs here: what `meta.delivery`, `meta.protocol` and `meta.key` know, and the proof that the
-ledger and the intake tables tell the same numbers.
-Does not belong here: reading files (`gate`) and the order of work (`intake`).
+Belongs here: what `meta.delivery` knows, and the proof that the ledger and the intake tables tell
+the same numbers.
+Does not belong here: reading files (`gate`), the order of work (`intake`), the protocols and the
+key that the tables were filled under (`in_use`).
 """
 
 from __future__ import annotations
@@ -14,15 +15,12 @@ from typing import Any, Final, NoReturn
 
 import duckdb
 
-from registry_pipeline.gate.errors import RefusedFileError
+from registry_pipeline.gate.errors import DeliveryError, RefusedFileError
 from registry_pipeline.gate.manifest import MANIFEST, Manifest
-from registry_pipeline.gate.pseudonym import Key, KeyFileError
 from registry_pipeline.warehouse.changes import Changes
-from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.tables import ensure, insert
 from schemas.catalog import TABLES
 from schemas.forms import FORMS
-from schemas.protocol import Protocol, parse_protocol, protocol_sha256, shipped_text
 
 DELIVERY = TABLES["meta.delivery"]
 _LIVE: Final = tuple(
@@ -82,10 +80,10 @@ def copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection) -
 
 
 def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
-    """Writes a line, in the place of an earlier one about the same bytes of the same form."""
+    """Writes a line, in the place of an earlier refusal of the same bytes of the same form."""
     connection.execute(
         "DELETE FROM meta.delivery WHERE protocol = ? AND delivery = ? AND form = ? "
-        "AND file_sha256 IS NOT DISTINCT FROM ?",
+        "AND status = 'refused' AND file_sha256 IS NOT DISTINCT FROM ?",
         [entry.protocol, entry.delivery, entry.form, entry.file_sha256],
     )
     row = asdict(entry)
@@ -135,13 +133,40 @@ def store_sender(
     )
 
 
+def refuse_other_manifest(
+    connection: duckdb.DuckDBPyConnection, manifest: Manifest, delivery: str
+) -> None:
+    """A delivery is what it was: its order, kind and cut-off stay those its files came in with.
+
+    Raises:
+        DeliveryError: the manifest says another quarter, number, kind or extracted_on now.
+    """
+    facts = ("quarter", "number", "kind", "extracted_on")
+    wanted = ", ".join(f"bool_or({fact} <> ?)" for fact in facts)
+    ((*others,),) = connection.execute(
+        f"SELECT {wanted} FROM meta.delivery WHERE status = 'accepted' AND protocol = ? "
+        "AND delivery = ?",
+        [*(getattr(manifest, fact) for fact in facts), manifest.protocol, delivery],
+    ).fetchall()
+    changed = [fact for fact, is_other in zip(facts, others, strict=True) if is_other]
+    if changed:
+        raise DeliveryError(
+            f"{manifest.protocol}/{delivery}/{MANIFEST}: {', '.join(changed)} not as when files of "
+            "this delivery were taken in; put the manifest back, or send a correction with the "
+            "next number (other_manifest)"
+        )
+
+
 def refuse_other_bytes(name: str) -> NoReturn:
     """A delivery is what it was: other bytes under its name are a new delivery's business.
 
     Raises:
         RefusedFileError: always; `name` is the file as messages name it.
     """
-    what = "taken in before with other bytes; send a correction with the next number"
+    what = (
+        "taken in before with other bytes or other [retract] keys; send a correction with the "
+        "next number"
+    )
     raise RefusedFileError(name, OTHER_BYTES, what)
 
 
@@ -179,16 +204,16 @@ def without_patients(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, s
 
 def taken_in(
     connection: duckdb.DuckDBPyConnection, manifest: Manifest, delivery: str, form: str
-) -> tuple[bool, set[str | None]]:
+) -> dict[str, tuple[str | None, int]]:
     """What the ledger has of a form already.
 
     Returns:
-        Whether the form was accepted under this delivery's id, and the hashes accepted under
-        any id with the same quarter, number, sender, kind and cut-off.
+        Hash and number of retracted keys by the id of each delivery that was accepted: this one,
+        and any of the same quarter, number, sender, kind and cut-off.
     """
     rows = connection.execute(
-        "SELECT delivery, file_sha256 FROM meta.delivery WHERE protocol = ? AND form = ? "
-        "AND status = 'accepted' AND (delivery = ? OR (quarter = ? AND number = ? AND "
+        "SELECT delivery, file_sha256, n_retracted FROM meta.delivery WHERE protocol = ? "
+        "AND form = ? AND status = 'accepted' AND (delivery = ? OR (quarter = ? AND number = ? AND "
         "sender = ? AND kind = ? AND extracted_on = ?))",
         [
             manifest.protocol,
@@ -201,7 +226,7 @@ def taken_in(
             manifest.extracted_on,
         ],
     ).fetchall()
-    return any(id_ == delivery for id_, _ in rows), {sha for _, sha in rows}
+    return {id_: (sha, n_retracted) for id_, sha, n_retracted in rows}
 
 
 def forms_taken_in(
@@ -214,56 +239,6 @@ def forms_taken_in(
         [protocol, delivery],
     ).fetchall()
     return frozenset(form for (form,) in rows)
-
-
-def protocol_in_use(
-    connection: duckdb.DuckDBPyConnection, protocol_id: str, given: str | None = None
-) -> tuple[Protocol, str]:
-    """A protocol and its text: the given one, else the stored one, else the one that ships.
-
-    Raises:
-        ProtocolError: unknown, unreadable, or a given text that is another protocol's.
-    """
-    stored = stored_protocols(connection)
-    text = given or stored.get(protocol_id) or shipped_text(protocol_id, also_known=stored)
-    return parse_protocol(text, protocol_id), text
-
-
-def stored_protocols(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Protocol id to the text in use."""
-    return dict(
-        connection.execute("SELECT protocol, content FROM meta.protocol ORDER BY ALL").fetchall()
-    )
-
-
-def store_protocol(connection: duckdb.DuckDBPyConnection, protocol_id: str, text: str) -> None:
-    """Makes a text the one in use for its protocol."""
-    if stored_protocols(connection).get(protocol_id) == text:
-        return
-    connection.execute("DELETE FROM meta.protocol WHERE protocol = ?", [protocol_id])
-    connection.execute(
-        "INSERT INTO meta.protocol BY NAME SELECT ? AS protocol, ? AS sha256, ? AS content",
-        [protocol_id, protocol_sha256(text), text],
-    )
-
-
-def check_key(connection: duckdb.DuckDBPyConnection, key: Key) -> None:
-    """Compares the key with the one the database was filled under; the first is remembered.
-
-    Raises:
-        KeyFileError: it is another key: the pseudonyms would not meet.
-    """
-    stored = key_check_value(connection)
-    if stored is None:
-        connection.execute(
-            "INSERT INTO meta.key BY NAME SELECT ? AS key_id, ? AS check_value",
-            [key.key_id, key.check_value],
-        )
-    elif stored != key.check_value:
-        raise KeyFileError(
-            "the pseudonym key is not the one this database was filled under; "
-            "put the right key file back before anything is taken in"
-        )
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> None:
@@ -280,18 +255,6 @@ def _mark_complete(connection: duckdb.DuckDBPyConnection, protocol: str, deliver
         "WHERE protocol = $protocol AND delivery = $delivery",
         {"protocol": protocol, "delivery": delivery},
     )
-
-
-def key_check_value(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """The check value of the key the database was filled under; None before the first."""
-    stored = scalar(connection, "SELECT check_value FROM meta.key")
-    return None if stored is None else str(stored)
-
-
-def key_id(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """The name of the key the database was filled under; None before the first."""
-    stored = scalar(connection, "SELECT key_id FROM meta.key")
-    return None if stored is None else str(stored)
 
 
 def discrepancies(connection: duckdb.DuckDBPyConnection) -> list[str]:

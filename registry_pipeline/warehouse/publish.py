@@ -20,7 +20,7 @@ import polars as pl
 
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.database import scalar
-from registry_pipeline.warehouse.ledger import key_id
+from registry_pipeline.warehouse.in_use import key_id
 from registry_pipeline.warehouse.tables import comment, create_sql, insert, quoted
 from schemas.catalog import TABLES, codebook_rows, cohort_column, published_tables
 from schemas.fields import Table, describe

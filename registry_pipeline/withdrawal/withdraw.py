@@ -26,7 +26,7 @@ from registry_pipeline.gate.persons import Persons, ways_of_writing
 from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.home import Home
 from registry_pipeline.keys import open_key
-from registry_pipeline.warehouse import erasure, ledger
+from registry_pipeline.warehouse import erasure, in_use, ledger
 from registry_pipeline.warehouse.database import connect, transaction
 from registry_pipeline.withdrawal.proof import (
     proof_file,
@@ -241,9 +241,9 @@ def _prove_one(
 def _protocol(connection: duckdb.DuckDBPyConnection, protocol_id: str | None) -> Protocol:
     """The protocol in use; for national numbers any protocol that uses them speaks for all."""
     if protocol_id is not None:
-        return ledger.protocol_in_use(connection, protocol_id)[0]
-    for name in ledger.stored_protocols(connection):
-        protocol, _ = ledger.protocol_in_use(connection, name)
+        return in_use.protocol_in_use(connection, protocol_id)[0]
+    for name in in_use.stored_protocols(connection):
+        protocol, _ = in_use.protocol_in_use(connection, name)
         if protocol.person_id == "national":
             return protocol
     raise WithdrawalError(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -13,11 +16,15 @@ from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.operate import Outcome
 from registry_pipeline.report_card import changes_since
+from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse.database import connect
+from registry_pipeline.withdrawal.withdraw import carry_out, note_requests
 from schemas.protocol import shipped_text
 from tests.faults.delivering import (
     INTERVIEWS,
     PATIENTS,
     deliver,
+    refused,
     stored,
     take,
 )
@@ -134,3 +141,101 @@ def test_a_retraction_is_judged_as_a_row_is(
     assert said in message
     assert "jail" not in message
     assert stored(connection, "episodes") == 2
+
+
+ONE_KEY = "patient_id = 'A-1'\ninterview_date = 2014-05-10\n"
+OTHER_KEY = "patient_id = 'A-1'\ninterview_date = 2014-05-11\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [((ONE_KEY,), (OTHER_KEY,)), ((ONE_KEY,), (ONE_KEY, OTHER_KEY)), ((), (ONE_KEY,))],
+    ids=["another", "one more", "the first"],
+)
+def test_other_keys_under_a_taken_name_are_refused(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    landing: Path,
+    first: tuple[str, ...],
+    then: tuple[str, ...],
+) -> None:
+    """The file beside the keys is the same throughout: its hash alone tells nothing of them."""
+
+    def said(keys: tuple[str, ...]) -> list[str]:
+        shutil.rmtree(landing, ignore_errors=True)
+        retract = "".join(f"[[retract.interviews]]\n{key}" for key in keys)
+        folder = deliver(landing, "2014-Q2-2", interviews=INTERVIEWS, append=retract)
+        return take(connection, home, folder).messages
+
+    assert said(first) == []
+    n_rows = stored(connection)
+    for _ in range(2):
+        (message,) = said(then)
+        assert (
+            "lar_x/2014-Q2-2/interviews.csv: taken in before with other bytes or other" in message
+        )
+        assert refused(connection) == [("interviews", message)]
+    assert stored(connection) == n_rows
+    assert said(first) == []
+    assert refused(connection) == []
+    assert ledger.discrepancies(connection) == []
+
+
+def test_retractions_without_a_file_are_told_apart_by_their_keys(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    """Two folders of one quarter and number, and no file in either: both take their rows back."""
+    take(connection, home, deliver(landing, patients=PATIENTS, interviews=INTERVIEWS))
+    for delivery, key, status in (
+        ("first", OTHER_KEY, "accepted"),
+        ("again", OTHER_KEY, "unchanged"),
+        ("another", ONE_KEY, "accepted"),
+    ):
+        folder = deliver(landing, "2014-Q2-2", append=f"[[retract.interviews]]\n{key}")
+        (file,) = take(connection, home, folder.rename(folder.with_name(delivery))).files
+        assert file.status == status
+    build_core(connection)
+    assert connection.execute("SELECT count(*) FROM core.interview").fetchall() == [(0,)]
+
+
+def test_keys_of_an_erased_person_are_still_the_same_keys(home: Home, landing: Path) -> None:
+    """What an erasure took out of the store is not missed in the manifest that named it."""
+    key = "patient_id = 'B-2'\ninterview_date = 2014-05-10\n"
+    retract = f"[[retract.interviews]]\n{ONE_KEY}[[retract.interviews]]\n{key}"
+    folder = deliver(landing, "2014-Q2-2", interviews=INTERVIEWS, append=retract)
+    with connect(home) as connection:
+        take(connection, home, folder)
+    note_requests(home, ["B-2"], "lar_x", date(2014, 8, 1), unseen=False)
+    carry_out(home)
+    with connect(home) as connection:
+        (file,) = take(connection, home, folder).files
+        assert (file.status, stored(connection)) == ("unchanged", 2)
+
+
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        ('quarter = "2014-Q1"', "quarter"),
+        ("number = 3", "number"),
+        ("extracted_on = 2014-07-02", "extracted_on"),
+        ('kind = "full"', "kind"),
+    ],
+)
+def test_a_manifest_stays_what_it_was(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, fact: str, said: str
+) -> None:
+    folder = deliver(landing, "2014-Q2-2", interviews=INTERVIEWS)
+    take(connection, home, folder)
+    manifest = folder / "delivery.toml"
+    as_it_was = manifest.read_text()
+    field = fact.split(" ", maxsplit=1)[0]
+    manifest.write_text(re.sub(rf"(?m)^{field} = .*$", fact, as_it_was))
+    (message,) = take(connection, home, folder).messages
+    assert message == (
+        f"lar_x/2014-Q2-2/delivery.toml: {said} not as when files of this delivery were taken in; "
+        "put the manifest back, or send a correction with the next number (other_manifest)"
+    )
+    assert [reason for _, reason in refused(connection)] == [message]
+    manifest.write_text(as_it_was)
+    assert take(connection, home, folder).messages == []
+    assert refused(connection) == []

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from registry_pipeline.warehouse import built, ledger
+from registry_pipeline.warehouse import built, in_use, ledger
 from registry_pipeline.warehouse.database import SCHEMAS
 from registry_pipeline.warehouse.tables import Part, replace
 from schemas.catalog import TABLES
@@ -30,7 +30,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
             opened.execute(f"CREATE SCHEMA {schema}")
         ledger.prepare(opened)
         opened.execute("INSERT INTO meta.key VALUES ('k', 'check')")
-        ledger.store_protocol(opened, "a", "text of a")
+        in_use.store_protocol(opened, "a", "text of a")
         opened.execute(LINE, ["a", "2014-Q2"])
         yield opened
 
@@ -63,7 +63,7 @@ def test_neither_the_clock_nor_another_cohort_changes_it(
     before = built.fingerprint(connection, "a")
     connection.execute("UPDATE meta.delivery SET received_at = TIMESTAMP '2020-01-01'")
     connection.execute(LINE, ["b", "2014-Q2"])
-    ledger.store_protocol(connection, "b", "text of b")
+    in_use.store_protocol(connection, "b", "text of b")
     assert built.fingerprint(connection, "a") == before
 
 

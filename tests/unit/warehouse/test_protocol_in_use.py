@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from registry_pipeline.warehouse.ledger import protocol_in_use
+from registry_pipeline.warehouse.in_use import protocol_in_use
 from schemas.protocol import ProtocolError
 
 
