@@ -75,7 +75,9 @@ def incidence_on_exits(exits: pl.DataFrame, curve: pl.DataFrame, by: Sequence[st
 
 def _estimates(cells: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     silent = pl.when(pl.col("day").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE))
+    # A running sum of shares may end a rounding error above 1 where everyone leaves in one way.
     incidence = cells.with_columns(
+        pl.col("incidence").clip(upper_bound=1),
         std_error=pl.col("variance").clip(lower_bound=0).sqrt(),
         reason=pl.coalesce(silent, boundary_reason(pl.col("incidence"))),
     )

@@ -65,6 +65,12 @@ def test_one_type_alone_is_one_minus_the_curve():
     assert got["std_error"].to_list() == pytest.approx(curve["std_error"].to_list())
 
 
+@pytest.mark.parametrize("n", [5, 7, 19, 57])
+def test_everyone_leaving_in_one_way_is_a_share_of_one(n):
+    people = [(0, day + 1, "a") for day in range(n)]
+    assert incidence(people, "a")["incidence"][-1] == 1
+
+
 def test_without_exits_there_is_no_row_and_without_people_at_risk_no_number():
     assert cumulative_incidence(*counts((0, 5, None)), BY).is_empty()
     got = cumulative_incidence(*counts((0, 5, "a")), BY, min_at_risk=10)
