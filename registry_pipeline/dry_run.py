@@ -55,8 +55,8 @@ class Tried:
 def try_out(home: Home, folders: list[Path], protocol_text: str | None) -> Iterator[Tried]:
     """Judges deliveries as a run would, in order, and stores nothing.
 
-    Each is judged as if those before it had been taken in. Keys in `[retract]` that were changed since
-    are not noticed: what was taken back is known under the key alone.
+    Each is judged as if those before it had been taken in. Keys in `[retract]` that were changed
+    since are not noticed: what was taken back is known under the key alone.
 
     Args:
         home: knows the protocols in use and what was taken in before; may not be there yet.
