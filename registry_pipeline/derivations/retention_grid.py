@@ -66,6 +66,8 @@ def _life_tables(counted: Counted, read: pl.DataFrame, waves: Waves) -> pl.DataF
     told = (
         pl.when(pl.col("hazard").is_null() & (pl.col("retained") > 0))
         .then(pl.lit(reasons.BEYOND_FOLLOW_UP))
+        .when(pl.col("retained").is_null())
+        .then(pl.lit(reasons.NOT_COMPUTABLE))
         .otherwise(boundary_reason(pl.col("retained")))
     )
     rows = (

@@ -241,8 +241,9 @@ def life_table(
     """The actuarial table for exits known only to the interval between two interviews.
 
     People who enter late in an interval, or are censored in it, count as half in it; one censored
-    on its last day was there all the time. The error is Greenwood's (1926) with the effective
-    number, the interval log-log.
+    on its last day was there all the time. An interval that more people left than half of them
+    make up (of one who came late and left within it) tells nothing, and no share after it stands.
+    The error is Greenwood's (1926) with the effective number, the interval log-log.
 
     Args:
         exits: people per exit day and type.
@@ -253,9 +254,9 @@ def life_table(
     Returns:
         One row per group and interval: `*by`, `interval_start`, `n_entered` (there from its first
         day), `n_late`, `n_event`, `n_censored`, `n_effective`, `hazard` (null with a reason where
-        nobody is left) with its binomial `hazard_std_error`, `hazard_ci_low` and `hazard_ci_high`
-        (Wilson, of the effective number), `retained` (at the end of the interval), `std_error`
-        (null at 0), `ci_low`, `ci_high`, `reason`.
+        nobody is left or the interval tells nothing) with its binomial `hazard_std_error`,
+        `hazard_ci_low` and `hazard_ci_high` (Wilson, of the effective number), `retained` (at the
+        end of the interval), `std_error` (null at 0), `ci_low`, `ci_high`, `reason`.
     """
     numbers = pl.col("n_entered", "n_late", "n_event", "n_censored", "n_half")
     starts = pl.DataFrame({"interval_start": breaks}, schema={"interval_start": pl.Int64})
@@ -269,7 +270,8 @@ def life_table(
     grid = exits.select(*by).unique().join(starts, how="cross")
     there = (pl.col("n_entered") + pl.col("n_late") - LEFT).cum_sum().over(by)
     effective = pl.col("n_entered") + (pl.col("n_late") - pl.col("n_half")) / 2
-    hazard = pl.when(pl.col("n_effective") > 0).then(pl.col("n_event") / pl.col("n_effective"))
+    fits = pl.col("n_event") <= pl.col("n_effective")
+    hazard = pl.when(pl.col("n_effective") > 0).then(pl.col("n_told") / pl.col("n_effective"))
     gone = pl.col("hazard") / (pl.col("n_effective") * (1 - pl.col("hazard")))
     binomial = pl.col("hazard") * (1 - pl.col("hazard")) / pl.col("n_effective")
     table = (
@@ -278,28 +280,33 @@ def life_table(
         .sort(*by, "interval_start")
         .with_columns(n_entered=there - pl.col("n_late") + LEFT)
         .with_columns(n_effective=effective)
+        .with_columns(n_told=pl.when(fits).then("n_event"), stands=fits.cum_min().over(by))
         .with_columns(hazard=hazard)
         .with_columns(
-            retained=(1 - pl.col("hazard").fill_null(0)).cum_prod().over(by),
+            retained=pl.when("stands").then(
+                (1 - pl.col("hazard").fill_null(0)).cum_prod().over(by)
+            ),
             greenwood=pl.when(pl.col("n_event") > 0).then(gone).otherwise(0.0).cum_sum().over(by),
             hazard_std_error=binomial.sqrt(),
-            reason=pl.when(pl.col("hazard").is_null()).then(pl.lit(reasons.NOT_COMPUTABLE)),
+            reason=pl.when(pl.col("hazard").is_null() | ~pl.col("stands")).then(
+                pl.lit(reasons.NOT_COMPUTABLE)
+            ),
         )
         .with_columns(
             std_error=pl.when(pl.col("retained") > 0).then(
                 pl.col("retained") * pl.col("greenwood").sqrt()
             )
         )
-        .drop("n_half", "greenwood")
+        .drop("n_half", "greenwood", "stands")
     )
     return with_wilson(
         with_curve_interval(table, "retained"),
-        "n_event",
+        "n_told",
         "n_effective",
         estimate="hazard",
         low="hazard_ci_low",
         high="hazard_ci_high",
-    )
+    ).drop("n_told")
 
 
 def _moves(

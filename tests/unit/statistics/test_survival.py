@@ -215,6 +215,16 @@ def test_life_table_counts_late_entries_as_half_where_they_enter():
     assert column(got, "retained") == pytest.approx([1, 1 - 2 / 3.5, 1 - 2 / 3.5])
 
 
+def test_life_table_tells_nothing_from_an_interval_that_more_left_than_half_of_the_late():
+    got = life_table(*counts((2, 4, "a"), (5, 15, "a"), (9, 18, None)), BY, [0, 5, 10])
+
+    assert column(got, "n_effective") == [0.5, 0.5, 1.5]
+    assert column(got, "hazard") == [None, 0, pytest.approx(1 / 1.5)]
+    for estimate in ("retained", "std_error", "ci_low", "ci_high"):
+        assert column(got, estimate) == [None, None, None]
+    assert column(got, "reason") == ["not_computable"] * 3
+
+
 def test_life_table_of_a_day_each_is_the_curve():
     people = counts((1, "a"), (1, None), (3, "a"), (4, None), (4, "b"), (6, None))
     days = [0, 1, 2, 3, 4, 5, 6]
