@@ -101,6 +101,8 @@ def run(  # noqa: PLR0917 - typer calls it by name
     _check_run(landing, protocol, log, as_of)
     if dry_run and log == "json":
         _fail("--dry-run tells a person what would become of each file: leave --log json out")
+    if dry_run and as_of:
+        _fail("--dry-run stores nothing that could be shown as of a quarter: leave --as-of out")
     if dry_run:
         from registry_pipeline.dry_run import print_dry_run  # noqa: PLC0415 - slow to import
 
@@ -124,15 +126,15 @@ def run(  # noqa: PLR0917 - typer calls it by name
     for sentence in outcome.waiting:
         teller.info(sentence)
     told = faults(place, outcome)
-    if told or not outcome.success:
-        from registry_pipeline.notices import of_run, send  # noqa: PLC0415 - slow to import
-
-        told += [("error", sentence) for sentence in send(place, of_run(place, told))]
     if as_of and outcome.began:
         try:
             teller.info(f"As of {as_of}: {write_as_of(place, as_of)}")
         except (AsOfError, HomeBusyError) as error:
             told.append(("error", str(error)))
+    if told or not outcome.success:
+        from registry_pipeline.notices import of_run, send  # noqa: PLC0415 - slow to import
+
+        told += [("error", sentence) for sentence in send(place, of_run(place, told))]
     teller.end(place, outcome, told)
     if told or not outcome.success:
         raise typer.Exit(1)

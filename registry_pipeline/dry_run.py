@@ -63,25 +63,32 @@ def try_out(home: Home, folders: list[Path], protocol_text: str | None) -> Itera
         folders: delivery folders.
         protocol_text: a protocol given for this run.
     """
-    connection = _ledger_in_memory(home)
-    for folder in folders:
-        try:
-            manifest, protocol, _, found = opened(connection, folder, protocol_text)
-        except DeliveryError as error:
-            yield _refused(f"{partition_key(folder)}/{MANIFEST}", MANIFEST, str(error))
-            continue
-        if found.strays:
-            strays = "; ".join(found.strays)
-            yield _refused(f"{partition_key(folder)}/{MANIFEST}", MANIFEST, strays)
-        persons = Persons(protocol, new_key(), is_production=home.is_production)
-        for form in brought(found, manifest):
-            path = found.files.get(form)
-            place = f"{partition_key(folder)}/{path.name if path else form}"
-            if form in found.refused:
-                yield _refused(place, form, str(found.refused[form]))
-            else:
-                file = _File(place, folder.name, form, path, manifest, protocol, persons)
-                yield _tried(connection, file)
+    with _ledger_in_memory(home) as connection:
+        for folder in folders:
+            yield from _tried_of(connection, home, folder, protocol_text)
+
+
+def _tried_of(
+    connection: duckdb.DuckDBPyConnection, home: Home, folder: Path, protocol_text: str | None
+) -> Iterator[Tried]:
+    """Judges one delivery, form by form."""
+    manifest_name = f"{partition_key(folder)}/{MANIFEST}"
+    try:
+        manifest, protocol, _, found = opened(connection, folder, protocol_text)
+    except DeliveryError as error:
+        yield _refused(manifest_name, MANIFEST, str(error))
+        return
+    if found.strays:
+        yield _refused(manifest_name, MANIFEST, "; ".join(found.strays))
+    persons = Persons(protocol, new_key(), is_production=home.is_production)
+    for form in brought(found, manifest):
+        path = found.files.get(form)
+        place = f"{partition_key(folder)}/{path.name if path else form}"
+        if form in found.refused:
+            yield _refused(place, form, str(found.refused[form]))
+        else:
+            file = _File(place, folder.name, form, path, manifest, protocol, persons)
+            yield _tried(connection, file)
 
 
 @dataclass(frozen=True)

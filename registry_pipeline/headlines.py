@@ -50,8 +50,8 @@ class Headline:
 
 
 PROGRAMMES: Final = (
-    Headline("Drop-out", "dropout", "dropout", "planned stays, unknown in", "stays"),
-    Headline("Drop-out", "dropout", "dropout_known", "planned stays, end known", "stays"),
+    Headline("Drop-out", "dropout", "dropout", "of all planned stays", "stays"),
+    Headline("Drop-out", "dropout", "dropout_known", "of those of known end", "stays"),
     Headline("Drop-out tools", "checklist_use", "checklist_used", "checklist early", "stays"),
     Headline("Appointments", "no_show", "no_show", "not kept", "appointments"),
     Headline("Feedback tools", "feedback_change", "off_track", "courses off track", "people"),

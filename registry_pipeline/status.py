@@ -28,13 +28,17 @@ MOST = 8
 """Lines of a list before it says how many more there are."""
 
 _COHORTS = """
+WITH cutoff AS (
+    SELECT protocol, sender, arg_max(extracted_on, (quarter, number, delivery)) AS day
+    FROM meta.delivery WHERE status = 'accepted' AND kind = 'full' GROUP BY ALL
+)
 SELECT protocol, count(DISTINCT delivery) FILTER (status = 'accepted'),
        count(DISTINCT delivery) FILTER (NOT is_complete),
-       arg_max(delivery, (quarter, number)) FILTER (status = 'accepted'),
-       max(extracted_on) FILTER (status = 'accepted' AND kind = 'full'),
+       arg_max(delivery, (quarter, number, delivery)) FILTER (status = 'accepted'),
+       (SELECT max(day) FROM cutoff WHERE cutoff.protocol = line.protocol),
        sum(n_received)::BIGINT, sum(n_accepted)::BIGINT, sum(n_quarantined)::BIGINT,
        sum(n_unchanged)::BIGINT
-FROM meta.delivery GROUP BY protocol ORDER BY protocol
+FROM meta.delivery AS line GROUP BY protocol ORDER BY protocol
 """
 _COHORT_COLUMNS = (
     "cohort",

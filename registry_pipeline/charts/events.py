@@ -43,13 +43,15 @@ HEIGHT: Final = 130
 def time_to_event(cohort: Cohort) -> Section:
     """The share with relapse, and with sustained abstinence, by each scheduled day."""
     rows = _safe(cohort)
+    states = cohort.protocol.states
     return Section(
         words=(
-            "The share of people with a relapse (regular use after at least two abstinent waves "
-            "in a row), by time since the second of these, and with sustained abstinence (two "
-            "abstinent waves in a row), by time since baseline; 95 % interval as a band, number "
-            "at risk below. A missing wave breaks a run and ends the time at risk of a relapse. "
-            "People never seen at risk are left out, and counted in the table."
+            "The share of people with a relapse (regular use after abstinent waves in a row: "
+            f"{states.relapse_after_waves} or more), by time since the last of these, and with "
+            f"sustained abstinence ({states.sustained_waves} abstinent waves in a row), by time "
+            "since baseline; 95 % interval as a band, number at risk below. A missing wave breaks "
+            "a run and ends the time at risk of a relapse. People never seen at risk are left "
+            "out, and counted in the table."
         ),
         norwegian="Andelen med tilbakefall og med vedvarende rusfrihet over tid, per rusmiddel.",
         table=_table(rows, cohort),

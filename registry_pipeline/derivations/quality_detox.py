@@ -33,18 +33,22 @@ from registry_pipeline.derivations.quality_programmes import (
 from registry_pipeline.derivations.quality_stays import CUTOFF, END, START, STAY, next_stays
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.transform.engine import Frame, is_empty, with_epoch_days
+from schemas.codes import DEATHS
 from schemas.quality.programmes import DetoxStay
 
 N: Final = pl.col("n")
 CELL: Final = [*UNIT_QUARTER, AGE, DISORDER]
 ONE: Final = nw.lit(value=True)
+LEFT_ALIVE: Final = ~nw.col("exit_type").fill_null("").is_in(sorted(DEATHS))
+"""Who died during the stay can neither come back nor go on; who died later did not."""
 
 
 def detox_stay(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     """quality.detox_stay by unit and quarter of admission, of the planned stays in detox.
 
     Lengths are of the stays that have ended; the others are n_missing. Readmission and next
-    treatment are of those followed long enough after; nothing before the discharge counts.
+    treatment are of those who left alive and were followed long enough after; nothing before the
+    discharge counts.
 
     Args:
         core: core.event.
@@ -91,7 +95,7 @@ def _lengths(planned: Frame, where: Setting) -> list[pl.DataFrame]:
 def _readmissions(core: Core, planned: Frame, stays: Frame, where: Setting) -> list[pl.DataFrame]:
     """Back in hospital, or in detox unplanned, so soon; unrelated causes apart."""
     limit = where.protocol.programmes.readmission_days
-    followed = planned.filter(END + limit <= CUTOFF)
+    followed = planned.filter(END + limit <= CUTOFF, LEFT_ALIVE)
     admissions = with_epoch_days(
         core["core.event"].filter(nw.col("event_type") == "hospital_admission"), ["event_date"]
     ).select("patient_id", "related", admitted="event_date_epoch")
@@ -123,7 +127,7 @@ def _next_treatment(planned: Frame, stays: Frame, where: Setting) -> list[pl.Dat
     """Treatment that is not detox after the stay: in time, and after how many days."""
     limit = where.protocol.programmes.next_treatment_days
     following = next_stays(stays, nw.col("next_level") != "detox")
-    ended = planned.filter(END + limit <= CUTOFF)
+    ended = planned.filter(END + limit <= CUTOFF, LEFT_ALIVE)
     rows = ended.join(following.select(STAY, "next_start"), on=STAY, how="left").with_columns(
         wait=nw.col("next_start") - END
     )

@@ -50,8 +50,9 @@ def panel(core: Core, protocol: Protocol) -> Frame:
 
     A stay without an end goes on until it was last seen, and nobody is there after death, moving
     out of the country or withdrawal, whatever the stay says.
-    in_stay_days counts from the start of the longest such stay; feedback_recent, goals_recent and
-    screened are 1 where such a step was registered within the look-back, else null.
+    in_stay_days counts from the start of the longest such stay, whose unit it is; feedback_recent,
+    goals_recent and screened are 1 where such a step was registered within the look-back, else
+    null.
     """
     ends = quarter_ends(*whole_period(core))
     last_of_year = {end.year: end for end in ends}
@@ -74,6 +75,7 @@ def panel(core: Core, protocol: Protocol) -> Frame:
     )
     seen = nw.coalesce(nw.col("origin_date_epoch") + nw.col("last_seen_day"), "until_epoch")
     left = nw.coalesce(nw.col("end_date_epoch") + nw.col("cover_days"), seen)
+    key = ["patient_id", "end_epoch"]
     there = (
         with_epoch_days(stays, ["origin_date"])
         .with_columns(left=left)
@@ -81,13 +83,13 @@ def panel(core: Core, protocol: Protocol) -> Frame:
         .filter(
             nw.col("start_date_epoch") <= end, end <= nw.col("left"), end <= nw.col("until_epoch")
         )
-        .group_by("patient_id", "end_epoch", "is_last_of_year")
-        .agg(
-            in_stay_days=(end - nw.col("start_date_epoch")).max(),
-            unit_id=nw.coalesce("unit_id", "home_unit_id").max(),
+        .with_columns(
+            in_stay_days=end - nw.col("start_date_epoch"),
+            unit_id=nw.coalesce("unit_id", "home_unit_id"),
         )
+        .unique(key, keep="first", order_by=["start_date_epoch", "unit_id"])
+        .select(*key, "is_last_of_year", "in_stay_days", "unit_id")
     )
-    key = ["patient_id", "end_epoch"]
     return with_date(
         there.join(_steps(core, days, protocol), on=key, how="left"), "end_epoch", "marked_on"
     )

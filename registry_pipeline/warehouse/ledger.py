@@ -152,7 +152,7 @@ def refuse_other_manifest(
     if changed:
         raise DeliveryError(
             f"{manifest.protocol}/{delivery}/{MANIFEST}: {', '.join(changed)} not as when files of "
-            "this delivery were taken in; put the manifest back, or send a correction with the "
+            "this delivery were taken in; put the manifest back, or deliver again with the "
             "next number (other_manifest)"
         )
 

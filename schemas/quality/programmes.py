@@ -120,8 +120,9 @@ class DetoxStay(ProgrammeTable):
 
     Readmitted is back in detox unplanned, or in hospital for a cause that is not said to be
     unrelated; readmissions for an unrelated cause are a measure of their own. Nothing before the
-    day of discharge is a readmission. Only stays followed for as many days as the protocol says
-    count. Made from core.episode and core.event.
+    day of discharge is a readmission. Only stays that did not end in death and were followed for
+    as many days as the protocol says count: a death afterwards is no return. Made from
+    core.episode and core.event.
     """
 
     measure: pl.String = measure(programme_codes.DETOX_MEASURE)

@@ -233,7 +233,7 @@ def test_a_manifest_stays_what_it_was(
     (message,) = take(connection, home, folder).messages
     assert message == (
         f"lar_x/2014-Q2-2/delivery.toml: {said} not as when files of this delivery were taken in; "
-        "put the manifest back, or send a correction with the next number (other_manifest)"
+        "put the manifest back, or deliver again with the next number (other_manifest)"
     )
     assert [reason for _, reason in refused(connection)] == [message]
     manifest.write_text(as_it_was)

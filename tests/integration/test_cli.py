@@ -116,6 +116,10 @@ def test_an_id_on_standard_input_may_be_spaced(
             ["run", "--landing", ".", "--home", "x", "--dry-run", "--log", "json"],
             "leave --log json out",
         ),
+        (
+            ["run", "--landing", ".", "--home", "x", "--dry-run", "--as-of", "2015-Q2"],
+            "leave --as-of out",
+        ),
         (["status", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
         (["ui", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
         (["ui", "--host", "no.host.invalid"], "no.host.invalid:3000: "),

@@ -86,6 +86,14 @@ def test_a_readmission_is_soon_after_the_discharge_and_unrelated_causes_are_apar
     assert rows["readmitted"]["denominator"] == 1
 
 
+def test_who_died_during_the_stay_can_neither_come_back_nor_go_on(detox):
+    stays = [stay("a", 10, 4), stay("b", 10, 4, exit_type="death_overdose")]
+    rows = detox(stays, [admission("a", 20, "yes")])
+    assert counts(rows["readmitted"]) == (1, 1, 0)
+    assert counts(rows["readmitted_unrelated"]) == (0, 1, 0)
+    assert counts(rows["next_treatment"]) == (0, 1, 0)
+
+
 def test_back_in_detox_unplanned_is_a_readmission_and_planned_is_not(detox):
     stays = [stay("a", 10, 4), stay("a", 30, 5, planned=False), stay("b", 10, 4), stay("b", 30, 5)]
     assert counts(detox(stays)["readmitted"]) == (1, 3, 0)

@@ -401,6 +401,18 @@ def test_a_unit_that_registers_no_steps_has_no_result_instead_of_failures(store,
     }  # fmt: skip
 
 
+def test_who_is_in_two_stays_counts_at_the_unit_of_the_longer_one(store, protocol):
+    longer, shorter = {"unit_id": "north"}, {"unit_id": "south"}
+    given = {
+        PATIENT: people("a"),
+        STAY: [{**stay("a", 0), **longer}, {**stay("a", 20), "pathway": "other", **shorter}],
+        STEP: steps("goals_set", a=150),
+    }
+    only = [one for one in INDICATORS if one.id == "goals_recent"]
+    made = person_table(indicator_tables(only, store(given), protocol).by_name, "goals_recent")
+    assert set(made["unit_id"]) == {"north"}
+
+
 def test_every_process_indicator_has_a_case():
     kvarus = {one.id for one in INDICATORS if one.definition.source.startswith("KVARUS")}
     assert {one.id for one in INDICATORS} - kvarus == {case.indicator_id for case in CASES}
