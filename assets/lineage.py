@@ -57,6 +57,7 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "derived.retention_hazard": _PERSON,
     "derived.retention_sensitivity": ("core.patient", "core.episode"),
     "derived.early_dropout": _PERSON,
+    "derived.event_rate": (*_PERSON, "core.event"),
     "derived.substance_trend": _USE,
     "derived.substance_slope": _USE,
     "derived.poly_use": (*_USE, "core.visit", "core.interview"),

@@ -74,6 +74,7 @@ LAYERS: Final[dict[str, Layer]] = {
             "retention_hazard",
             "retention_sensitivity",
             "early_dropout",
+            "event_rate",
         ),
         (enrolment_tables, retention_tables),
     ),

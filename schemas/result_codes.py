@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.codes import AGE_GROUP, CONSENT, EXIT_TYPE, MISSING_RULE, SEX, USE_STATE, CodeList
+from schemas.codes import (
+    AGE_GROUP,
+    CONSENT,
+    EVENT_TYPE,
+    EXIT_TYPE,
+    MISSING_RULE,
+    SEX,
+    USE_STATE,
+    CodeList,
+)
 
 _ALL: Final = ("alle", "all")
 
@@ -50,6 +59,23 @@ RETENTION_EXIT: Final = _with(
 )
 """Ends of an observed period: exit types of stays, and the two that only a study knows."""
 
+SETTING: Final = CodeList(
+    "setting",
+    {
+        "all": _ALL,
+        "in_treatment": ("i behandling", "in treatment"),
+        "out_of_treatment": ("utenfor behandling", "out of treatment"),
+    },
+)
+RATED_EVENT: Final = CodeList(
+    "rated_event",
+    {
+        "death": ("død, alle årsaker", "death of any cause"),
+        "death_overdose": EVENT_TYPE.labels["death_overdose"],
+        "overdose": EVENT_TYPE.labels["overdose"],
+        "hospital_admission": EVENT_TYPE.labels["hospital_admission"],
+    },
+)
 COMPARED_EXIT: Final = _with("compared_exit", RETENTION_EXIT, any=("enhver avslutning", "any exit"))
 HAZARD_EXIT: Final = _with(
     "hazard_exit", COMPARED_EXIT, dropout=("drop-out av enhver type", "drop-out of any type")

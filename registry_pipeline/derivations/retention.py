@@ -26,6 +26,7 @@ from registry_pipeline.derivations.retention_curves import (
 )
 from registry_pipeline.derivations.retention_exits import exit_tables
 from registry_pipeline.derivations.retention_grid import life_table_beside
+from registry_pipeline.derivations.retention_rates import rate_table
 from registry_pipeline.derivations.version import ASSEMBLED, RULE_VERSION
 from registry_pipeline.transform.engine import Frame, materialise
 from registry_pipeline.transform.retention import (
@@ -55,7 +56,7 @@ def retention_tables(
     Returns:
         derived.retention_person as a frame of rows; retention_curve, retention_at,
         retention_summary, retention_life_table, cumulative_incidence, retention_comparison,
-        retention_hazard, retention_sensitivity and early_dropout as estimates.
+        retention_hazard, retention_sensitivity, early_dropout and event_rate as estimates.
     """
     episodes = core["core.episode"]
     people = materialise(
@@ -76,6 +77,7 @@ def retention_tables(
         **curve_tables(main, read, count_reentries(persons), protocol),
         **life_table_beside(main, read, protocol),
         **exit_tables(main, by_gap, protocol),
+        "derived.event_rate": rate_table(people, persons, core["core.event"], protocol),
     }
 
 

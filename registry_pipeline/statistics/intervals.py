@@ -1,7 +1,8 @@
-"""Intervals for one share, rate or mean per row, and those of a curve.
+"""Intervals for one share or mean per row, and those of a curve.
 
 Belongs here: an estimate with its bounds from counts and sums in the same row.
-Does not belong here: comparisons of two rows, or anything cumulated over rows.
+Does not belong here: rates (see `rates`), comparisons of two rows, or anything cumulated over
+rows.
 """
 
 from __future__ import annotations
@@ -75,28 +76,6 @@ def with_exact(
     return with_values(frame, {estimate: x / n, low: lower, high: upper})
 
 
-def with_poisson_rate(
-    frame: pl.DataFrame,
-    events: str,
-    exposure: str,
-    *,
-    estimate: str = "estimate",
-    low: str = "ci_low",
-    high: str = "ci_high",
-    confidence: float = 0.95,
-) -> pl.DataFrame:
-    """Adds events per unit of exposure with the exact Poisson interval (Garwood 1936).
-
-    One row in, one row out. The three new columns are null where the exposure is 0 or null; the
-    unit is one over the unit of the exposure.
-    """
-    x, time = _positive(frame, events, exposure)
-    tail = (1 - confidence) / 2
-    lower = np.where(x == 0, 0.0, special.gammaincinv(x, tail)) / time
-    upper = special.gammaincinv(x + 1, 1 - tail) / time
-    return with_values(frame, {estimate: x / time, low: lower, high: upper})
-
-
 def with_mean(
     frame: pl.DataFrame,
     n: str,
@@ -113,7 +92,7 @@ def with_mean(
     One row in, one row out. The mean is null where `n` is 0, the bounds where it is below 2 and
     where all values are alike: an interval without width would promise what two people cannot.
     """
-    sums, count = _positive(frame, total, n)
+    sums, count = positive(frame, total, n)
     mean = sums / count
     variance = sample_variance(frame, n, total, total_squares)
     variance[variance == 0] = np.nan
@@ -189,14 +168,14 @@ def boundary_reason(estimate: pl.Expr) -> pl.Expr:
 def _share_counts(
     frame: pl.DataFrame, numerator: str, denominator: str
 ) -> tuple[FloatArray, FloatArray]:
-    x, n = _positive(frame, numerator, denominator)
+    x, n = positive(frame, numerator, denominator)
     if bool(((x < 0) | (x > n)).any()):
         message = f"column {numerator} is negative or above column {denominator}"
         raise ValueError(message)
     return x, n
 
 
-def _positive(frame: pl.DataFrame, part: str, whole: str) -> tuple[FloatArray, FloatArray]:
+def positive(frame: pl.DataFrame, part: str, whole: str) -> tuple[FloatArray, FloatArray]:
     """Both columns as floats; NaN in both where either is null or the whole is not positive."""
     known = pl.col(part).is_not_null() & (pl.col(whole) > 0)
     columns = frame.select(

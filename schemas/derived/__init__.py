@@ -19,6 +19,7 @@ from schemas.derived.hazards import RetentionHazard, RetentionLifeTable
 from schemas.derived.participation import Enrolment, ResponseByWave
 from schemas.derived.pathways import CopingAssociation, OutcomeByPathway
 from schemas.derived.poly_use import PolyUse
+from schemas.derived.rates import EventRate
 from schemas.derived.retention import (
     RetentionAt,
     RetentionCurve,
@@ -52,6 +53,7 @@ DERIVED: Final[tuple[type[RegistryModel], ...]] = (
     RetentionHazard,
     RetentionSensitivity,
     EarlyDropout,
+    EventRate,
     Enrolment,
     ResponseByWave,
     SubstanceTrend,

@@ -21,6 +21,7 @@ from schemas.derived.exits import (
     RetentionSensitivity,
 )
 from schemas.derived.hazards import RetentionHazard, RetentionLifeTable
+from schemas.derived.rates import EventRate
 from schemas.derived.retention import (
     RetentionAt,
     RetentionCurve,
@@ -47,6 +48,7 @@ DERIVED = (
     RetentionHazard,
     RetentionSensitivity,
     EarlyDropout,
+    EventRate,
 )
 LAR_X, START_TRIAL = load_shipped("lar_x"), load_shipped("ctn0027")
 MAY_1 = date(2014, 5, 1)

@@ -13,7 +13,6 @@ from registry_pipeline.statistics.intervals import (
     with_curve_interval,
     with_exact,
     with_mean,
-    with_poisson_rate,
     with_wilson,
 )
 
@@ -42,7 +41,7 @@ def test_bounds_are_exact_at_nobody_and_everybody(add):
     assert got["ci_high"][1] == got["estimate"][1] == 1
 
 
-@pytest.mark.parametrize("add", [with_wilson, with_exact, with_poisson_rate])
+@pytest.mark.parametrize("add", [with_wilson, with_exact])
 @pytest.mark.parametrize("pair", [(0, 0), (3, None), (None, 3)])
 @pytest.mark.hazard("empty denominators", "no number, and the reason")
 def test_no_denominator_no_number(add, pair):
@@ -63,18 +62,6 @@ def test_share_intervals_hold_the_share_and_agree_with_statsmodels(pair, confide
         assert 0 <= low <= share <= high <= 1
         peer = proportion_confint(*pair, alpha=1 - confidence, method=method)
         assert (low, high) == pytest.approx(peer, abs=1e-9)
-
-
-def test_poisson_rate_of_no_events_has_the_rule_of_three():
-    rate, low, high = estimates(with_poisson_rate(shares((0, 200)), "x", "n"))
-    assert (rate, low) == (0, 0)
-    assert high == pytest.approx(-math.log(0.025) / 200)
-
-
-def test_poisson_rate_is_garwoods():
-    """10 events: 4.795 to 18.390 (Garwood 1936)."""
-    _, low, high = estimates(with_poisson_rate(shares((10, 1)), "x", "n"))
-    assert (low, high) == pytest.approx((4.795389, 18.390356), abs=1e-6)
 
 
 def sums(*values):

@@ -1,0 +1,121 @@
+"""People's observed time in treatment and out of it, and the events that fall into it.
+
+Belongs here: from when to when a person is followed, which of those days are in treatment, which
+setting an event falls into. Does not belong here: episodes (see `stays`, `retention`), rates (see
+`registry_pipeline.derivations.retention_rates`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import narwhals as nw
+
+from registry_pipeline.transform.engine import Frame
+from registry_pipeline.transform.retention import origins
+from schemas.protocol import Protocol
+
+IN, OUT, ALL = "in_treatment", "out_of_treatment", "all"
+RECURRING: Final = ("overdose", "hospital_admission")
+"""Event types that come again; a death is a person's own, whichever form told of it."""
+
+OBSERVED, UNTIL = nw.col("observed"), nw.col("until")
+
+
+def followed(people: Frame) -> Frame:
+    """`retention.followed_people` who are followed at all, and `until` which day.
+
+    The cut-off, death or moving out of the country, whichever is first; a stop of the interviews
+    ends nothing, since stays and events are told on.
+    """
+    return people.with_columns(
+        until=nw.min_horizontal("cutoff_day", "death_day", "moved_day")
+    ).filter(UNTIL >= OBSERVED)
+
+
+def treatment_spells(persons: Frame, people: Frame, protocol: Protocol) -> Frame:
+    """The part of each treatment episode in which its person is followed.
+
+    Args:
+        persons: rows of derived.retention_person.
+        people: `followed`.
+        protocol: its first clock counts the episodes' days.
+
+    Returns:
+        patient_id, first, last: the two days from the origin; both are in treatment. One row per
+        episode that reaches into the time.
+    """
+    (clock, *_) = origins(protocol)
+    zero = nw.col(clock)
+    of_treatment = (nw.col("kind") == "treatment") & (nw.col("origin") == clock)
+    return (
+        persons.filter(of_treatment)
+        .select("patient_id", "entry_day", "exit_day")
+        .join(people.select("patient_id", clock, "observed", "until"), on="patient_id")
+        .select(
+            "patient_id",
+            first=nw.max_horizontal(nw.col("entry_day") + zero, "observed"),
+            last=nw.min_horizontal(nw.col("exit_day") + zero, "until"),
+        )
+        .filter(nw.col("first") <= nw.col("last"))
+    )
+
+
+def observed_days(people: Frame, spells: Frame) -> Frame:
+    """Days of observation: one row per person and setting, the columns of `people`, and `days`.
+
+    People without a spell are under `all` alone.
+    """
+    treated = spells.group_by("patient_id").agg(
+        treated=(nw.col("last") - nw.col("first")).sum().cast(nw.Int64)
+    )
+    rows = people.join(treated, on="patient_id", how="left").with_columns(
+        whole=(UNTIL - OBSERVED).cast(nw.Int64)
+    )
+    known = rows.filter(~nw.col("treated").is_null())
+    return nw.concat(
+        [
+            rows.with_columns(setting=nw.lit(ALL), days="whole"),
+            known.with_columns(setting=nw.lit(IN), days="treated"),
+            known.with_columns(setting=nw.lit(OUT), days=nw.col("whole") - nw.col("treated")),
+        ]
+    ).drop("whole", "treated")
+
+
+def observed_events(people: Frame, spells: Frame, events: Frame) -> Frame:
+    """Events of people while they are followed: patient_id, setting, event, n (how many).
+
+    Args:
+        people: `followed`.
+        spells: `treatment_spells`.
+        events: core.event.
+    """
+    died = people.filter(nw.col("death_day") == UNTIL).select(
+        "patient_id", "death_type", day="death_day"
+    )
+    deaths = died.select("patient_id", "day", event=nw.lit("death"))
+    overdoses = died.filter(nw.col("death_type") == "death_overdose").select(
+        "patient_id", "day", event="death_type"
+    )
+    recurring = (
+        events.filter(nw.col("event_type").is_in(RECURRING))
+        .join(people.select("patient_id", "observed", "until"), on="patient_id")
+        .filter(nw.col("event_day") >= OBSERVED, nw.col("event_day") <= UNTIL)
+        .select("patient_id", day="event_day", event="event_type")
+    )
+    told = nw.concat([deaths, overdoses, recurring])
+    day = nw.col("day")
+    inside = (
+        told.join(spells, on="patient_id")
+        .with_columns(is_in=(nw.col("first") <= day) & (day <= nw.col("last")))
+        .group_by("patient_id", "day", "event")
+        .agg(is_in=nw.col("is_in").max())
+    )
+    setting = nw.when("is_in").then(nw.lit(IN)).otherwise(nw.lit(OUT))
+    placed = inside.select("patient_id", "event", setting=setting)
+    everywhere = told.select("patient_id", "event", setting=nw.lit(ALL))
+    return (
+        nw.concat([everywhere, placed])
+        .group_by("patient_id", "setting", "event")
+        .agg(n=nw.len().cast(nw.Int64))
+    )
