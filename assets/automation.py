@@ -10,16 +10,19 @@ import dagster as dg
 
 from assets.erasure import absence_check, erasure
 from assets.expectations import expectation_checks
-from assets.intake import DELIVERY, intake, ledger_checks
+from assets.intake import DELIVERY, EVERY_FILE, intake, ledger_checks
 from assets.layers import pathways, quality, retention, trajectories
 from assets.publication import publication
 from assets.run import POOL, RegistryRun
 from registry_pipeline.folders import deliveries, partition_key
 from registry_pipeline.notices import TOLD, Notice, send
 from registry_pipeline.owed import owed
+from registry_pipeline.reconcile import dead_runs, end_runs, free_slots
 from registry_pipeline.settled import is_proved, state
 from registry_pipeline.warehouse import ledger
 
+_STEP_START = dg.DagsterEventType.STEP_START
+_CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 TAGS = {"dagster/max_runtime": "10800"}
 """A run that hangs ends after three hours and frees its pool slot."""
 
@@ -87,6 +90,23 @@ def new_deliveries(context: dg.SensorEvaluationContext, registry: RegistryRun) -
     )
 
 
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Ends runs whose process was killed, so that those that wait for them begin.",
+)
+def killed_runs(context: dg.SensorEvaluationContext, registry: RegistryRun) -> dg.SensorResult:
+    """Without it the queue waits for a run that is gone until its longest time has passed.
+
+    A run is gone when it was so at the look before too: one that has just begun is not alive yet.
+    """
+    before = json.loads(context.cursor or "[]")
+    gone = [run.run_id for run in dead_runs(context.instance, registry.place)]
+    end_runs(context.instance, [run_id for run_id in gone if run_id in before])
+    free_slots(context.instance, registry.place)
+    return dg.SensorResult(cursor=json.dumps([run_id for run_id in gone if run_id not in before]))
+
+
 @dg.run_failure_sensor(
     name="failure_notice",
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -95,16 +115,62 @@ def new_deliveries(context: dg.SensorEvaluationContext, registry: RegistryRun) -
 def failure_notice(context: dg.RunFailureSensorContext, registry: RegistryRun) -> None:
     """One notice per failed run that the command line did not tell of itself."""
     run = context.dagster_run
+    steps = [event.step_key or "" for event in context.get_step_failure_events()]
+    records = context.instance.get_records_for_run(run.run_id, of_type=_STEP_START, limit=1).records
+    if steps:
+        failed = f"Failed steps: {', '.join(steps)}."
+    elif records:
+        failed = "No step failed: its process was killed, or someone ended it."
+    else:
+        failed = "No step failed: it could not begin."
+    _tell(context, registry, "failed", (f"Run {run.run_id}.", failed))
+
+
+@dg.run_status_sensor(
+    name="fault_notice",
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells the same people of refused files and red checks, which fail no run.",
+)
+def fault_notice(context: dg.RunStatusSensorContext, registry: RegistryRun) -> None:
+    """One notice per run that went to its end and did not find all as it should be."""
+    if _faults(context):
+        _tell(context, registry, "has faults", (f"Run {context.dagster_run.run_id}.",))
+
+
+def _tell(
+    context: dg.RunStatusSensorContext, registry: RegistryRun, what: str, said: tuple[str, ...]
+) -> None:
+    run = context.dagster_run
     if TOLD in run.tags:
         return
-    steps = [event.step_key or "" for event in context.get_step_failure_events()]
-    notice = Notice(
-        f"registry: job {run.job_name} failed",
-        (f"Run {run.run_id}.", f"Failed steps: {', '.join(steps) or 'none: it could not begin'}."),
-    )
+    notice = Notice(f"registry: job {run.job_name} {what}", (*said, *_faults(context)))
     context.log.error(" ".join((notice.subject, *notice.sentences)))
     for sentence in send(registry.place, notice):
         context.log.warning(sentence)
+
+
+def _faults(context: dg.RunStatusSensorContext) -> list[str]:
+    """What the red checks of a run say, and that of refused files where it took such in.
+
+    Later runs ask after refused files too, and would tell of the same ones again.
+    """
+    run = context.dagster_run
+    taken_in = run.tags.get("dagster/partition") or run.tags.get(
+        "dagster/asset_partition_range_start", ""
+    )
+    records = context.instance.get_records_for_run(run.run_id, of_type=_CHECKED).records
+    events = [record.event_log_entry.get_dagster_event() for record in records]
+    unpassed = [
+        check for event in events if not (check := event.asset_check_evaluation_data).passed
+    ]
+    return [
+        f"{check.asset_key.to_user_string().replace('/', '.')} {check.check_name}: "
+        f"{check.description or 'failed'}"
+        for check in unpassed
+        if check.severity is dg.AssetCheckSeverity.ERROR
+        or (check.check_name == EVERY_FILE and taken_in and taken_in in (check.description or ""))
+    ]
 
 
 @dg.op(pool=POOL, description="What the latest quarter still owes, as counts.")

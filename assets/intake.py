@@ -24,6 +24,9 @@ from schemas.forms import FORMS
 DELIVERY = dg.DynamicPartitionsDefinition(name="delivery")
 """One partition per delivery, `<protocol>/<delivery>`."""
 
+EVERY_FILE = "every_file_accepted"
+"""The check that tells of refused files, which fail no run."""
+
 LEDGER_TABLES = ("meta.delivery", "meta.protocol", "meta.quarantine")
 _FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(days=100), fail_window=timedelta(days=130)
@@ -97,7 +100,7 @@ def _results(reports: list[DeliveryReport]) -> Iterator[dg.MaterializeResult[Non
             blocking=True,
         ),
         dg.AssetCheckSpec(
-            "every_file_accepted",
+            EVERY_FILE,
             asset=asset_key("meta.delivery"),
             description="No refused file waits to be mended.",
         ),
@@ -118,7 +121,7 @@ def ledger_checks(registry: RegistryRun) -> Iterator[dg.AssetCheckResult]:
         metadata={"discrepancies": len(wrong)},
     )
     yield dg.AssetCheckResult(
-        check_name="every_file_accepted",
+        check_name=EVERY_FILE,
         asset_key=asset_key("meta.delivery"),
         passed=not refused,
         severity=dg.AssetCheckSeverity.WARN,

@@ -13,7 +13,9 @@ import dagster as dg
 
 from assets.automation import (
     failure_notice,
+    fault_notice,
     intake_job,
+    killed_runs,
     new_deliveries,
     owed_job,
     quarter_owed,
@@ -59,7 +61,7 @@ def build_defs(
             absence_check,
         ],
         jobs=[registry_job, rebuild_job, intake_job, withdraw_job, owed_job],
-        sensors=[new_deliveries, rebuild_when_new, failure_notice],
+        sensors=[new_deliveries, rebuild_when_new, killed_runs, failure_notice, fault_notice],
         schedules=[quarter_owed],
         executor=dg.in_process_executor,
         resources={

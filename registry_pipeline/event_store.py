@@ -8,6 +8,10 @@ SQLite waits for the disk at each commit and at each close, since the last conne
 empties the write-ahead log. One connection that stays open spares most of that, and what a run
 plans is written at once. In the mode NORMAL a commit to a write-ahead log does not wait and cannot
 harm the file: a power failure may cost the last events, never the file.
+
+The daemon's threads, its runs and the command line write to the same files. Dagster waits for the
+event log's longer than for those of runs and schedules, which on a busy machine are locked for
+longer than SQLite waits by itself; all are waited for alike.
 """
 
 from __future__ import annotations
@@ -109,6 +113,8 @@ class Storage(DagsterSqliteStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(base_dir, inst_data)
+        for storage in (self._run_storage, self._schedule_storage):
+            storage._conn_string += f"?timeout={SQLITE_BUSY_TIMEOUT_SECONDS}"  # noqa: SLF001
         shipped = self._event_log_storage
         self._event_log_storage = EventLog(shipped._base_dir)  # noqa: SLF001 - has no public name
 

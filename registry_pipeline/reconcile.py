@@ -6,6 +6,8 @@ Does not belong here: what a killed run leaves on the disk (see `home`).
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import dagster as dg
 
 from registry_pipeline.home import Home
@@ -18,11 +20,37 @@ def was_killed(run: dg.DagsterRun, home: Home) -> bool:
     return run.status in _ALIVE and not home.is_alive(run.run_id)
 
 
+def dead_runs(instance: dg.DagsterInstance, home: Home) -> list[dg.DagsterRun]:
+    """The runs that count as running and whose process is gone."""
+    running = instance.get_runs(filters=dg.RunsFilter(statuses=_ALIVE))
+    return [run for run in running if was_killed(run, home)]
+
+
+def end_runs(instance: dg.DagsterInstance, run_ids: Collection[str]) -> None:
+    """Marks runs as failed whose process is gone: the queue counts them as running else."""
+    for run_id in run_ids:
+        if run := instance.get_run_by_id(run_id):
+            instance.report_run_failed(run, "The process of this run is gone: it was killed.")
+
+
+def free_slots(instance: dg.DagsterInstance, home: Home, living: str = "") -> None:
+    """Frees the pool slots of runs whose process is gone, those marked as failed among them.
+
+    Without this the next run waits for them without end. A slot is taken by a step, so a run that
+    holds one and is not alive does not just begin.
+    """
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return
+    for run_id in storage.get_concurrency_run_ids() - {living}:
+        if not home.is_alive(run_id):
+            storage.free_concurrency_slots_for_run(run_id)
+
+
 def end_dead_runs(instance: dg.DagsterInstance, home: Home, living: str) -> list[str]:
     """Marks runs that a killed process left as failed, and frees the slots they hold.
 
-    Without this such a run stays STARTED for ever and the next one waits for its pool slot without
-    end. To be called under the home's lock. A run that waits for the lock holds a file of its own
+    To be called under the home's lock. A run that waits for the lock holds a file of its own
     meanwhile, and is left alone.
 
     Args:
@@ -33,17 +61,7 @@ def end_dead_runs(instance: dg.DagsterInstance, home: Home, living: str) -> list
     Returns:
         The ids of the runs that were ended.
     """
-    dead = [
-        run
-        for run in instance.get_runs(filters=dg.RunsFilter(statuses=_ALIVE))
-        if run.run_id != living and was_killed(run, home)
-    ]
-    for run in dead:
-        instance.report_run_failed(run, "The process of this run is gone: it was killed.")
-    storage = instance.event_log_storage
-    if storage.supports_global_concurrency_limits:
-        for run_id in storage.get_concurrency_run_ids() - {living}:
-            if home.is_alive(run_id):
-                continue
-            storage.free_concurrency_slots_for_run(run_id)
-    return [run.run_id for run in dead]
+    dead = [run.run_id for run in dead_runs(instance, home) if run.run_id != living]
+    end_runs(instance, dead)
+    free_slots(instance, home, living)
+    return dead

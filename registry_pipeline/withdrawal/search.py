@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,11 @@ from registry_pipeline.warehouse.database import connect, scalar
 from registry_pipeline.warehouse.rewrite import stored_tables
 
 DATABASES = "*.duckdb"
+
+_LOOKS = 5
+"""Searches before it is a fault that a file goes in the midst. Where a daemon serves the home,
+SQLite's logs come and go, and what stood in one stands in a file that was searched before it.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,13 @@ def search(home: Home, words: Sequence[str], besides: Sequence[Path] = ()) -> li
         words: what is looked for.
         besides: files that are left out.
     """
+    for _ in range(_LOOKS - 1):
+        with suppress(FileNotFoundError):
+            return _search(home, words, besides)
+    return _search(home, words, besides)
+
+
+def _search(home: Home, words: Sequence[str], besides: Sequence[Path]) -> list[Place]:
     files = [path for path in _files(home) if path not in besides]
     databases = [path for path in files if path.match(DATABASES)]
     tables = [place for path in databases for place in search_tables(home, path, words)]

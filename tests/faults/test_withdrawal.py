@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -30,6 +30,7 @@ from registry_pipeline.warehouse import database, ledger
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.erasure import requests
 from registry_pipeline.warehouse.rewrite import stored_tables
+from registry_pipeline.withdrawal import search
 from registry_pipeline.withdrawal.proof import is_genuine, waiting
 from registry_pipeline.withdrawal.withdraw import (
     WithdrawalError,
@@ -515,3 +516,22 @@ def test_killed_half_way_and_repeated(home: Home, tmp_path: Path, when: str) -> 
     assert len(prove(home, read_key(home.key_file))) == 1
     assert holds(home, code) == []
     assert lines(home)["patients"] == (1, 1, 0, 0, 1)
+
+
+def test_a_file_that_goes_while_it_is_searched_for_hides_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    records, log = tmp_path / "runs.db", tmp_path / "runs.db-wal"
+    records.write_text("nobody")
+    log.write_text(GONE)
+    look = search.search_file
+
+    def moved(home: Home, path: Path, words: Sequence[str]) -> search.Place:
+        if path == log:  # as SQLite does when the last one who has the file open closes it
+            records.write_bytes(log.read_bytes())
+            log.unlink()
+        return look(home, path, words)
+
+    monkeypatch.setattr(search, "search_file", moved)
+    assert [(place.file, place.found) for place in search.search(home, [GONE])] == [("runs.db", 1)]

@@ -9,12 +9,20 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.automation import failure_notice, new_deliveries, owed_job, rebuild_when_new
+from assets.automation import (
+    failure_notice,
+    fault_notice,
+    killed_runs,
+    new_deliveries,
+    owed_job,
+    rebuild_when_new,
+)
 from assets.catalogue import asset_key
 from assets.intake import DELIVERY
-from assets.run import RegistryRun
+from assets.run import POOL, RegistryRun
 from registry_pipeline.definitions import build_defs
 from registry_pipeline.home import Home
+from registry_pipeline.instance import prepare_instance
 from registry_pipeline.notices import TOLD, Notice
 from registry_pipeline.owed import owed
 from registry_pipeline.warehouse.database import connect
@@ -124,6 +132,71 @@ def test_a_failed_run_is_told_of_once(
     assert notice.subject == "registry: job broken failed"
     assert "Failed steps: breaks." in notice.sentences
     assert "15076500565" not in str(notice)
+
+
+def test_a_refused_file_is_told_of_though_no_run_fails(
+    instance: dg.DagsterInstance,
+    registry: RegistryRun,
+    landing: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Notice] = []
+    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
+    (landing / FIRST / "interviews.csv").unlink()
+    instance.add_dynamic_partitions(str(DELIVERY.name), [FIRST])
+    job = build_defs(Path(registry.home), landing).resolve_job_def("take_in")
+    for tags in ({}, {TOLD: "by the command line"}):
+        result = job.execute_in_process(instance=instance, partition_key=FIRST, tags=tags)
+        assert result.success
+        with dg.build_run_status_sensor_context(
+            "fault_notice",
+            result.get_run_success_event(),
+            instance,
+            result.dagster_run,
+            resources={"registry": registry},
+        ) as context:
+            fault_notice(context)
+    (notice,) = told
+    assert notice.subject == "registry: job take_in has faults"
+    assert any(
+        f"{FIRST}/delivery.toml: announces interviews, and the folder holds no such file" in said
+        for said in notice.sentences
+    )
+
+
+def test_a_killed_run_holds_nobody_up(
+    registry: RegistryRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    prepare_instance(registry.place)
+
+    def look_for_killed(instance: dg.DagsterInstance, cursor: str | None) -> str | None:
+        with dg.build_sensor_context(
+            instance, cursor=cursor, resources={"registry": registry}
+        ) as context:
+            result = killed_runs(context)
+        assert isinstance(result, dg.SensorResult)
+        return result.cursor
+
+    with dg.DagsterInstance.get() as instance:
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots(POOL, 1)
+        killed, living = (
+            instance.create_run_for_job(owed_job, status=dg.DagsterRunStatus.STARTED).run_id
+            for _ in range(2)
+        )
+        assert storage.claim_concurrency_slot(POOL, killed, "intake").is_claimed
+        with registry.place.alive(living):
+            cursor = look_for_killed(instance, None)
+            became = {run.run_id: run.status for run in instance.get_runs()}
+            assert set(became.values()) == {dg.DagsterRunStatus.STARTED}
+            look_for_killed(instance, cursor)
+            became = {run.run_id: run.status for run in instance.get_runs()}
+        assert became == {
+            killed: dg.DagsterRunStatus.FAILURE,
+            living: dg.DagsterRunStatus.STARTED,
+        }
+        assert not storage.get_concurrency_run_ids()
 
 
 def test_old_quarters_are_one_backfill(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 
 from registry_pipeline.event_store import EventLog
 from registry_pipeline.home import Home
@@ -119,3 +121,12 @@ def test_what_is_there_is_asked_for_until_it_is(home: Home) -> None:
         with storage.index_connection() as connection:
             connection.exec_driver_sql("DROP TABLE later")
         assert storage.has_table("later")  # not asked again: no table of the index goes away
+
+
+def test_a_file_that_another_process_writes_to_is_waited_for(home: Home) -> None:
+    ask = sa.text("PRAGMA busy_timeout")
+    with dg.DagsterInstance.get() as instance:
+        storages = instance.run_storage, instance.schedule_storage
+        for storage in storages:
+            with storage.connect() as connection:  # type: ignore[union-attr]
+                assert connection.execute(ask).scalar() == SQLITE_BUSY_TIMEOUT_SECONDS * 1000
