@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 
 from registry_pipeline.child import DERIVER, started
-from registry_pipeline.home import SAMPLE_LANDING, Home, HomeBusyError
+from registry_pipeline.home import SAMPLE_LANDING, Home
 from registry_pipeline.leaving import leaving_when_told
 
 
@@ -108,35 +108,12 @@ def run(  # noqa: PLR0917 - typer calls it by name
 
         raise typer.Exit(int(print_dry_run(console, Home(home), landing, protocol)))
     started(DERIVER)  # it imports beside us; the others do beside intake
-    from registry_pipeline.as_of import AsOfError, write_as_of  # noqa: PLC0415 - slow to import
-    from registry_pipeline.operate import run_job  # noqa: PLC0415 - Dagster is slow to import
-    from registry_pipeline.report_card import changes_since, faults  # noqa: PLC0415
+    from registry_pipeline.running import run_and_tell  # noqa: PLC0415 - Dagster is slow to import
     from registry_pipeline.telling import JsonTeller, TextTeller  # noqa: PLC0415
 
-    place = Home(home)
-    made_key = not place.key_file.exists()
     teller = JsonTeller(sys.stdout) if log == "json" else TextTeller(console, errors)
-    with teller.running() as observe:
-        outcome = run_job(
-            place, landing, protocol, observe, wait_seconds=wait, settle_seconds=settle
-        )
-    if made_key and place.key_file.exists():
-        teller.info(f"A pseudonym key was made: {place.key_file}. Keep a copy in a safe place.")
-    teller.changes(changes_since(place, outcome))
-    for sentence in outcome.waiting:
-        teller.info(sentence)
-    told = faults(place, outcome)
-    if as_of and outcome.began:
-        try:
-            teller.info(f"As of {as_of}: {write_as_of(place, as_of)}")
-        except (AsOfError, HomeBusyError) as error:
-            told.append(("error", str(error)))
-    if told or not outcome.success:
-        from registry_pipeline.notices import of_run, send  # noqa: PLC0415 - slow to import
-
-        told += [("error", sentence) for sentence in send(place, of_run(place, told))]
-    teller.end(place, outcome, told)
-    if told or not outcome.success:
+    waits = {"wait_seconds": wait, "settle_seconds": settle}
+    if not run_and_tell(Home(home), landing, protocol, teller, as_of=as_of, **waits):
         raise typer.Exit(1)
 
 

@@ -26,10 +26,10 @@ from registry_pipeline.gate.pseudonym import new_key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.gate.selection import left_out_of
 from registry_pipeline.home import Home
-from registry_pipeline.intake import FileReport, line
 from registry_pipeline.opening import brought, opened
 from registry_pipeline.printing import show
 from registry_pipeline.staging import sha256_of
+from registry_pipeline.taken import FileReport, line
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import SCHEMAS, connect
 from schemas.protocol import Protocol

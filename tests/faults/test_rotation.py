@@ -19,9 +19,10 @@ from registry_pipeline.build import build_core
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import Key, KeyFileError, read_key
 from registry_pipeline.home import Home
-from registry_pipeline.intake import DeliveryReport, take_in
+from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key, rotate
 from registry_pipeline.landing import write_manifest
+from registry_pipeline.taken import DeliveryReport
 from registry_pipeline.warehouse import database, ledger
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.withdrawal.command import rotate_key
