@@ -162,11 +162,6 @@ def _housing(core: Core, where: Setting) -> list[pl.DataFrame]:
 
 def _relapse(core: Core, where: Setting) -> list[pl.DataFrame]:
     """Pairs of waves, by whether the home was kept; missing are those with no state after."""
-    home = nw.col("housing")
-    answers = core["core.interview"].filter(
-        ~nw.col("wave").is_null(), ~home.is_null(), home != "unknown"
-    )
-    homes = answers.select(*PERSON_WAVE, "interview_date", stable=home.is_in(STABLE_HOUSING))
     use = core["core.substance_use"].filter(
         nw.col("substance") == (where.protocol.illicit_group or ""),
         nw.col("state").is_in(USED_STATES),
@@ -174,24 +169,10 @@ def _relapse(core: Core, where: Setting) -> list[pl.DataFrame]:
     if is_empty(use):
         return []
     states = use.select(*PERSON_WAVE, regular=nw.col("state") == "regular")
-
-    def later(frame: Frame, waves: int, name: str) -> Frame:
-        moved = frame.with_columns(wave=nw.col("wave") - waves)
-        return moved.select(*PERSON_WAVE, nw.col("regular").alias(name))
-
-    second = homes.with_columns(wave=nw.col("wave") - 1).select(
-        *PERSON_WAVE, "interview_date", kept="stable"
-    )
-    pairs = (
-        homes.filter(nw.col("stable"))
-        .select(*PERSON_WAVE)
-        .join(states.filter(~nw.col("regular")).select(*PERSON_WAVE), on=PERSON_WAVE)
-        .join(second, on=PERSON_WAVE)
-        .join(later(states, 1, "soon"), on=PERSON_WAVE, how="left")
-        .join(later(states, 2, "next"), on=PERSON_WAVE, how="left")
-    )
-    rows = pairs.join(at_own_unit(core["core.patient"]), on="patient_id").with_columns(
-        *quarter("interview_date")
+    rows = (
+        _homes_kept_or_lost(core["core.interview"], states)
+        .join(at_own_unit(core["core.patient"]), on="patient_id")
+        .with_columns(*quarter("interview_date"))
     )
     kept, no = nw.col("kept"), nw.lit(value=False)
     after = nw.col("soon").fill_null(no) | nw.col("next").fill_null(no)
@@ -216,6 +197,36 @@ def _relapse(core: Core, where: Setting) -> list[pl.DataFrame]:
             )
         )
     return parts
+
+
+def _homes_kept_or_lost(interviews: Frame, states: Frame) -> Frame:
+    """Pairs of adjacent waves that begin in a stable home and without regular use.
+
+    Args:
+        interviews: core.interview.
+        states: `PERSON_WAVE`, regular: whether the use of the wave is.
+
+    Returns:
+        `PERSON_WAVE` of the first wave, interview_date of the second, kept (the home), and the
+        regular use of the second (soon) and of the one after it (next), null where not known.
+    """
+    home = nw.col("housing")
+    answers = interviews.filter(~nw.col("wave").is_null(), ~home.is_null(), home != "unknown")
+    homes = answers.select(*PERSON_WAVE, "interview_date", stable=home.is_in(STABLE_HOUSING))
+
+    def later(frame: Frame, waves: int, *columns: str, **renamed: str) -> Frame:
+        return frame.with_columns(wave=nw.col("wave") - waves).select(
+            *PERSON_WAVE, *columns, **renamed
+        )
+
+    return (
+        homes.filter(nw.col("stable"))
+        .select(*PERSON_WAVE)
+        .join(states.filter(~nw.col("regular")).select(*PERSON_WAVE), on=PERSON_WAVE)
+        .join(later(homes, 1, "interview_date", kept="stable"), on=PERSON_WAVE)
+        .join(later(states, 1, soon="regular"), on=PERSON_WAVE, how="left")
+        .join(later(states, 2, next="regular"), on=PERSON_WAVE, how="left")
+    )
 
 
 def _across(stays: Frame, where: Setting) -> list[pl.DataFrame]:

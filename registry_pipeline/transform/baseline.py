@@ -77,8 +77,6 @@ def baseline_factors(core: Mapping[str, Frame], outcomes: Frame, protocol: Proto
     people = core["core.patient"].filter(nw.col("enrolled"))
     for part in (interview, use, answers, _contacts(core["core.process_event"], protocol)):
         people = people.join(part, on="patient_id", how="left")
-    days = -nw.col("treatment_start_day")
-    under, between, over = (nw.lit(name) for name in TIMES)
     return materialise(
         people.select(
             "patient_id",
@@ -95,13 +93,22 @@ def baseline_factors(core: Mapping[str, Frame], outcomes: Frame, protocol: Proto
             age_group=_known("age_group"),
             co_occurring_disorder=_yes_no(nw.col("co_occurring_disorder")),
             pathway=nw.col("baseline_pathway"),
-            time_in_treatment=nw.when(days < YEAR)
-            .then(under)
-            .when(days < LONG)
-            .then(between)
-            .when(days >= LONG)
-            .then(over),
+            time_in_treatment=_time_in_treatment(),
         )
+    )
+
+
+def _time_in_treatment() -> nw.Expr:
+    """How long a person had been in treatment at the origin, as text."""
+    days = -nw.col("treatment_start_day")
+    under, between, over = (nw.lit(name) for name in TIMES)
+    return (
+        nw.when(days < YEAR)
+        .then(under)
+        .when(days < LONG)
+        .then(between)
+        .when(days >= LONG)
+        .then(over)
     )
 
 
