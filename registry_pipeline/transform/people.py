@@ -126,15 +126,23 @@ def people(
 def with_baseline_pathway(rows: Frame, covered: Frame, protocol: Protocol) -> Frame:
     """Adds baseline_pathway: the assigned pathway, else that of the stay covering the origin.
 
+    Where none does, a stay that began and ended on that day counts: without it nobody would leave
+    a pathway on day 0.
+
     Args:
         rows: `people`.
         covered: `episodes.covers`.
         protocol: as there.
     """
     points = rows.select("person", on_epoch="origin_epoch")
+    no_day = nw.col("until_epoch") <= nw.col("from_epoch")
+    brief = covered.filter(no_day).with_columns(until_epoch=nw.col("from_epoch") + 1)
     at_origin = covering(points, covered, ["person"], protocol).select("person", "pathway")
-    return rows.join(at_origin, on="person", how="left").with_columns(
-        baseline_pathway=nw.coalesce("assigned_pathway", "pathway")
+    begun = covering(points, brief, ["person"], protocol).select("person", begun="pathway")
+    return (
+        rows.join(at_origin, on="person", how="left")
+        .join(begun, on="person", how="left")
+        .with_columns(baseline_pathway=nw.coalesce("assigned_pathway", "pathway", "begun"))
     )
 
 

@@ -17,7 +17,7 @@ import narwhals as nw
 from registry_pipeline.transform.engine import Frame, materialise, with_epoch_days
 from registry_pipeline.transform.people import HELD
 from registry_pipeline.transform.stays import DEATH, EPISODE, merge_stays, settled
-from schemas.codes import DROP_OUT
+from schemas.codes import DROP_OUT, NOT_EXPECTED
 from schemas.protocol import Origin, Protocol
 
 WHO: Final = ("sex", "age_group", "pathway", "co_occurring_disorder")
@@ -120,6 +120,7 @@ def study_time(visits: Frame, people: Frame) -> Frame:
     patient_notified on its due day; dead, withdrawn or moved: left on that day. Nobody leaves
     before the last interview. Not due: censored on the day before it is due; no wave left:
     censored on the last due day; neither after the cut-off. Day 0 is the origin of the waves.
+    There is no study where no interview was ever expected: the cohort has none, or has not begun.
 
     Returns:
         The columns of `_on_clock`.
@@ -132,6 +133,8 @@ def study_time(visits: Frame, people: Frame) -> Frame:
         last_due_day=due_day.max(),
     )
     after = visits.select("patient_id", "wave", "status", "due_day")
+    expected = visits.filter(~nw.col("status").is_in(NOT_EXPECTED))
+    begun = expected.select(has_begun=nw.len() > 0)
     left = {
         "missed": ("due_day", nw.lit("patient_absent")),
         "out_of_treatment": ("due_day", nw.lit("patient_absent")),
@@ -148,7 +151,9 @@ def study_time(visits: Frame, people: Frame) -> Frame:
         exit_day = nw.when(status == code).then(left_day).otherwise(exit_day)
         exit_type = nw.when(status == code).then(how).otherwise(exit_type)
     return (
-        attended.join(after, on=["patient_id", "wave"], how="left")
+        attended.join(begun, how="cross")
+        .filter(nw.col("has_begun"))
+        .join(after, on=["patient_id", "wave"], how="left")
         .join(people, on="patient_id", how="inner")
         .select(
             "patient_id",

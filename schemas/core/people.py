@@ -110,7 +110,8 @@ class Patient(RegistryModel):
     )
     baseline_pathway: pl.String = field(
         "Pathway at baseline",
-        "The assigned pathway, else the stay that covers the origin.",
+        "The assigned pathway, else the stay that covers the origin, else one that was begun and "
+        "left on that day.",
         nb="Forløp ved start",
         null="no stay covers the origin",
     )

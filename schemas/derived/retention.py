@@ -41,7 +41,8 @@ class RetentionTable(Stratified):
         "Left out",
         "Utelatt",
         "People of the stratum who are not in n: no such stay is known, or it cannot be placed on "
-        "the clock because one of the two days is unknown; of the study, no baseline interview.",
+        "the clock because one of the two days is unknown; of the study, no interview was "
+        "ever due.",
     )
 
 

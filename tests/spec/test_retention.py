@@ -130,6 +130,19 @@ def test_study_retention_counts_interviews(derive: Derive) -> None:
     assert rows["entry_day"].to_list() == [0] * len(STUDY)
 
 
+def test_a_cohort_without_interviews_has_no_study(derive: Derive) -> None:
+    people = [
+        Person("in treatment", waves="_________", stays=[(0, OPEN, None)]),
+        Person("died", waves="d________", stays=[(0, 20, "death_other")], fields={"death_day": 20}),
+    ]
+    tables = derive(people)
+    assert set(tables["derived.retention_person"]["kind"]) == {"treatment", "pathway"}
+    study = tables["derived.retention_summary"].filter(kind="study", stratum_by="all")
+    assert study.select("n", "n_left_out", "reason").rows() == [
+        (0, 2, "not_computable, left_out=2"),
+    ]
+
+
 def test_the_three_retentions_are_never_mixed(derive: Derive) -> None:
     people = [
         Person("silent but treated", waves="Cmmmmmmmm", stays=[(-50, OPEN, None)]),

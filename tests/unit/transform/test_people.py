@@ -247,3 +247,36 @@ def test_pathway_at_baseline(
         ),
     )
     assert rows["baseline_pathway"].to_list() == [pathway]
+
+
+@pytest.mark.parametrize(
+    ("stays", "pathway"),
+    [
+        ([("gp_alone", 100, 100)], "gp_alone"),
+        ([("other_oat", 50, None), ("gp_alone", 100, 100)], "other_oat"),
+        ([("gp_alone", 99, 99)], None),
+        ([("gp_alone", 99, 100)], None),
+    ],
+    ids=["left on the day", "another covers the day", "left the day before", "ended by the day"],
+)
+def test_a_stay_that_lasted_no_day_is_the_pathway_at_baseline_where_no_other_is(
+    both_engines: Any, stays: list[tuple[str, int, int | None]], pathway: str | None
+) -> None:
+    codes = sorted(item.code for item in LAR_X.pathways)
+    days = dict.fromkeys(("rank", "is_treatment", "from_epoch", "until_epoch"), pl.Int32)
+    rows = both_engines(
+        lambda rows, covered: with_baseline_pathway(rows, covered, LAR_X),
+        rows=pl.DataFrame(
+            {"person": [0], "origin_epoch": [100], "assigned_pathway": [None]},
+            schema_overrides={"origin_epoch": pl.Int32, "assigned_pathway": pl.String},
+        ),
+        covered=pl.DataFrame(
+            [
+                (0, start * len(codes) + codes.index(code), 1, start, end)
+                for code, start, end in stays
+            ],
+            schema={"person": pl.Int64, **days},
+            orient="row",
+        ),
+    )
+    assert rows["baseline_pathway"].to_list() == [pathway]
