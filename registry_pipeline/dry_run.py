@@ -163,6 +163,7 @@ def print_dry_run(console: Console, home: Home, landing: Path, protocol: Path | 
     rows = [
         (
             one.place,
+            one.report.form,
             one.report.status,
             one.report.n_received,
             one.report.n_accepted,
@@ -171,7 +172,7 @@ def print_dry_run(console: Console, home: Home, landing: Path, protocol: Path | 
         )
         for one in tried
     ]
-    columns = ("file", "would be", "received", "accepted", "quarantined", "retracted")
+    columns = ("file", "form", "would be", "received", "accepted", "quarantined", "retracted")
     show(console, "Nothing was stored", columns, rows)
     for one in tried:
         for (column, rule_id, reason), n in sorted(one.problems.items(), key=str):
