@@ -160,6 +160,8 @@ def withdraw(
     ids = [given for given in patient if given != "-"]
     if "-" in patient:
         ids += [line for line in sys.stdin.read().splitlines() if line.strip()]
+    if not ids:
+        _fail("nobody was named: standard input holds no id")
     day = (requested_on or datetime.now(UTC)).date()
     with TextTeller(console, errors).running() as observe:
         done = withdraw_people(place, ids, protocol, day, unseen=unseen, observer=observe)

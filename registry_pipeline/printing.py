@@ -6,7 +6,7 @@ Does not belong here: what is printed (see `report_card`, `status` and `dry_run`
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 from rich.console import Console
@@ -24,7 +24,8 @@ def show(console: Console, title: str, columns: tuple[str, ...], rows: list[Any]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     numeric = [all(isinstance(row[i], int) for row in rows) for i in range(len(columns))]
     for name, is_number in zip(columns, numeric, strict=True):
-        table.add_column(name, justify="right" if is_number and rows else "left")
+        justify: Literal["left", "right"] = "right" if is_number and rows else "left"
+        table.add_column(name, justify=justify, overflow="fold")  # a number cut short is another
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell or "") for cell in row))
     console.print(table if rows else f"{title}: none")

@@ -11,6 +11,7 @@ A JSON line is an object with `event` and the event's own fields: `step` (step, 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -112,5 +113,8 @@ class JsonTeller:
         self._line("end", success=success, run_id=outcome.run_id, home=str(home.path))
 
     def _line(self, event: str, **fields: object) -> None:
-        self._stream.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:  # who listened has gone; the run, and whom it notifies, go on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())

@@ -5,6 +5,7 @@ Belongs here: how a connection is made and kept safe. Does not belong here: any 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -27,6 +28,9 @@ _OFFLINE: dict[str, str | bool] = {
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
 }
+
+
+_HOLDER = re.compile(r"\(PID (\d+)\)")
 
 
 class DatabaseBusyError(RuntimeError):
@@ -124,11 +128,13 @@ def _open(
                 config={**_OFFLINE, "memory_limit": MEMORY, "temp_directory": str(home.spill)},
             )
         except duckdb.IOException as error:
-            if "lock" not in str(error).lower():
+            if "Could not set lock" not in str(error):
                 raise
             if time.monotonic() >= deadline:
+                number = _HOLDER.search(str(error))
+                holder = f"process {number[1]}" if number else "another process"
                 raise DatabaseBusyError(
-                    f"{path.name}: another process holds the live database; "
+                    f"{path.name}: {holder} holds the live database; "
                     "wait for it to end and try again"
                 ) from error
         time.sleep(pause)

@@ -22,7 +22,9 @@ from typer.testing import CliRunner
 
 from registry_pipeline.cli import app
 from registry_pipeline.home import Home
+from registry_pipeline.printing import show
 from registry_pipeline.report_card import print_report_card
+from registry_pipeline.telling import JsonTeller
 from registry_pipeline.withdrawal.command import Withdrawn
 
 runner = CliRunner()
@@ -270,6 +272,29 @@ def test_a_dry_run_knows_what_was_taken_in(built: Home, sample: Path) -> None:
     assert "unchanged" in result.output
     assert "accepted   " not in result.output.split("retracted", 1)[1]
     assert built.database.read_bytes() == before
+
+
+def test_a_log_collector_that_goes_away_ends_no_run() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        teller = JsonTeller(stream)
+        teller.info("nobody reads this")
+        teller.info("and this")
+
+
+def test_a_narrow_terminal_cuts_no_number() -> None:
+    narrow = Console(width=12, record=True)
+    show(narrow, "Deliveries", ("received", "accepted"), [(1234567, 7654321)])
+    shown = "".join(letter for letter in narrow.export_text() if letter.isdigit())
+    assert sorted(shown) == sorted("12345677654321")
+
+
+def test_a_withdrawal_of_nobody_does_nothing(built: Home) -> None:
+    arguments = ["withdraw", "--home", str(built.path), "--patient", "-"]
+    result = runner.invoke(app, arguments, input="\n")
+    assert result.exit_code == 1
+    assert result.output.strip() == "nobody was named: standard input holds no id"
 
 
 def test_a_damaged_database_is_one_sentence(tmp_path: Path, sample: Path) -> None:
