@@ -238,7 +238,10 @@ def ui(
     if operate:
         landing = Path(os.environ.get("REGISTRY_LANDING", SAMPLE_LANDING)).resolve()
         console.print(f"Deliveries are taken in from {landing}", markup=False, soft_wrap=True)
-    raise typer.Exit(serve(place, operate=operate, host=host, port=port))
+    code = serve(place, operate=operate, host=host, port=port)
+    if code:
+        errors.print("The webserver or the daemon ended by itself; all is stopped.", style="red")
+    raise typer.Exit(code)
 
 
 @app.command()

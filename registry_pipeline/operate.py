@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,7 +202,9 @@ def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
         port: the port.
 
     Returns:
-        The webserver's exit code.
+        0 where it was asked to stop, else the exit code of whichever process ended by itself, 128
+        and the signal's number where it was killed: with one of them gone the other is ended too,
+        or a page would stay up over a landing folder that nobody looks at.
     """
     prepare_instance(home)
     os.environ["REGISTRY_HOME"] = str(home.path.resolve())  # what the code location works on
@@ -214,12 +217,20 @@ def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
     try:
         for command in (daemon, web) if operate else ([*web, "--read-only"],):
             children.append(subprocess.Popen(command))  # noqa: S603, PERF401 - ours; each is ended
-        return children[-1].wait()
+        return _first_to_end(children)
     except KeyboardInterrupt:
         return 0
     finally:
         for child in children:
             _end(child)
+
+
+def _first_to_end(children: Sequence[subprocess.Popen[bytes]]) -> int:
+    while True:
+        for child in children:
+            if (code := child.poll()) is not None:
+                return code if code >= 0 else 128 - code
+        time.sleep(_POLL_SECONDS)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from registry_pipeline.cli import app
 from registry_pipeline.home import Home
+from registry_pipeline.operate import serve
 from registry_pipeline.printing import show
 from registry_pipeline.report_card import print_report_card
 from registry_pipeline.telling import JsonTeller
@@ -178,6 +179,27 @@ def test_what_the_ui_launches_works_on_the_home_that_was_named(
     signal.signal(signal.SIGTERM, usual)
     assert told == [str(tmp_path / "home")] * 2
     assert f"{tmp_path / 'landing'}" in result.output
+
+
+def test_a_daemon_that_dies_takes_the_page_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_HOME", "")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    children: list[subprocess.Popen[bytes]] = []
+    started = subprocess.Popen
+
+    def served(command: list[str]) -> subprocess.Popen[bytes]:
+        is_daemon = command[0].endswith("dagster-daemon")
+        children.append(started(["sh", "-c", "kill -9 $$" if is_daemon else "exec sleep 600"]))
+        return children[-1]
+
+    monkeypatch.setattr("registry_pipeline.operate.subprocess.Popen", served)
+    usual = signal.getsignal(signal.SIGTERM)
+    code = serve(Home(tmp_path / "home"), operate=True, host="127.0.0.1", port=1)
+    signal.signal(signal.SIGTERM, usual)
+    assert code == 128 + signal.SIGKILL
+    assert [child.returncode for child in children] == [-signal.SIGKILL, -signal.SIGTERM]
 
 
 def test_records_that_cannot_be_written_are_one_sentence(
