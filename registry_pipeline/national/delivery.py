@@ -5,7 +5,8 @@ Does not belong here: the platform's rules (see `rules`).
 
 The counts are true: the platform masks. Results that are provisional wait for the year to close,
 rates of two periods are refused, and people without a unit are nobody's result. Who declined and
-has no day of invitation counts in the coverage of every year, or the coverage would read too high.
+has no day of invitation counts in the coverage of every year that the data reaches, or the coverage
+would read too high.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ SELECT 'coverage' AS ind_id, p.unit_id, u.orgnr, 'fraction' AS indicator_type,
 FROM (SELECT *, year(coalesce(invited_date, origin_date)) AS since FROM core.patient) p
 LEFT JOIN core.unit u USING (cohort, unit_id)
 WHERE p.cohort = $protocol AND coalesce(p.since, $year) <= $year
+  AND make_date($year, 1, 1) < (
+    SELECT max(cutoff_date) FROM core.patient WHERE cohort = $protocol)
 GROUP BY ALL HAVING count(p.since) > 0
 """
 _DEFINITIONS: Final = """

@@ -144,6 +144,7 @@ def test_the_same_bytes_again(tmp_path: Path) -> None:
         (2024, {**ORGNR, "south": "31"}, RESULTS, "not nine digits: 2 rows"),
         (2024, ORGNR, [result("north", 21, 20)], "more than its denominator: 1 row"),
         (2022, ORGNR, RESULTS, "nothing to deliver"),
+        (2025, ORGNR, RESULTS, "nothing to deliver"),
     ],
 )
 def test_what_breaks_a_rule_is_not_written(
