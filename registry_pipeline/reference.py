@@ -46,8 +46,8 @@ with two booleans: is counted, and is fulfilled. Everything else follows from th
   counted on their own; the value among the known stands beside.
 - **Interval.** Wilson 95 %. **Level.** H, M or L against the targets, which a protocol may set
   (`[targets.<id>]`).
-- **Hidden outside**, the first that holds: low coverage (below 60 %), fewer than five,
-  provisional (somebody of the period was not due by the last day of data). What may be shown is
+- **Hidden outside**, the first that holds: provisional (somebody of the period was not due by
+  the last day of data), low coverage (below 60 %), fewer than five. What may be shown is
   `quality.public_result`, see [disclosure](disclosure.md).
 - **Not applicable**: nobody in the cohort ever answered the question or registered the step.
 

@@ -30,7 +30,14 @@ from registry_pipeline.derivations.quality_programmes import (
     shares,
     without_interval,
 )
-from registry_pipeline.derivations.quality_stays import CUTOFF, END, START, STAY, next_stays
+from registry_pipeline.derivations.quality_stays import (
+    CUTOFF,
+    END,
+    START,
+    STAY,
+    TO_TREATMENT,
+    next_stays,
+)
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.transform.engine import Frame, is_empty, with_epoch_days
 from schemas.codes import DEATHS
@@ -126,7 +133,7 @@ def _readmissions(core: Core, planned: Frame, stays: Frame, where: Setting) -> l
 def _next_treatment(planned: Frame, stays: Frame, where: Setting) -> list[pl.DataFrame]:
     """Treatment that is not detox after the stay: in time, and after how many days."""
     limit = where.protocol.programmes.next_treatment_days
-    following = next_stays(stays, nw.col("next_level") != "detox")
+    following = next_stays(stays, TO_TREATMENT, nw.col("next_level") != "detox")
     ended = planned.filter(END + limit <= CUTOFF, LEFT_ALIVE)
     rows = ended.join(following.select(STAY, "next_start"), on=STAY, how="left").with_columns(
         wait=nw.col("next_start") - END

@@ -120,7 +120,7 @@ def transition_gap(stays: Frame, where: Setting) -> pl.DataFrame:
     )
     there = nw.col("next_level").fill_null("none")
     from_level = nw.col("level").fill_null("unknown")
-    due = rows.filter((END + limit <= CUTOFF) | ~nw.col("wait").is_null()).with_columns(
+    due = rows.filter(END + limit <= CUTOFF).with_columns(
         from_level=from_level,
         transition=nw.concat_str(from_level, nw.lit(" to "), there),
     )

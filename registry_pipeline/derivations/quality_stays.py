@@ -16,6 +16,9 @@ from registry_pipeline.indicators.definition import Core
 from registry_pipeline.transform.engine import Frame, materialise, with_epoch_days
 from schemas.codes import DROP_OUT
 
+TO_TREATMENT: Final = nw.col("next_is_treatment")
+"""Of `next_stays`: a pathway out of treatment is a stay too, and nobody is back by it."""
+
 STAY: Final = "stay"
 """The number of a stay, by which it is joined."""
 
@@ -116,7 +119,7 @@ def next_stays(stays: Frame, *where: nw.Expr) -> Frame:
     Args:
         stays: `stay_rows`.
         where: what the next stay must be, of its columns named `next_<column>` for stay, unit_id,
-            level, is_planned, start_epoch, and of the columns of the first.
+            level, is_planned, is_treatment, start, and of the columns of the first.
 
     Returns:
         `STAY`, next_start, next_unit, next_level: a row per stay that has a next one.
@@ -128,6 +131,7 @@ def next_stays(stays: Frame, *where: nw.Expr) -> Frame:
         next_unit="unit_id",
         next_level="level",
         next_is_planned="is_planned",
+        next_is_treatment="is_treatment",
     )
     later = (nw.col("next_stay") != nw.col(STAY)) & (nw.col("next_start") >= END)
     pairs = stays.filter(~END.is_null()).join(after, on="patient_id").filter(later, *where)

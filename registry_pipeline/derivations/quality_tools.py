@@ -42,6 +42,7 @@ from registry_pipeline.derivations.quality_stays import (
     PLANNED_START,
     START,
     STAY,
+    TO_TREATMENT,
     UNTIL,
     first_step,
     next_stays,
@@ -170,7 +171,7 @@ def _calls(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
 def _returns(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     days = where.protocol.programmes.return_days
     left = stays.filter(IS_DROPOUT, END + days <= CUTOFF)
-    back = next_stays(stays).select(STAY, "next_start")
+    back = next_stays(stays, TO_TREATMENT).select(STAY, "next_start")
     dropped = left.join(back, on=STAY, how="left")
     soon = (STEP_DAY >= END) & (days >= STEP_DAY - END)
     before_return = nw.col("next_start").is_null() | (nw.col("next_start") >= STEP_DAY)

@@ -19,6 +19,7 @@ from registry_pipeline.derivations.quality_stays import (
     IS_DROPOUT,
     START,
     STAY,
+    TO_TREATMENT,
     next_stays,
     steps,
 )
@@ -137,7 +138,7 @@ def _feedback(sessions: Frame, now: Frame, rule: Programmes) -> dict[str, Frame]
 def _dropped_out(core: Core, stays: Frame, rule: Programmes) -> Frame:
     """A drop-out whose time to return has not passed, neither back, sought out nor gone."""
     lately = stays.filter(IS_DROPOUT, ~nw.col("is_gone"), rule.return_days >= CUTOFF - END)
-    back = next_stays(stays).select(STAY)
+    back = next_stays(stays, TO_TREATMENT).select(STAY)
     sought = lately.join(steps(core, "peer_outreach"), on="patient_id").filter(STEP_DAY >= END)
     waiting = lately.join(back, on=STAY, how="anti").join(sought.select(STAY), on=STAY, how="anti")
     last = waiting.unique(["patient_id"], keep="last", order_by=["end_date_epoch", STAY])

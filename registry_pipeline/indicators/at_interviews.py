@@ -217,13 +217,15 @@ AT_INTERVIEWS: Final = (
             title_nb="Gjennomførte intervjuer av forventede",
             numerator="The interview was held, wholly or in part, also off its window.",
             denominator="Visits expected: not dead, withdrawn, moved or not yet due.",
-            period_rule="Day the visit was due; each visit counts once.",
+            period_rule="Planned day of the visit; each visit counts once. A visit without an "
+            "interview counts when its window has closed: until then the period is provisional.",
             guideline="2.10",
             target=(0.8, None),
         ),
         VISIT,
         answered("status"),
         waves_delivered,
+        "waves.in_window_days",
     ),
     Indicator(
         process_indicator(

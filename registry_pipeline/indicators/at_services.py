@@ -82,7 +82,7 @@ def requests(core: Core, _: Protocol) -> Frame:
     """Requests for another therapist, with the days to the change; one row per request."""
     steps = with_epoch_days(core["core.process_event"], ["event_date"])
     asked = steps.filter(nw.col("kind") == "therapist_change_requested").unique(
-        ["patient_id", "event_date"], keep="any"
+        ["patient_id", "event_date"], keep="first", order_by=["unit_id", "method"]
     )
     made = steps.filter(nw.col("kind") == "therapist_change_made").select(
         "patient_id", made_epoch="event_date_epoch"
@@ -171,7 +171,7 @@ AT_SERVICES: Final = (
         REQUEST,
         registered("therapist_change_requested"),
         therapist_changed,
-        "therapist_change",
+        "deadlines.therapist_change",
     ),
     Indicator(
         process_indicator(
@@ -219,6 +219,6 @@ AT_SERVICES: Final = (
         APPOINTMENT,
         (Ask("core.appointment", "status", ("no_show",)), *registered(*FOLLOW_UP)),
         no_show_followed_up,
-        "after_no_show",
+        "deadlines.after_no_show",
     ),
 )

@@ -175,7 +175,7 @@ AT_STAYS: Final = (
         REFERRAL,
         (Ask("core.episode", "referred_date"),),
         started_in_time,
-        "treatment_start",
+        "deadlines.treatment_start",
     ),
     Indicator(
         process_indicator(
@@ -194,7 +194,7 @@ AT_STAYS: Final = (
         ASSESSED_STAY,
         registered("assessment_done"),
         assessed_in_time,
-        "assessment_outpatient",
+        "deadlines.assessment_outpatient",
     ),
     Indicator(
         process_indicator(
@@ -210,7 +210,7 @@ AT_STAYS: Final = (
         LEAVING,
         (Ask("core.episode", "level", ("inpatient",)), Ask("core.episode", "level", ("day",))),
         day_after_inpatient,
-        "after_inpatient",
+        "deadlines.after_inpatient",
     ),
     Indicator(
         process_indicator(
@@ -229,6 +229,6 @@ AT_STAYS: Final = (
             Ask("core.episode", "level", ("ambulatory",)),
         ),
         ambulatory_after_inpatient,
-        "after_inpatient",
+        "deadlines.after_inpatient",
     ),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from operator import attrgetter
 
 import narwhals as nw
 import polars as pl
@@ -113,7 +114,7 @@ class Indicator:
         basis: the rows it looks at.
         asks: what must have been delivered; else the indicator is not applicable to the cohort.
         mark: gives the booleans, knowing the protocol.
-        deadline: the field of the protocol's deadlines within which it is due.
+        deadline: the field of the protocol within which it is due, as `deadlines.checklist`.
     """
 
     definition: Definition
@@ -129,7 +130,7 @@ class Indicator:
 
     def due_days(self, protocol: Protocol) -> int:
         """Days after marked_on until it is due; 0 where it is no matter of days."""
-        return int(getattr(protocol.deadlines, self.deadline)) if self.deadline else 0
+        return int(attrgetter(self.deadline)(protocol)) if self.deadline else 0
 
 
 def answered(*columns: str) -> tuple[Ask, ...]:

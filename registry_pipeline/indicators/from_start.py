@@ -174,7 +174,7 @@ def _entry(
         STARTED,
         asks,
         _within(deadline, done, among),
-        deadline,
+        f"deadlines.{deadline}",
     )
 
 

@@ -104,18 +104,19 @@ def level() -> pl.Expr:
 def hidden(*, low_coverage: bool, last: date) -> pl.Expr:
     """Why a result is not shown outside; the first that holds.
 
-    Low coverage of the cohort, few observations, and provisional: on the last day of data
-    somebody of the period was not due yet.
+    Provisional: on the last day of data somebody of the period was not due yet. It goes before
+    low coverage of the cohort and few observations, which are true of closed periods too: the
+    national delivery and the latest closed year are told apart by it.
     """
     few = pl.col("denominator") < pl.col("min_denominator")
     open_until = pl.col("period_end") + pl.duration(days=pl.col("due"))
     return (
-        pl.when(pl.lit(low_coverage))
+        pl.when(pl.col("denominator") > 0, open_until > last)
+        .then(pl.lit("provisional"))
+        .when(pl.lit(low_coverage))
         .then(pl.lit("low_coverage"))
         .when(few)
         .then(pl.lit("small_denominator"))
-        .when(open_until > last)
-        .then(pl.lit("provisional"))
     )
 
 

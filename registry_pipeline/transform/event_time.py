@@ -42,32 +42,46 @@ def treatment_spells(persons: Frame, people: Frame, protocol: Protocol) -> Frame
         protocol: its first clock counts the episodes' days.
 
     Returns:
-        patient_id, first, last: the two days from the origin; both are in treatment. One row per
-        episode that reaches into the time.
+        patient_id, first, last: the two days from the origin; both are in treatment. And silent:
+        the days after `last`, until the next spell or the end of the time, of which nobody knows
+        the setting, since the stay was last seen without an exit. One row per episode that reaches
+        into the time.
     """
     (clock, *_) = origins(protocol)
     zero = nw.col(clock)
     of_treatment = (nw.col("kind") == "treatment") & (nw.col("origin") == clock)
+    first, last = nw.col("first"), nw.col("last")
+    following = first.shift(-1).over("patient_id", order_by=["first", "last"])
     return (
         persons.filter(of_treatment)
-        .select("patient_id", "entry_day", "exit_day")
+        .select("patient_id", "entry_day", "exit_day", "exit_type")
         .join(people.select("patient_id", clock, "observed", "until"), on="patient_id")
         .select(
             "patient_id",
             first=nw.max_horizontal(nw.col("entry_day") + zero, "observed"),
             last=nw.min_horizontal(nw.col("exit_day") + zero, "until"),
+            exit_type="exit_type",
+            until="until",
         )
-        .filter(nw.col("first") <= nw.col("last"))
+        .filter(first <= last)
+        .with_columns(then=nw.coalesce(following, UNTIL))
+        .select(
+            "patient_id",
+            "first",
+            "last",
+            silent=nw.when(nw.col("exit_type").is_null()).then(nw.col("then") - last).otherwise(0),
+        )
     )
 
 
 def observed_days(people: Frame, spells: Frame) -> Frame:
     """Days of observation: one row per person and setting, the columns of `people`, and `days`.
 
-    People without a spell are under `all` alone.
+    People without a spell are under `all` alone, and so are the silent days after one.
     """
     treated = spells.group_by("patient_id").agg(
-        treated=(nw.col("last") - nw.col("first")).sum().cast(nw.Int64)
+        treated=(nw.col("last") - nw.col("first")).sum().cast(nw.Int64),
+        silent=nw.col("silent").sum().cast(nw.Int64),
     )
     rows = people.join(treated, on="patient_id", how="left").with_columns(
         whole=(UNTIL - OBSERVED).cast(nw.Int64)
@@ -77,13 +91,17 @@ def observed_days(people: Frame, spells: Frame) -> Frame:
         [
             rows.with_columns(setting=nw.lit(ALL), days="whole"),
             known.with_columns(setting=nw.lit(IN), days="treated"),
-            known.with_columns(setting=nw.lit(OUT), days=nw.col("whole") - nw.col("treated")),
+            known.with_columns(
+                setting=nw.lit(OUT), days=nw.col("whole") - nw.col("treated") - nw.col("silent")
+            ),
         ]
-    ).drop("whole", "treated")
+    ).drop("whole", "treated", "silent")
 
 
 def observed_events(people: Frame, spells: Frame, events: Frame) -> Frame:
     """Events of people while they are followed: patient_id, setting, event, n (how many).
+
+    One on a silent day is under `all` alone.
 
     Args:
         people: `followed`.
@@ -105,11 +123,16 @@ def observed_events(people: Frame, spells: Frame, events: Frame) -> Frame:
     )
     told = nw.concat([deaths, overdoses, recurring])
     day = nw.col("day")
+    last = nw.col("last")
     inside = (
         told.join(spells, on="patient_id")
-        .with_columns(is_in=(nw.col("first") <= day) & (day <= nw.col("last")))
+        .with_columns(
+            is_in=(nw.col("first") <= day) & (day <= last),
+            is_silent=(last < day) & (day <= last + nw.col("silent")),
+        )
         .group_by("patient_id", "day", "event")
-        .agg(is_in=nw.col("is_in").max())
+        .agg(nw.col("is_in", "is_silent").max())
+        .filter(nw.col("is_in") | ~nw.col("is_silent"))
     )
     setting = nw.when("is_in").then(nw.lit(IN)).otherwise(nw.lit(OUT))
     placed = inside.select("patient_id", "event", setting=setting)

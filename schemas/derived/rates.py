@@ -21,10 +21,11 @@ class EventRate(Stratified):
     Deaths, overdoses survived and hospital admissions per 100 person-years of observation: from
     the first day a person is followed to the cut-off, death or moving out of the country. In
     treatment is every day of a treatment episode (merged over gaps as in retention, cover
-    included, the day of leaving too), out of treatment every other one. People of whom no stay
-    reaches into their time are in neither and counted as n_missing. Overdoses of which only an
-    interview tells are not among the events. A difference between the settings is an association,
-    never an effect. Made from core.patient, derived.retention_person and core.event.
+    included, the day of leaving too), out of treatment every other one, save the days after a stay
+    was last seen without an exit: those are in neither, until the next stay. People of whom no
+    stay reaches into their time are in neither and counted as n_missing. Overdoses of which only
+    an interview tells are not among the events. A difference between the settings is an
+    association, never an effect. Made from core.patient, derived.retention_person and core.event.
     """
 
     setting: pl.String = field(

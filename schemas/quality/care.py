@@ -33,10 +33,10 @@ class Dropout(ProgrammeTable):
 
 
 class CoOccurring(ProgrammeTable):
-    """One row per protocol, unit, period, measure and group of people, always by the flag.
+    """One row per protocol, unit, period, measure and group: everyone, and by the flag.
 
-    The group is whether a co-occurring disorder is known; a group further divided says so in
-    group_by. People count at the unit of their first stay. Made from core.patient, core.episode,
+    The flag is whether a co-occurring disorder is known: true, false or unknown. People count at
+    the unit responsible for them, stays at their own. Made from core.patient, core.episode,
     core.process_event, core.visit, core.interview and core.substance_use.
     """
 

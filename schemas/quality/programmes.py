@@ -195,8 +195,9 @@ class TransitionGap(ProgrammeTable):
     """One row per protocol, unit, period, measure and group of transitions between units.
 
     A transition is a stay that ended as transferred, and the person's next stay at another unit;
-    the group is the level left, or level to level (`none` without a next stay). One without a
-    next stay is not kept once its time has passed, and left out before. Made from core.episode.
+    the group is the level left, or level to level (`none` without a next stay). One whose time
+    has not passed by the cut-off is left out, also where the next stay has begun: else only those
+    kept would count of the last days. Made from core.episode.
     """
 
     measure: pl.String = measure(programme_codes.TRANSITION_MEASURE)

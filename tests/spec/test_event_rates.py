@@ -38,6 +38,7 @@ class Person:
 
     stays: Sequence[tuple[int, int | None, str | None]] = STILL
     events: Sequence[tuple[int, str]] = ()
+    last_seen: int = CUT_OFF
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -52,7 +53,7 @@ def core_rows(people: Sequence[Person]) -> dict[str, list[dict[str, Any]]]:
         rows["core.episode"] += [
             known
             | {"is_treatment": True, "is_index": True, "cover_days": 0, "start_day": start}
-            | {"end_day": end, "exit_type": how, "last_seen_day": CUT_OFF}
+            | {"end_day": end, "exit_type": how, "last_seen_day": person.last_seen}
             for start, end, how in person.stays
         ]
         rows["core.event"] += [
@@ -111,7 +112,7 @@ CASES = [
     ("moved out of the country", Person(LEFT, fields={"moved_day": 130}), (100, 0), (30, 0)),
     (
         "an overdose after moving",
-        Person(LEFT, [(131, "overdose")], {"moved_day": 130}),
+        Person(LEFT, [(131, "overdose")], fields={"moved_day": 130}),
         (100, 0),
         (30, 0),
     ),
@@ -181,6 +182,35 @@ def test_the_interval_is_exact_and_robust_where_someone_has_the_event_again(rate
     assert (again["n_event"], again["n_people"]) == (4, 2)
     assert again["rate"] == pytest.approx(4 / hundred_years)
     assert again["ci_low"] < again["rate"] < again["ci_high"]
+
+
+SILENT = [
+    (
+        "no longer carried",
+        Person(STILL, [(200, "overdose"), (201, "overdose")], last_seen=200),
+        200,
+        1,
+    ),
+    ("an end without an exit", Person([(-50, 100, None)], [(101, "overdose")]), 100, 0),
+    (
+        "seen again later",
+        Person([(-50, 100, None), (300, None, None)], [(200, "overdose"), (300, "overdose")]),
+        530,
+        1,
+    ),
+    ("died unseen", Person(STILL, fields=DIED, last_seen=200), 200, 0),
+]
+
+
+@pytest.mark.parametrize(("who", "person", "days", "n"), SILENT, ids=[c[0] for c in SILENT])
+def test_nobody_is_out_of_treatment_because_the_stay_was_last_seen_without_an_exit(
+    rates: Rates, who: str, person: Person, days: int, n: int
+) -> None:
+    made = rates(person)
+    inside, outside = made["in_treatment", "overdose"], made["out_of_treatment", "overdose"]
+    assert inside["person_years"] == pytest.approx(days / 365.25), who
+    assert (inside["n_event"], outside["n_event"], outside["person_years"]) == (n, 0, 0), who
+    assert made["all", "overdose"]["n_event"] == len(person.events), who
 
 
 def test_nobody_out_of_treatment_is_no_rate_and_says_why(rates: Rates) -> None:

@@ -443,6 +443,19 @@ def test_a_state_counts_once_a_quarter_and_once_a_year(store, protocol):
     assert persons["in_year"].to_list() == [False, True]
 
 
+def test_visits_are_provisional_until_the_last_window_of_the_period_has_closed(store, protocol):
+    """Of the visits planned late in December only those held early are known on the 31st."""
+    visits = [
+        {"patient_id": id_, "wave": 1, "due_day": due, "status": "completed"}
+        for id_, due in (("a", 91), ("b", 235))
+    ]
+    only = [one for one in INDICATORS if one.id == "waves_delivered"]
+    given = {PATIENT: people("a b"), INTERVIEW: [{"patient_id": "a"}], VISIT: visits}
+    made = indicator_tables(only, store(given), protocol).by_name["quality.indicator"]
+    rows = made.filter(unit_id="all", period_type="quarter").sort("period_start")
+    assert rows["hidden_reason"].to_list() == ["small_denominator", "provisional"]
+
+
 def test_events_are_numbered_within_the_person_and_quarter(store, protocol):
     given = [
         {"patient_id": "a", "scheduled_date": on(day), "unit_id": "north", "status": "attended"}

@@ -141,6 +141,7 @@ def test_return_after_a_dropout_with_and_without_outreach(used):
         stay("sought, stays away", 0, 50, gone),
         stay("came first", 0, 50, gone), stay("came first", 55, None, None),
         stay("comes too late", 0, 50, gone), stay("comes too late", 81, None, None),
+        stay("no treatment", 0, 50, gone), stay("no treatment", 55, None, None, is_treatment=False),
         stay("too recent", 300, 350, gone),
         stay("as planned", 0, 50, "planned_mutual"),
     ]  # fmt: skip
@@ -148,7 +149,7 @@ def test_return_after_a_dropout_with_and_without_outreach(used):
     steps = [step("sought", peers, 55), step("sought, stays away", peers, 60)]
     steps += [step("came first", peers, 60), step("too recent", peers, 351)]
     table = used(stays, steps)
-    assert rows(table, "returned", peers) == {"true": (1, 2, 0), "false": (1, 2, 0)}
+    assert rows(table, "returned", peers) == {"true": (1, 2, 0), "false": (1, 3, 0)}
 
 
 def test_a_tool_that_nobody_uses_is_not_applicable(used):
@@ -172,6 +173,8 @@ class TestTransitions:
             stay("the same unit again", 0, 10, "transfer_unit", **over),
             stay("the same unit again", 12, None, None),
             stay("not due", 352, 360, "transfer_unit", **over),
+            stay("not due, and there", 352, 360, "transfer_unit", **over),
+            stay("not due, and there", 361, None, None, unit_id="south"),
             stay("no transfer", 0, 10, "planned_mutual", **over),
         ]
         return transition_gap(stay_rows(core(stays)), where)

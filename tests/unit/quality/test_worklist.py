@@ -154,6 +154,7 @@ def test_dropped_out_lately_and_neither_back_nor_sought_out(reasons):
     assert reasons([stay(80, 20, "planned_mutual")]) == {}
     assert reasons([left], [step("peer_outreach", 15)]) == {}
     assert reasons([left, stay(5)], []) == {}
+    assert set(reasons([left, {**stay(20), "is_treatment": False}])) == {"dropped_out"}
 
 
 @pytest.mark.parametrize("gone", [{"death_day": 290}, {"moved_day": 290}, {"moved_day": 280}])
