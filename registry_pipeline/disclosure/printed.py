@@ -89,9 +89,19 @@ def keyed(table: pl.DataFrame, name: str) -> pl.DataFrame:
         return counted.with_columns(subject=pl.format("{}.{}", "goal_id", "step"))
     if name == INVOLVEMENT:
         delivered = delivered.with_columns(subject=pl.format("item {}", "item"))
-    span = (pl.col("period_end") - pl.col("period_start")).dt.total_days()
     of_all = (pl.col("unit_id") == ALL_UNITS) | (pl.col("group_by") == "all")
-    return delivered.filter(of_all, span == span.max())
+    return delivered.filter(of_all, _is_whole())
+
+
+def _is_whole() -> pl.Expr:
+    """Whether a row is of the cohort's whole period, the one that is no calendar quarter.
+
+    A young cohort's is shorter than a quarter. Where the whole period is a quarter it is the last.
+    """
+    first, last = pl.col("period_start"), pl.col("period_end")
+    starts = first == first.dt.truncate("1q")
+    is_quarter = starts & (last == first.dt.offset_by("1q").dt.offset_by("-1d"))
+    return ~is_quarter | (is_quarter.all() & (last == last.max()))
 
 
 def quarters(table: pl.DataFrame) -> pl.DataFrame:

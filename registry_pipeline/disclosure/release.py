@@ -30,13 +30,21 @@ KEY: Final = list(describe(PublicResult).key)
 KEPT_BACK: Final = ("low_coverage", "provisional")
 """Reasons for which a result is not shown at all, however many people it is of."""
 
+FEW_ANSWERED: Final = "few of those not fulfilled have a known answer"
 _REASONS: Final = {
     OWN_DENOMINATOR: "small_denominator",
     OWN_NUMERATOR: "small_count",
     OWN_COMPLEMENT: "small_count",
+    FEW_ANSWERED: "small_count",
 }
-_COUNTED: Final = {"numerator": "numerator", "missing": "n_missing"}
-"""Cell to the column whose small numbers it protects; both are of the same denominator."""
+_UNFULFILLED: Final = "unfulfilled"
+_COUNTED: Final = {
+    "numerator": ("numerator", "denominator"),
+    "missing": ("n_missing", "denominator"),
+    "answered": ("n_missing", _UNFULFILLED),
+}
+"""What is split in two: the columns of one part and of the whole. What the missing leave of those
+not fulfilled are the ones whose answer is known: numerator and missing side by side tell them."""
 
 
 def public_tables(indicator: pl.DataFrame, rule: Disclosure) -> dict[str, pl.DataFrame]:
@@ -83,25 +91,28 @@ def recovered(
         .with_row_index("row")
     )
     families, exposures = [], []
-    for column in _COUNTED.values():
-        shown = pl.col(f"shown_{column}").is_not_null()
+    has_numerator = pl.col("shown_numerator").is_not_null()
+    for column, whole in _COUNTED.values():
+        shown, unknown = pl.col(f"shown_{column}").is_not_null(), pl.col("is_protected")
+        if whole == _UNFULFILLED:
+            shown, unknown = shown & has_numerator, ~(shown & has_numerator)
         told = seen.with_columns(
             exposure=pl.when(shown)
             .then(int(Exposure.SHOWN))
-            .when(pl.col("is_protected").fill_null(value=False))
+            .when(unknown.fill_null(value=False))
             .then(int(Exposure.NOTHING))
             .otherwise(int(Exposure.DENOMINATOR))
         )
         for part in _parts(told):
             is_told = (part["exposure"] == Exposure.SHOWN) & (part["denominator"] > 0)
-            if not is_told.any():  # nothing of it is published, but where nobody is counted
-                continue
-            families.append(_family(part, column))
+            if not is_told.any() or not _is_split(part, column, whole):
+                continue  # nothing of it is published, but where nobody is counted
+            families.append(_family(part, column, whole))
             exposures.append(part["exposure"].to_numpy().astype(np.int64))
     return sum(len(rows) for rows in unsafe(families, exposures, rule))
 
 
-_SEEN: Final = [pl.col(column).alias(f"shown_{column}") for column in _COUNTED.values()]
+_SEEN: Final = [pl.col(name).alias(f"shown_{name}") for name in ("numerator", "n_missing")]
 
 
 def _parts(rows: pl.DataFrame) -> list[pl.DataFrame]:
@@ -110,30 +121,54 @@ def _parts(rows: pl.DataFrame) -> list[pl.DataFrame]:
     return counted.partition_by("indicator_id", maintain_order=True)
 
 
-def _family(part: pl.DataFrame, column: str) -> Family:
+def _is_split(part: pl.DataFrame, column: str, whole: str) -> bool:
+    """Whether the parts are news: without a missing answer those not fulfilled are one count."""
+    return whole != _UNFULFILLED or bool((part[column] > 0).any())
+
+
+def _family(part: pl.DataFrame, column: str, whole: str) -> Family:
     """An indicator's counts, or its missing answers, over units and periods."""
     cells = list(part.select("unit_id", "period_start", "period_end").iter_rows())
-    return family(cells, _counts(part, column), _counts(part, "denominator"))
+    return family(cells, _counts(part, column), _counts(part, whole))
 
 
 def _counts(part: pl.DataFrame, column: str) -> IntArray:
+    if column == _UNFULFILLED:
+        return _counts(part, "denominator") - _counts(part, "numerator")
     return part[column].to_numpy().astype(np.int64)
 
 
 def _exposures(rows: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
     """Per row what is shown of the result and of its missing answers, and why not more."""
     parts = [part for part in _parts(rows) if not part["kept_back"].all()]
-    wanted = [(part, cell) for part in parts for cell in _COUNTED]
+    wanted = [
+        (part, cell)
+        for part in parts
+        for cell, columns in _COUNTED.items()
+        if _is_split(part, *columns)
+    ]
     judged = suppress(
-        [_family(part, _COUNTED[cell]) for part, cell in wanted],
+        [_family(part, *_COUNTED[cell]) for part, cell in wanted],
         rule,
         [part["kept_back"].to_numpy() for part, _ in wanted],
     )
     found: Mapping[str, list[pl.DataFrame]] = {cell: [] for cell in _COUNTED}
     for (part, cell), verdict in zip(wanted, judged, strict=True):
         found[cell].append(_verdict(part, cell, verdict))
-    numerators, missing = (_stacked(cell, found[cell]) for cell in _COUNTED)
-    return numerators.join(missing, on="row")
+    numerators, missing, answered = (_stacked(cell, found[cell]) for cell in _COUNTED)
+    also = (pl.col("missing_exposure") == Exposure.SHOWN) & (
+        pl.col("answered_exposure") > Exposure.SHOWN
+    )
+    own = [OWN_DENOMINATOR, OWN_NUMERATOR, OWN_COMPLEMENT]
+    why = pl.when(pl.col("answered_why").is_in(own)).then(pl.lit(FEW_ANSWERED))
+    return (
+        numerators.join(missing, on="row")
+        .join(answered, on="row", how="left")
+        .with_columns(
+            missing_exposure=pl.max_horizontal("missing_exposure", "answered_exposure"),
+            missing_why=pl.when(also).then(why.otherwise("answered_why")).otherwise("missing_why"),
+        )
+    )
 
 
 def _verdict(part: pl.DataFrame, cell: str, verdict: Suppressed) -> pl.DataFrame:

@@ -55,7 +55,13 @@ SUMS: Final[Mapping[str, Sequence[tuple[Named, Sequence[Named]]]]] = {
             ("dropout", DENOMINATOR),
             [("dropout_known", DENOMINATOR), ("unknown_end", NUMERATOR)],
         ),
+        *(
+            ((name, COMPLEMENT), [(name, MISSING)])
+            for name in ("early_dropout", "dropped_out_later")
+        ),
     ],
+    "quality.checklist_use": [(("dropout_observed", COMPLEMENT), [("dropout_observed", MISSING)])],
+    "quality.co_occurring": [(("integrated_care", COMPLEMENT), [("integrated_care", MISSING)])],
     "quality.no_show": [
         (
             ("no_show", count),
@@ -81,7 +87,8 @@ SUMS: Final[Mapping[str, Sequence[tuple[Named, Sequence[Named]]]]] = {
         (("top_two", NUMERATOR), [("level_4", NUMERATOR), ("level_5", NUMERATOR)]),
     ],
 }
-"""Counts of one table, unit, period and group that add up: the total, and its parts."""
+"""Counts of one table, unit, period and group that add up: the total, and its parts. Where a
+measure counts the missing in its denominator, they leave of the complement those who are known."""
 
 
 def tied(rows: Sequence[Row], totals: Sequence[Total]) -> Cells:

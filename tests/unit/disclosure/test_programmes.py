@@ -87,6 +87,28 @@ def put_back(made: Tables, table: Tables, **where: Any) -> pl.DataFrame:
     )
 
 
+def test_the_unknown_ends_do_not_tell_the_few_who_are_known_to_have_stayed(protocol):
+    given = tables(dropout=[row("early_dropout", 10, 30, 17, group_by="by_day", group="30")])
+    made = public_programmes(given, protocol)
+    told = made[PUBLIC].row(by_predicate=pl.col("measure") == "early_dropout", named=True)
+    assert (told["numerator"], told["denominator"], told["n_missing"]) == (10, 30, None)
+    assert recovered(given, made[PUBLIC], protocol) == 0
+    assert recovered(given, put_back(made, given, measure="early_dropout"), protocol) > 0
+
+
+def test_of_a_cohort_younger_than_a_quarter_the_whole_period_is_printed(protocol):
+    quarters = [(date(2024, 1, 1), date(2024, 3, 31)), (date(2024, 4, 1), date(2024, 6, 30))]
+    spans = [(20, 40, date(2024, 3, 20), date(2024, 5, 1)), *((10, 20, *one) for one in quarters)]
+    given = tables(
+        dropout=[
+            row("dropout", n, of, period_start=first, period_end=last)
+            for n, of, first, last in spans
+        ]
+    )
+    made = public_programmes(given, protocol)
+    assert made[PUBLIC].select("period_end", "denominator").rows() == [(date(2024, 5, 1), 40)]
+
+
 class TestFunnel:
     """60 identified: 47 conversations, 10 declined and 3 unable."""
 

@@ -107,6 +107,22 @@ def test_missing_answers_are_counts_too() -> None:
     assert set(log["cell"]) == {"missing"}
 
 
+def test_the_missing_do_not_tell_the_few_who_answered_no() -> None:
+    indicator = results(north=(30, 40), south=(20, 40), east=(20, 40)).with_columns(
+        n_missing=pl.when(unit_id="north").then(8).when(unit_id="all").then(28).otherwise(10)
+    )
+    public, log = made(indicator)
+    north = row(public, "north")  # of 40 30 are fulfilled and 8 unknown: two have said no
+    assert (north["numerator"], north["n_missing"], north["value_known"]) == (30, None, None)
+    assert public["n_missing"].null_count() == 2  # or 28 - 10 - 10 = 8
+    assert dict(log.select("unit_id", "reason").iter_rows())["north"] == "small_count"
+    assert recovered(indicator, public, log, RULE) == 0
+    given_back = public.with_columns(
+        n_missing=pl.when(unit_id="north").then(8).otherwise("n_missing")
+    )
+    assert recovered(indicator, given_back, log, RULE) > 0
+
+
 def test_the_attacker_finds_nothing_in_it_and_what_is_put_back() -> None:
     public, log = made(INDICATOR_ROWS)
     assert recovered(INDICATOR_ROWS, public, log, RULE) == 0
