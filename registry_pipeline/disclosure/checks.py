@@ -21,7 +21,7 @@ from schemas.protocol import Disclosure, Protocol, parse_protocol
 
 PUBLIC: Final = "quality.public_result"
 PUBLIC_PROGRAMMES: Final = "quality.public_programme"
-COUNTS: Final = ("numerator", "denominator")
+COUNTS: Final = ("numerator", "denominator", "n_missing")
 COMPARED: Final[Mapping[str, Sequence[str]]] = {
     PUBLIC: KEY,
     PUBLIC_PROGRAMMES: [name for name in printed.KEY if name != "period_end"],
@@ -57,9 +57,9 @@ def attack_programmes(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def differences(connection: duckdb.DuckDBPyConnection, home: Home) -> dict[str, int]:
     """Results that differ by few people from those of the publication before, per cohort.
 
-    Both publications show the result, and its numerator, its complement or its denominator has
-    moved by 1 to `min_count` less 1: side by side they speak of those few people. A cohort that
-    was not published before is not compared; neither is anything without a publication.
+    Both publications show the result, and its numerator, its complement, its denominator or the
+    missing have moved by 1 to `min_count` less 1: side by side they speak of those few people. A
+    cohort that was not published before is not compared; neither is anything without a publication.
     """
     if not home.analysis.exists():
         return {}
@@ -93,6 +93,7 @@ def moved_by_few(
     moved = [
         pl.col("numerator") - pl.col("old_numerator"),
         pl.col("denominator") - pl.col("old_denominator"),
+        pl.col("n_missing") - pl.col("old_n_missing"),
         (pl.col("denominator") - pl.col("numerator"))
         - (pl.col("old_denominator") - pl.col("old_numerator")),
     ]

@@ -64,7 +64,7 @@ class Appointment(RegistryModel):
             "core.appointment",
             ["cohort", "patient_id", "scheduled_date", "unit_id", "appointment_type"],
             title="Appointments",
-            nb="Avtaler",
+            nb="Timeavtaler",
         )
 
 

@@ -130,7 +130,7 @@ class RetentionSensitivity(RetentionTable):
     """
 
     gap_days: pl.Int32 = shared.day(
-        "Gap", "Opphold", "Contacts at most so many days apart are one episode."
+        "Gap", "Opphold mellom kontakter", "Contacts at most so many days apart are one episode."
     )
     month: pl.Int32 = shared.month()
     day: pl.Int32 = shared.day("Day", "Dag", "The nominal day nearest 12 or 24 months.")
@@ -151,7 +151,7 @@ class RetentionSensitivity(RetentionTable):
             "derived.retention_sensitivity",
             [*CURVE_KEY, "gap_days", "day"],
             title="Retention under other gap rules",
-            nb="Retensjon med andre oppholdsregler",
+            nb="Retensjon med andre regler for opphold mellom kontakter",
         )
 
 

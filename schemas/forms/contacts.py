@@ -76,7 +76,7 @@ class Appointments(RegistryModel):
             "intake.appointments",
             ["patient_id", "scheduled_date", "unit_id", "appointment_type"],
             title="Appointments",
-            nb="Avtaler",
+            nb="Timeavtaler",
         )
 
 

@@ -159,8 +159,9 @@ class IndicatorDefinition(RegistryModel):
     due_days: pl.Int64 = shared.count(
         "Due within",
         "Frist",
-        "Days within which it is due, counted from the date of the period rule, by default; a "
-        "protocol may set its own. Who is not due by the cut-off is left out.",
+        "Days within which it is due, counted from the date of the period rule, by default; of "
+        "what recurs, how far back of it counts. A protocol may set its own. Who is not due by "
+        "the cut-off is left out.",
         null="not a matter of days",
     )
     min_denominator: pl.Int64 = shared.count(

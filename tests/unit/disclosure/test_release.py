@@ -142,6 +142,13 @@ def test_the_attacker_finds_nothing_in_it_and_what_is_put_back() -> None:
     assert recovered(INDICATOR_ROWS, given_back, log, RULE) > 0
 
 
+def test_a_missing_answer_more_is_news_of_a_person_too() -> None:
+    first = results(north=(20, 40), south=(20, 40))
+    assert moved_by_few(first, first, RULE, KEY) == 0
+    later = first.with_columns(n_missing=pl.when(unit_id="north").then(1).otherwise(0))
+    assert moved_by_few(first, later, RULE, KEY) == 1
+
+
 @pytest.mark.parametrize(
     ("before", "after", "moved"),
     [
