@@ -5,7 +5,7 @@ decimal sign per file. Does not belong here: whether a value is allowed (`rules`
 
 | type | text |
 |---|---|
-| whole number | an optional minus and digits |
+| whole number | an optional minus and digits; one zero after the decimal sign is passed over |
 | number | the same, with the file's decimal sign and more digits; no thousands sign, no exponent |
 | date | yyyy-mm-dd or dd.mm.yyyy, 1900 to 2099; the file's style is that of most first dates |
 | flag | true/false, 1/0, ja/nei, yes/no, in any case |
@@ -172,8 +172,12 @@ def _faults(
 def _value(column: Column, style: FileStyle, *, is_typed: bool) -> pl.Expr:
     text = pl.col(column.name)
     if column.dtype == pl.Int32:
-        # The cast takes digits with an optional sign and nothing else; the pattern has no plus.
-        return pl.when(~text.str.starts_with("+")).then(text.cast(pl.Int32, strict=False))
+        # Many a tool writes 3 as 3.0 in a column with gaps; a thousands sign has three digits after
+        # it. The cast takes digits with an optional sign and nothing else; the pattern has no plus.
+        whole = text
+        for sign in style.decimal or ".,":
+            whole = whole.str.strip_suffix(f"{sign}0")
+        return pl.when(~text.str.starts_with("+")).then(whole.cast(pl.Int32, strict=False))
     if column.dtype == pl.Float64 and is_typed:
         return pl.when(text.is_finite()).then(text)
     if column.dtype == pl.Float64:

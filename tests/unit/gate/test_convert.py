@@ -23,6 +23,7 @@ MAY_1 = date(2014, 5, 1)
 VALUES: list[tuple[Column, str | None, object]] = [
     *((column, None, None) for column in (INTEGER, NUMBER, DAY, FLAG)),
     *((INTEGER, text, value) for text, value in [("7", 7), ("-7", -7), ("007", 7), ("-0", 0)]),
+    *((INTEGER, text, value) for text, value in [("7.0", 7), ("-7.0", -7)]),
     *((NUMBER, text, value) for text, value in [("7", 7.0), ("-7.25", -7.25), ("0.1", 0.1)]),
     (DAY, "2014-05-01", MAY_1),
     (DAY, "2012-02-29", date(2012, 2, 29)),
@@ -32,7 +33,7 @@ VALUES: list[tuple[Column, str | None, object]] = [
 FAULTS: list[tuple[Column, str, str]] = [
     *(
         (INTEGER, text, "integer_format")
-        for text in (" 7", "7 ", " 7 ", "+7", "1e3", "0x10", "1_000", "1.5", "7.0", "1,000", "１")
+        for text in (" 7", "7 ", " 7 ", "+7", "1e3", "0x10", "1_000", "1.5", "7.00", "1,000", "１")
     ),
     *((INTEGER, text, "integer_format") for text in ("NaN", "inf", "-", "2147483648", "x")),
     *(

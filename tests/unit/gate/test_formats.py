@@ -162,6 +162,33 @@ def test_whole_numbers_of_excel_are_whole_numbers(gate: Callable[..., Any]) -> N
     ]
 
 
+@pytest.mark.parametrize("at_one_look", [True, False])
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("3.0", 3), ("0.0", 0), ("3.5", None), ("3.00", None), ("3.", None), (".0", None),
+        ("1.000", None), ("3.0.0", None), ("-3.0", None), ("+3.0", None),
+    ],
+)  # fmt: skip
+def test_a_whole_number_may_have_one_zero_after_the_sign(
+    gate: Callable[..., Any], written: str, read: int | None, at_one_look: bool
+) -> None:
+    """As tools write it in a column with gaps; a thousands sign is never taken for it."""
+    rows = f"A-1,2014-05-10,completed,{written}\nA-2,2014-05-10,completed,\n"
+    header = "patient_id,interview_date,status,heroin_days\n"
+    judged = gate("interviews.csv", header + rows, at_one_look=at_one_look)
+    days = judged.accepted["heroin_days"].to_list()
+    assert days == ([None] if read is None else [read, None])
+
+
+def test_the_zero_stands_after_the_decimal_sign_of_the_file(gate: Callable[..., Any]) -> None:
+    header = "patient_id;interview_date;status;heroin_days;ors_total\n"
+    rows = "A-1;2014-05-10;completed;3,0;21,5\nA-2;2014-05-10;completed;3.0;21,5\n"
+    judged = gate("interviews.csv", header + rows)
+    assert judged.accepted["heroin_days"].to_list() == [3]
+    assert judged.rules == [(2, "heroin_days", "integer_format")]
+
+
 def test_an_excel_date_with_a_time_is_no_date(gate: Callable[..., Any]) -> None:
     stream = io.BytesIO()
     book = xlsxwriter.Workbook(stream)
