@@ -175,10 +175,14 @@ def _faults(context: dg.RunStatusSensorContext) -> list[str]:
 
 @dg.op(pool=POOL, description="What the latest quarter still owes, as counts.")
 def look_for_owed(context: dg.OpExecutionContext, registry: RegistryRun) -> None:
-    """Logs one sentence per form, file or wave that is owed."""
+    """Logs one sentence per form, file or wave that is owed, and tells who is told of failures."""
     with registry.connect() as connection:
         ledger.prepare(connection)
-        for sentence in owed(connection):
+        sentences = owed(connection)
+    for sentence in sentences:
+        context.log.warning(sentence)
+    if sentences:
+        for sentence in send(registry.place, Notice("registry: owed", tuple(sentences))):
             context.log.warning(sentence)
 
 

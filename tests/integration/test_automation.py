@@ -266,9 +266,11 @@ def test_a_red_ledger_holds_the_rebuilding_back(
     assert not any(isinstance(key, dg.AssetKey) for key in requested)
 
 
-def test_the_quarterly_look_names_what_is_owed(
-    built: Home, tmp_path: Path, registry: RegistryRun
+def test_the_quarterly_look_names_what_is_owed_and_tells_of_it(
+    built: Home, registry: RegistryRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[Notice] = []
+    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
     shutil.copytree(built.path, registry.home)
     with connect(registry.place) as connection:
         connection.execute(
@@ -280,3 +282,4 @@ def test_the_quarterly_look_names_what_is_owed(
     )
     assert any("lacks the interview row" in sentence for sentence in sentences)
     assert owed_job.execute_in_process(resources={"registry": registry}).success
+    assert told == [Notice("registry: owed", tuple(sentences))]
