@@ -47,7 +47,9 @@ with two booleans: is counted, and is fulfilled. Everything else follows from th
 - **Interval.** Wilson 95 %. **Level.** H, M or L against the targets, which a protocol may set
   (`[targets.<id>]`).
 - **Hidden outside**, the first that holds: provisional (somebody of the period was not due by
-  the last day of data), low coverage (below 60 %), fewer than five. What may be shown is
+  the unit's last day of data, which is that of its sender; of all units together, of the first
+  but for units that stopped a year before the latest), low coverage (below 60 %), fewer than
+  five. What may be shown is
   `quality.public_result`, see [disclosure](disclosure.md).
 - **Not applicable**: nobody in the cohort ever answered the question or registered the step.
 

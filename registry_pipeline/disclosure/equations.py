@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ from registry_pipeline.disclosure.family import Exposure, Family, IntArray, Rela
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+_BEYOND: Final = 100
+"""A count that nothing bounds may be so much above all there are: the attacker does not know these,
+and a program needs an end."""
+
 Sparse = Any
 """A sparse matrix of scipy's, which has no types."""
 
@@ -60,7 +64,7 @@ class Equations:
         self._others = np.concatenate([one.others for one in families])
         self._is_half = np.concatenate(exposures) == Exposure.DENOMINATOR
         denominator = self._fulfilled + self._others
-        everyone = np.repeat([one.denominator.sum() for one in families], lengths)
+        everyone = np.repeat([one.denominator.sum() + _BEYOND for one in families], lengths)
         self._ceiling = np.tile(np.where(self._is_half, denominator, everyone), 2)
 
         fulfilled, others = _by_variables(self._fulfilled, self._others, np.concatenate(exposures))

@@ -6,7 +6,8 @@ Does not belong here: what is done with the answer.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
+from typing import Final
 
 import narwhals as nw
 import polars as pl
@@ -15,6 +16,9 @@ from registry_pipeline.indicators.definition import Core
 from registry_pipeline.transform.deliveries import cutoffs
 from registry_pipeline.transform.engine import Frame
 from schemas.protocol import Protocol
+
+SILENT: Final = timedelta(days=365)
+"""A unit that is so far behind the latest has stopped delivering: nobody waits for it."""
 
 
 def eligible(core: Core, protocol: Protocol) -> Frame:
@@ -56,3 +60,24 @@ def whole_period(core: Core) -> tuple[date, date]:
     known: pl.DataFrame = cuts.collect("polars").to_native()
     first, last = told.collect("polars").to_native().row(0)
     return min(people.item() or first, first), known.item() or last
+
+
+def unit_ends(core: Core) -> pl.DataFrame:
+    """The last day of data of each unit that has people, and of `all` units together.
+
+    Senders have different cut-offs. A unit's is that of its people; all units together are known
+    until the first of them ends, but for those that are silent (`SILENT`).
+
+    Returns:
+        unit_id, ends; no row where nobody's unit or cut-off is known.
+    """
+    known = core["core.patient"].filter(
+        ~nw.col("unit_id").is_null(), ~nw.col("cutoff_date").is_null()
+    )
+    latest = known.group_by("unit_id").agg(ends=nw.col("cutoff_date").max())
+    units: pl.DataFrame = latest.collect("polars").to_native()
+    ends = pl.col("ends")
+    together = units.filter(ends > ends.max() - SILENT).select(
+        unit_id=pl.lit("all"), ends=ends.min()
+    )
+    return pl.concat([units, together.drop_nulls().unique()])

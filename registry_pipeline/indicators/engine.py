@@ -14,7 +14,7 @@ from typing import Final
 import narwhals as nw
 import polars as pl
 
-from registry_pipeline.indicators.coverage import is_low, whole_period
+from registry_pipeline.indicators.coverage import is_low, unit_ends, whole_period
 from registry_pipeline.indicators.definition import (
     Ask,
     Basis,
@@ -80,6 +80,7 @@ def indicator_tables(
         cells(applied, core, protocol),
         protocol,
         span=whole_period(core),
+        ends=unit_ends(core),
         low_coverage=is_low(core, protocol),
     )
     return IndicatorTables(

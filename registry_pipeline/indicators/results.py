@@ -38,6 +38,7 @@ def results(
     protocol: Protocol,
     *,
     span: tuple[date, date],
+    ends: pl.DataFrame,
     low_coverage: bool,
 ) -> pl.DataFrame:
     """quality.indicator of one cohort, without as_of_delivery.
@@ -53,6 +54,7 @@ def results(
         cells: `engine.cells`.
         protocol: units, targets and deadlines.
         span: the cohort's first day and its cut-off.
+        ends: `coverage.unit_ends`; a unit without people ends with the cohort.
         low_coverage: coverage is known and below the protocol's threshold.
     """
     first, last = span
@@ -79,8 +81,9 @@ def results(
         target_green=pl.coalesce("green", "target_green"),
         target_yellow=pl.coalesce("yellow", "target_yellow"),
     )
+    known = known.join(ends, on="unit_id", how="left").with_columns(pl.col("ends").fill_null(last))
     shares = _shares(known).with_columns(
-        level=level(), hidden_reason=hidden(low_coverage=low_coverage, last=last)
+        level=level(), hidden_reason=hidden(low_coverage=low_coverage)
     )
     table = as_table(shares, IndicatorTable, cohort=protocol.id, method="share; Wilson")
     return table.sort("indicator_id", *PERIOD, "unit_id")
@@ -101,17 +104,17 @@ def level() -> pl.Expr:
     return pl.when(known).then(graded.otherwise(pl.lit("M")))
 
 
-def hidden(*, low_coverage: bool, last: date) -> pl.Expr:
+def hidden(*, low_coverage: bool) -> pl.Expr:
     """Why a result is not shown outside; the first that holds.
 
-    Provisional: on the last day of data somebody of the period was not due yet. It goes before
-    low coverage of the cohort and few observations, which are true of closed periods too: the
-    national delivery and the latest closed year are told apart by it.
+    Provisional: on the unit's last day of data somebody of the period was not due yet. It goes
+    before low coverage of the cohort and few observations, which are true of closed periods too:
+    the national delivery and the latest closed year are told apart by it.
     """
     few = pl.col("denominator") < pl.col("min_denominator")
     open_until = pl.col("period_end") + pl.duration(days=pl.col("due"))
     return (
-        pl.when(pl.col("denominator") > 0, open_until > last)
+        pl.when(pl.col("denominator") > 0, open_until > pl.col("ends"))
         .then(pl.lit("provisional"))
         .when(pl.lit(low_coverage))
         .then(pl.lit("low_coverage"))

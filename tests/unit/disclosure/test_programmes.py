@@ -333,6 +333,16 @@ def programmes(draw: st.DrawFn) -> Tables:
     return tables(no_show=rows, bridging_funnel=funnel)
 
 
+def test_where_nothing_is_shown_nothing_is_worked_out() -> None:
+    """Two people, one declined and one unable: all is hidden, and no sum of it bounds a count."""
+    steps = {"identified": 2, "conversation": 0, "declined": 1, "unable": 1}
+    given_tables = tables(bridging_funnel=[row(step, n, 2) for step, n in steps.items()])
+    protocol = load_shipped("randers")
+    public = public_programmes(given_tables, protocol)[PUBLIC]
+    assert public["numerator"].null_count() == public.height
+    assert recovered(given_tables, public, protocol) == 0
+
+
 @settings(max_examples=40, deadline=None)
 @given(given_tables=programmes())
 def test_nothing_small_is_shown_and_nothing_follows(given_tables: Tables) -> None:

@@ -393,17 +393,18 @@ def test_level(direction, value, green, yellow, expected):
     due=st.integers(0, 200),
 )
 def test_hidden_reason(denominator, minimum, low, due):
+    last = date(2014, 9, 30)
     frame = pl.DataFrame(
         {
             "denominator": [denominator],
             "min_denominator": [minimum],
             "period_end": [date(2014, 6, 30)],
             "due": [due],
+            "ends": [last],
         },
         schema_overrides={"min_denominator": pl.Int64},
     )
     few = minimum is not None and denominator < minimum
-    last = date(2014, 9, 30)
     is_open = due > (last - date(2014, 6, 30)).days
     expected = (
         "provisional"
@@ -414,7 +415,7 @@ def test_hidden_reason(denominator, minimum, low, due):
         if few
         else None
     )
-    assert frame.select(why=hidden(low_coverage=low, last=last))["why"].item() == expected
+    assert frame.select(why=hidden(low_coverage=low))["why"].item() == expected
 
 
 def replace_protocol(protocol: Protocol, **changes: Any) -> Protocol:

@@ -456,6 +456,26 @@ def test_visits_are_provisional_until_the_last_window_of_the_period_has_closed(s
     assert rows["hidden_reason"].to_list() == ["small_denominator", "provisional"]
 
 
+@pytest.mark.parametrize(
+    ("behind", "of_all"), [(date(2014, 10, 1), "provisional"), (date(2013, 6, 1), None)]
+)
+def test_a_unit_s_year_is_open_until_its_own_sender_has_told_of_all_of_it(
+    store, protocol, behind, of_all
+):
+    """All units together wait for the unit behind, unless it stopped a year ago."""
+    persons = [*people("a", cutoff_date=behind), *people("b", unit_id="south")]
+    appointments = [
+        {"patient_id": id_, "scheduled_date": on(day), "unit_id": unit, "status": "attended"}
+        for id_, unit in (("a", "north"), ("b", "south"))
+        for day in range(20)
+    ]
+    only = [one for one in INDICATORS if one.id == "no_show"]
+    frames = store({PATIENT: persons, APPOINTMENT: appointments})
+    made = indicator_tables(only, frames, protocol).by_name["quality.indicator"]
+    years = made.filter(period_type="year").select("unit_id", "hidden_reason")
+    assert dict(years.iter_rows()) == {"all": of_all, "north": "provisional", "south": None}
+
+
 def test_events_are_numbered_within_the_person_and_quarter(store, protocol):
     given = [
         {"patient_id": "a", "scheduled_date": on(day), "unit_id": "north", "status": "attended"}
