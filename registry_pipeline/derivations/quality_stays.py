@@ -34,15 +34,15 @@ IS_ENDED, IS_DROPOUT = nw.col("is_ended"), nw.col("is_dropout")
 def stay_rows(core: Core) -> Frame:
     """One row per row of core.episode, with its person.
 
-    Adds to the stay's columns `STAY`, the dates as day numbers (`<date>_epoch`, the person's
-    cut-off among them) and `UNTIL`, `AGE` at the start or the planned start, `DISORDER` as text,
-    and flags that are never null: is_planned (planned, or never met), is_begun, is_ended (with an
-    exit), is_open (begun, and still there at the cut-off), is_gone (dead, or moved out of the
-    country on the day the stay ended or later), is_dropout, is_unknown_end and is_never_met.
+    Adds to the stay's columns `STAY`, the dates as day numbers (`<date>_epoch`, the cut-off of the
+    sender's stays among them) and `UNTIL`, `AGE` at the start or the planned start, `DISORDER` as
+    text, and flags that are never null: is_planned (planned, or never met), is_begun, is_ended
+    (with an exit), is_open (begun, and still there at the cut-off), is_gone (dead, or moved out of
+    the country on the day the stay ended or later), is_dropout, is_unknown_end and is_never_met.
     """
     rows = (
         core["core.episode"]
-        .join(people(core["core.patient"]), on="patient_id", how="left")
+        .join(people(core["core.patient"]).drop("cutoff_date"), on="patient_id", how="left")
         .join(_last_days(core["core.patient"]), on="patient_id", how="left")
     )
     exit_type = nw.col("exit_type").fill_null("")

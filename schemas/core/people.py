@@ -223,6 +223,13 @@ class Episode(RegistryModel):
         "Sist sett",
         "no origin",
     )
+    cutoff_date: pl.Date = field(
+        "Known until",
+        "Cut-off of the sender's stays: of its latest full delivery that holds them, which may lie "
+        "before the person's.",
+        nb="Kjent til",
+        required=True,
+    )
 
     class Config(RegistryModel.Config):
         """Table name and key."""

@@ -104,10 +104,16 @@ def store(engine: Callable[[pl.DataFrame], Frame], empty: dict[str, Frame]) -> S
     """A function from given rows to the stored tables of the cohort; the others are empty."""
 
     def build(rows: Rows) -> dict[str, Frame]:
+        people = [{**DEFAULTS["core.patient"], **row} for row in rows.get("core.patient", ())]
+        known = {row.get("patient_id"): row["cutoff_date"] for row in people}
+
+        def whole(name: str, row: dict[str, Any]) -> dict[str, Any]:
+            """A stay is known as long as its person, unless the test says otherwise."""
+            stays = {"cutoff_date": known.get(row.get("patient_id"))}
+            return DEFAULTS.get(name, {}) | (stays if name == "core.episode" else {}) | row
+
         given = {
-            name: pl.DataFrame(
-                [{**DEFAULTS.get(name, {}), **row} for row in some], schema=SCHEMAS[name]
-            )
+            name: pl.DataFrame([whole(name, row) for row in some], schema=SCHEMAS[name])
             for name, some in {"meta.delivery": [{}], **rows}.items()
         }
         return {**empty, **{name: engine(table) for name, table in given.items()}}

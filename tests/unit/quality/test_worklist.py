@@ -72,7 +72,8 @@ def reasons(store, protocol):
         )
         made = worklist(core, stay_rows(core), protocol).collect("polars").to_native()
         TABLES["core.worklist"].schema.validate(made)
-        assert set(made["as_of_date"]) <= {LAST}
+        known = {row.get("cutoff_date", LAST) for row in stays or [{}]}
+        assert set(made["as_of_date"]) <= known
         return {row["rule"]: (row["since_date"], row["number"]) for row in made.to_dicts()}
 
     return build
@@ -174,3 +175,12 @@ def test_nobody_is_overdue_for_a_tool_that_is_not_in_use(store, protocol):
         }
     )
     assert worklist(core, stay_rows(core), protocol).collect("polars").to_native().is_empty()
+
+
+def test_a_delivery_without_stays_ends_nobodys_stay(reasons):
+    """The list is as of the last day that the sender's stays are known."""
+    known = {"cutoff_date": ago(90), "last_seen_day": 310}
+    person = {"origin_date": ago(400)}
+    assert set(reasons([stay(200, **known)], [], person)) == {"not_assessed", "milestone_overdue"}
+    gone = known | {"last_seen_day": 200}
+    assert reasons([stay(380, **gone)], [], person) == {}
