@@ -46,7 +46,7 @@ def rate_table(people: Frame, persons: Frame, events: Frame, protocol: Protocol)
     """
     observed = materialise(followed(people))
     spells = materialise(treatment_spells(persons, observed, protocol))
-    days = observed_days(observed, spells)
+    days = materialise(observed_days(observed, spells))
     found = observed_events(observed, spells, events).join(days, on=["patient_id", "setting"])
     rows = _with_every_event(_time(days), _happened(found))
     return as_table(_rated(rows), EventRate, cohort=protocol.id, method=pl.col("method"))
