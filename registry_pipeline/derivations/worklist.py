@@ -125,9 +125,12 @@ def _overdue(core: Core, now: Frame, rule: Programmes) -> Frame:
 
 
 def _feedback(sessions: Frame, now: Frame, rule: Programmes) -> dict[str, Frame]:
-    """The feedback tools' course and alliance, of people in a stay."""
-    last = sessions.group_by("patient_id").agg(since_date=nw.col("interview_date").max())
-    rows = now.join(first_and_last(sessions), on="patient_id").join(last, on="patient_id")
+    """The feedback tools' course and alliance in the stay: how an earlier one went is history."""
+    dated = with_epoch_days(sessions, ["interview_date"])
+    began = now.select("patient_id", "start_date_epoch")
+    within = dated.join(began, on="patient_id").filter(nw.col("interview_date_epoch") >= START)
+    last = within.group_by("patient_id").agg(since_date=nw.col("interview_date").max())
+    rows = now.join(first_and_last(within), on="patient_id").join(last, on="patient_id")
     weak = nw.col("last_srs") < rule.alliance_srs
     return {
         "off_track": rows.filter(is_off_track(rule)).with_columns(number="last_ors"),

@@ -17,7 +17,8 @@ class Worklist(RegistryModel):
 
     Grain: person, reason. Key: cohort, patient_id, rule. People with an open treatment stay, and
     those who dropped out a short time ago. Each reason is one rule that can be checked by hand;
-    there is no score and no model. Caveat: it is as old as the delivery.
+    there is no score and no model. Checklists, meetings and sessions count from the start of the
+    present stay. Caveat: it is as old as the delivery.
     """
 
     cohort: pl.String = shared.cohort()

@@ -148,6 +148,26 @@ def test_a_course_off_track_and_a_weak_alliance(reasons):
     assert reasons(interview=[session(10, None, 35)]) == {"alliance_concern": (ago(10), 35)}
 
 
+BEFORE_AND_NOW = [
+    # sessions (days ago, ORS, SRS) of a person whose present stay began 80 days ago, then reasons
+    ("worse than in an earlier stay", [(300, 30, None), (70, 22, None), (10, 23, None)], set()),
+    ("worse within this one", [(300, 20, None), (70, 30, None), (10, 22, None)], {"off_track"}),
+    ("worse since the day of the start", [(80, 30, None), (10, 22, None)], {"off_track"}),
+    ("worse since the day before it", [(81, 30, None), (10, 22, None)], set()),
+    ("the third session, the first here", [(300, 20, 40), (200, 20, 40), (10, 21, 40)], set()),
+    ("a weak alliance the last time", [(300, 30, 20)], set()),
+    ("a weak alliance now", [(300, 30, 40), (10, 30, 20)], {"alliance_concern"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("who", "sessions", "why"), BEFORE_AND_NOW, ids=[case[0] for case in BEFORE_AND_NOW]
+)
+def test_only_sessions_of_the_present_stay_count(reasons, who, sessions, why):
+    stays = [stay(400, 150, "patient_absent"), stay(80)]
+    assert set(reasons(stays, interview=[session(*one) for one in sessions])) == why, who
+
+
 def test_dropped_out_lately_and_neither_back_nor_sought_out(reasons):
     left = stay(80, 20, "patient_absent")
     assert reasons([left]) == {"dropped_out": (ago(20), None)}
