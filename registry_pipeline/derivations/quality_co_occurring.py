@@ -25,9 +25,9 @@ from registry_pipeline.derivations.quality_groups import (
 )
 from registry_pipeline.derivations.quality_programmes import (
     Setting,
+    in_quarters,
     measure,
     programme,
-    quarter,
     rolled,
     shares,
 )
@@ -65,10 +65,11 @@ def co_occurring(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     - to_municipality, to_specialist: of stays ended as planned, the next one across the border in
       time.
 
-    People count at their own unit, in the quarter their first stay began; stays where and when
-    they ended; waves in the quarter of the second interview.
+    People count at their own unit, in the quarter their first stay began, or the cohort's first
+    where it began before; stays where and when they ended; waves in the quarter of the second
+    interview.
     """
-    first = materialise(_people(core, stays))
+    first = materialise(_people(core, stays, where))
     parts = [
         *_integrated(first, stays, where),
         *_steps(core, first, where),
@@ -79,15 +80,16 @@ def co_occurring(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     return programme(CoOccurring, [shares(part) for part in parts], where)
 
 
-def _people(core: Core, stays: Frame) -> Frame:
-    """People with a treatment stay: unit, `DISORDER`, PERIOD of the first one, since."""
+def _people(core: Core, stays: Frame, where: Setting) -> Frame:
+    """People with a treatment stay: unit, `DISORDER`, since (their first), and its PERIOD."""
     first = (
         stays.filter(nw.col("is_begun"), nw.col("is_treatment"))
         .group_by("patient_id")
         .agg(since=nw.col("start_date").min())
     )
     own = at_own_unit(core["core.patient"])
-    return first.join(own, on="patient_id").with_columns(*quarter("since"))
+    seen = first.with_columns(seen=nw.max_horizontal("since", nw.lit(where.first)))
+    return in_quarters(seen.join(own, on="patient_id"), "seen", where)
 
 
 def _counted(cells: pl.DataFrame, sums: dict[str, nw.Expr], where: Setting) -> pl.DataFrame:
@@ -149,9 +151,8 @@ def _housing(core: Core, where: Setting) -> list[pl.DataFrame]:
         return []
     last = asked.unique(["patient_id"], keep="last", order_by=["interview_date"])
     answers = last.select("patient_id", "interview_date", "housing")
-    rows = answers.join(at_own_unit(core["core.patient"]), on="patient_id").with_columns(
-        *quarter("interview_date")
-    )
+    people = answers.join(at_own_unit(core["core.patient"]), on="patient_id")
+    rows = in_quarters(people, "interview_date", where)
     sums = {"n": ONE, "unknown": home == "unknown", "stable": home.is_in(STABLE_HOUSING)}
     counted = _counted(tally(rows, CELL, sums), sums, where)
     unknown = pl.col("unknown")
@@ -169,11 +170,9 @@ def _relapse(core: Core, where: Setting) -> list[pl.DataFrame]:
     if is_empty(use):
         return []
     states = use.select(*PERSON_WAVE, regular=nw.col("state") == "regular")
-    rows = (
-        _homes_kept_or_lost(core["core.interview"], states)
-        .join(at_own_unit(core["core.patient"]), on="patient_id")
-        .with_columns(*quarter("interview_date"))
-    )
+    pairs = _homes_kept_or_lost(core["core.interview"], states)
+    people = pairs.join(at_own_unit(core["core.patient"]), on="patient_id")
+    rows = in_quarters(people, "interview_date", where)
     kept, no = nw.col("kept"), nw.lit(value=False)
     after = nw.col("soon").fill_null(no) | nw.col("next").fill_null(no)
     silent = nw.col("soon").is_null() & nw.col("next").is_null()
@@ -234,9 +233,9 @@ def _across(stays: Frame, where: Setting) -> list[pl.DataFrame]:
     limit = where.protocol.programmes.transition_days
     municipal = nw.col("level").is_in(MUNICIPAL)
     next_municipal = nw.col("next_level").is_in(MUNICIPAL)
-    ended = stays.filter(
-        IS_ENDED, nw.col("exit_type").is_in(AS_PLANNED), END + limit <= CUTOFF
-    ).with_columns(*quarter("end_date"))
+    planned = nw.col("exit_type").is_in(AS_PLANNED)
+    followed = stays.filter(IS_ENDED, planned, END + limit <= CUTOFF)
+    ended = in_quarters(followed, "end_date", where)
     parts = []
     for name, side, other in (
         ("to_municipality", ~municipal, next_municipal),

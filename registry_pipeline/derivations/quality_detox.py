@@ -22,10 +22,10 @@ from registry_pipeline.derivations.quality_groups import (
 )
 from registry_pipeline.derivations.quality_programmes import (
     Setting,
+    in_quarters,
     means,
     measure,
     programme,
-    quarter,
     rolled,
     shares,
     without_interval,
@@ -63,9 +63,8 @@ def detox_stay(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
         where: the cohort; its protocol says how soon is a readmission, and in time.
     """
     detox = nw.col("level") == "detox"
-    planned = stays.filter(detox, nw.col("is_planned"), nw.col("is_begun")).with_columns(
-        *quarter("start_date")
-    )
+    begun = stays.filter(detox, nw.col("is_planned"), nw.col("is_begun"))
+    planned = in_quarters(begun, "start_date", where)
     if is_empty(planned):
         return programme(DetoxStay, [], where)
     return programme(

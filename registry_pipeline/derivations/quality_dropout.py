@@ -26,9 +26,9 @@ from registry_pipeline.derivations.quality_groups import (
 from registry_pipeline.derivations.quality_programmes import (
     PERIOD,
     Setting,
+    in_quarters,
     measure,
     programme,
-    quarter,
     rolled,
     shares,
 )
@@ -78,7 +78,7 @@ def _rolled(cells: pl.DataFrame, sums: list[str], where: Setting) -> pl.DataFram
 def _ended(planned: Frame, where: Setting) -> list[pl.DataFrame]:
     """Of the stays that ended, by the quarter of their end."""
     sums = {"n": IS_ENDED, "dropout": IS_DROPOUT, "unknown": nw.col("is_unknown_end")}
-    ended = planned.filter(IS_ENDED).with_columns(*quarter("end_date"))
+    ended = in_quarters(planned.filter(IS_ENDED), "end_date", where)
     rows = _rolled(tally(ended, CELL, sums), list(sums), where)
     n, left, unknown = pl.col("n"), pl.col("dropout"), pl.col("unknown")
     return [
@@ -98,7 +98,7 @@ def _planned(planned: Frame, where: Setting) -> list[pl.DataFrame]:
         "left": IS_DROPOUT,
         "unknown": nw.col("is_unknown_end"),
     }
-    rows = _rolled(tally(due.with_columns(*quarter("day")), CELL, sums), list(sums), where)
+    rows = _rolled(tally(in_quarters(due, "day", where), CELL, sums), list(sums), where)
     n = pl.col("n")
     return [
         measure(rows, "never_met", pl.col("never"), n, n=n),
@@ -115,7 +115,7 @@ def _early(planned: Frame, day: int, where: Setting) -> pl.DataFrame:
         "left": IS_DROPOUT & soon,
         "unknown": nw.col("is_unknown_end") & soon,
     }
-    cells = tally(followed.with_columns(*quarter("start_date")), CELL, sums)
+    cells = tally(in_quarters(followed, "start_date", where), CELL, sums)
     whole = cells.with_columns(group_by=pl.lit("by_day"), group=pl.lit(str(day)))
     rows = rolled(whole, GROUP, list(sums), where)
     n = pl.col("n")

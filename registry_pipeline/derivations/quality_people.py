@@ -24,10 +24,10 @@ from registry_pipeline.derivations.quality_groups import (
 )
 from registry_pipeline.derivations.quality_programmes import (
     Setting,
+    in_quarters,
     means,
     measure,
     programme,
-    quarter,
     rolled,
     shares,
     without_interval,
@@ -111,12 +111,13 @@ def transition_gap(stays: Frame, where: Setting) -> pl.DataFrame:
         where: the cohort; its protocol says how soon a transition is kept.
     """
     limit = where.protocol.programmes.transition_days
-    over = stays.filter(IS_ENDED, nw.col("exit_type").is_in(HANDED_OVER))
+    handed_over = stays.filter(IS_ENDED, nw.col("exit_type").is_in(HANDED_OVER))
+    over = in_quarters(handed_over, "end_date", where)
     if is_empty(over):
         return programme(TransitionGap, [], where)
     elsewhere = nw.col("next_unit") != nw.col("unit_id")
     rows = over.join(next_stays(stays, elsewhere), on=STAY, how="left").with_columns(
-        *quarter("end_date"), wait=nw.col("next_start") - END
+        wait=nw.col("next_start") - END
     )
     there = nw.col("next_level").fill_null("none")
     from_level = nw.col("level").fill_null("unknown")

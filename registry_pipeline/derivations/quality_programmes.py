@@ -20,6 +20,7 @@ from registry_pipeline.indicators.coverage import is_low, whole_period
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import why_no_mean, with_mean, with_wilson
+from registry_pipeline.transform.engine import Frame
 from schemas.fields import Table, describe
 from schemas.protocol import Protocol
 from schemas.quality.programmes import KEY, ProgrammeTable
@@ -34,6 +35,7 @@ FIRST_DAYS: Final = (
     ("core.outreach_contact", "identified_date"),
     ("core.appointment", "scheduled_date"),
     ("core.goal_count", "period_start"),
+    ("core.involvement_response", "answered_on"),
 )
 """Rows that need no registered person, or come before the first invitation."""
 
@@ -69,13 +71,17 @@ def _first(core: Core, table: str, column: str) -> date | None:
     return day
 
 
-def quarter(day: str) -> list[nw.Expr]:
-    """First and last day of a date's quarter, as period_start and period_end."""
+def in_quarters(rows: Frame, day: str, where: Setting) -> Frame:
+    """The rows of the cohort's whole period, with `PERIOD`, the quarter of the date `day`.
+
+    What was before is known of those who were still there when the cohort began, and of nobody
+    else: of the stays before it those that others left for good are missing.
+    """
     start = nw.col(day).dt.truncate("1q")
-    return [
-        start.cast(nw.Date).alias("period_start"),
-        start.dt.offset_by("1q").dt.offset_by("-1d").cast(nw.Date).alias("period_end"),
-    ]
+    last = start.dt.offset_by("1q").dt.offset_by("-1d")
+    return rows.filter(nw.col(day) >= where.first, nw.col(day) <= where.last).with_columns(
+        period_start=start.cast(nw.Date), period_end=last.cast(nw.Date)
+    )
 
 
 def rolled(

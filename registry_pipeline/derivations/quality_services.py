@@ -24,10 +24,10 @@ from registry_pipeline.derivations.quality_programmes import (
     NO_INTERVAL,
     PERIOD,
     Setting,
+    in_quarters,
     means,
     measure,
     programme,
-    quarter,
     rolled,
     shares,
 )
@@ -58,9 +58,8 @@ def no_show(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
         where: the cohort.
     """
     dated = with_person(core["core.appointment"], core["core.patient"], "scheduled_date")
-    by_status = tally(
-        dated.with_columns(*quarter("scheduled_date")), [*CELL, "status"], {"n": nw.lit(value=True)}
-    )
+    known = in_quarters(dated, "scheduled_date", where)
+    by_status = tally(known, [*CELL, "status"], {"n": nw.lit(value=True)})
     sums = {code: N.filter(pl.col("status") == code).sum() for code in APPOINTMENT_STATUS.codes}
     cells = by_status.group_by(CELL, maintain_order=True).agg(**sums)
     rows = rolled(by_group(cells, where, DISORDER), GROUP, list(sums), where)
@@ -85,7 +84,7 @@ def _never_met(stays: Frame, where: Setting) -> pl.DataFrame:
         day=nw.coalesce("planned_start_date", "start_date")
     )
     sums = {"n": nw.lit(value=True), "never_met": nw.col("is_never_met")}
-    cells = tally(planned.with_columns(*quarter("day")), CELL, sums)
+    cells = tally(in_quarters(planned, "day", where), CELL, sums)
     rows = rolled(by_group(cells, where, DISORDER), GROUP, list(sums), where)
     return measure(rows, "never_met", pl.col("never_met"), N, n=N)
 
@@ -111,7 +110,7 @@ def bridging_funnel(core: Core, where: Setting) -> pl.DataFrame:
         "centre_contact": talked & (contact >= identified),
         "unfollowed": talked & contact.is_null() & nw.col("centre_observed_until").is_null(),
     }
-    contacts = core["core.outreach_contact"].with_columns(*quarter("identified_date"))
+    contacts = in_quarters(core["core.outreach_contact"], "identified_date", where)
     cells = tally(contacts, UNIT_QUARTER, flags)
     rows = rolled(cells, [], list(flags), where)
     everyone, talks = pl.col("identified"), pl.col("conversation")
@@ -142,14 +141,13 @@ def involvement(core: Core, where: Setting) -> pl.DataFrame:
 
     The share at each level and in the two highest, and the mean; of those who answered the item.
     """
-    sheets = core["core.involvement_response"]
+    sheets = in_quarters(core["core.involvement_response"], "answered_on", where)
     if is_empty(sheets):
         return programme(Involvement, [], where)
     long = nw.concat(
         [
             sheets.select(
-                "unit_id",
-                *quarter("answered_on"),
+                *UNIT_QUARTER,
                 nw.lit(item, nw.Int32).alias("item"),
                 nw.col(f"item_{item}").alias("level"),
             )

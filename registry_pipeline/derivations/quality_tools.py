@@ -28,9 +28,9 @@ from registry_pipeline.derivations.quality_groups import (
 )
 from registry_pipeline.derivations.quality_programmes import (
     Setting,
+    in_quarters,
     measure,
     programme,
-    quarter,
     rolled,
     shares,
 )
@@ -100,7 +100,7 @@ def _checklist(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
     used = first_step(treated, steps(core, "dropout_checklist"), early)
     rows = treated.filter(START + days <= CUTOFF).join(used, on=STAY, how="left")
     sums = {"n": nw.lit(value=True), "used": ~STEP_DAY.is_null()}
-    cells = tally(rows.with_columns(*quarter("start_date")), CELL, sums)
+    cells = tally(in_quarters(rows, "start_date", where), CELL, sums)
     counted = rolled(by_group(cells, where, DISORDER), GROUP, list(sums), where)
     return measure(counted, "checklist_used", pl.col("used"), N, n=N)
 
@@ -110,13 +110,13 @@ def _calibration(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
     during = (STEP_DAY >= START) & (STEP_DAY <= END)
     judged = first_step(treated.filter(IS_ENDED), steps(core, "dropout_checklist"), during)
     level = nw.col("score").round(0).cast(nw.Int64).cast(nw.String)
-    rows = treated.join(judged, on=STAY).with_columns(*quarter("end_date"), risk_level=level)
+    rows = in_quarters(treated, "end_date", where).join(judged, on=STAY)
     sums = {
         "n": nw.lit(value=True),
         "left": IS_DROPOUT,
         "unknown": nw.col("is_unknown_end"),
     }
-    cells = tally(rows, [*UNIT_QUARTER, "risk_level"], sums)
+    cells = tally(rows.with_columns(risk_level=level), [*UNIT_QUARTER, "risk_level"], sums)
     counted = rolled(by_group(cells, where, "risk_level", ages=False), GROUP, list(sums), where)
     return measure(counted, "dropout_observed", pl.col("left"), N, n=N, n_missing=pl.col("unknown"))
 
@@ -159,7 +159,7 @@ def _calls(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     rows = _with_and_without(planned, called, "preadmission_call")
     sums = {"n": nw.lit(value=True), "came": ~nw.col("is_never_met")}
     cells = tally(
-        rows.with_columns(*quarter("planned_start_date")),
+        in_quarters(rows, "planned_start_date", where),
         [*UNIT_QUARTER, "preadmission_call"],
         sums,
     )
@@ -178,7 +178,8 @@ def _returns(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     sought = first_step(dropped, steps(core, "peer_outreach"), soon & before_return)
     rows = _with_and_without(dropped, sought, "peer_outreach")
     sums = {"n": nw.lit(value=True), "back": days >= nw.col("next_start") - END}
-    cells = tally(rows.with_columns(*quarter("end_date")), [*UNIT_QUARTER, "peer_outreach"], sums)
+    over = in_quarters(rows, "end_date", where)
+    cells = tally(over, [*UNIT_QUARTER, "peer_outreach"], sums)
     counted = by_group(cells, where, "peer_outreach", ages=False)
     return measure(rolled(counted, GROUP, list(sums), where), "returned", pl.col("back"), N, n=N)
 

@@ -45,21 +45,23 @@ def is_low(core: Core, protocol: Protocol) -> bool:
 def whole_period(core: Core) -> tuple[date, date]:
     """From the cohort's first day to its cut-off.
 
-    The first invitation, consent or interview; for a cohort without people the first delivery's
-    cut-off. The last is the latest cut-off of a sender: no correction and no refused file moves it,
-    unless there is nothing else.
+    The first invitation, consent or interview, and the first stay of people with none of them; for
+    a cohort without people the first delivery's cut-off. The last is the latest cut-off of a
+    sender: no correction and no refused file moves it, unless there is nothing else.
     """
-    days = core["core.patient"].select(
-        nw.min_horizontal("invited_date", "consent_date", "baseline_date").min().alias("first")
-    )
+    asked = nw.min_horizontal("invited_date", "consent_date", "baseline_date")
+    stays = core["core.episode"].group_by("patient_id").agg(began=nw.col("start_date").min())
+    people = core["core.patient"].select("patient_id", asked=asked)
+    known_by = people.join(stays, on="patient_id", how="left")
+    days = known_by.select(nw.coalesce("asked", "began").min().alias("first"))
     deliveries = core["meta.delivery"]
     cuts = cutoffs(deliveries).select(nw.col("sender_cutoff_date").max())
     extracted = nw.col("extracted_on")
     told = deliveries.select(extracted.min().alias("first"), extracted.max().alias("last"))
-    people: pl.DataFrame = days.collect("polars").to_native()
+    began: pl.DataFrame = days.collect("polars").to_native()
     known: pl.DataFrame = cuts.collect("polars").to_native()
     first, last = told.collect("polars").to_native().row(0)
-    return min(people.item() or first, first), known.item() or last
+    return min(began.item() or first, first), known.item() or last
 
 
 def unit_ends(core: Core) -> pl.DataFrame:

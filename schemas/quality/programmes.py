@@ -4,7 +4,8 @@ Belongs here: drop-out work, bridging, detox, involvement, feedback, transitions
 Does not belong here: indicators with targets (see `schemas.quality.indicators`).
 
 A numerator and a denominator always speak of the same period; where a source has them from
-different periods the value is null and the reason says periods_differ. A form the protocol
+different periods the value is null and the reason says periods_differ. The whole period runs from
+the cohort's first day to its cut-off, and what was before it is in no row. A form the protocol
 does not use leaves one row per measure over the cohort's whole period: `all` for unit, group,
 goal and step, counts of 0, and the reason not_applicable.
 """

@@ -19,3 +19,22 @@ def test_the_cut_off_is_that_of_accepted_full_deliveries(store: Any) -> None:
         }
     )
     assert whole_period(core) == (date(2014, 5, 5), date(2014, 10, 1))
+
+
+def test_people_whom_nobody_invited_or_interviewed_are_known_by_their_first_stay(
+    store: Any,
+) -> None:
+    core = store(
+        {
+            "core.patient": [
+                {"patient_id": "a"},
+                {"patient_id": "b", "consent_date": date(2014, 5, 1)},
+            ],
+            "core.episode": [
+                {"patient_id": "a", "start_date": date(2014, 3, 1)},
+                {"patient_id": "a", "start_date": date(2014, 4, 1)},
+                {"patient_id": "b", "start_date": date(2001, 1, 1)},
+            ],
+        }
+    )
+    assert whole_period(core)[0] == date(2014, 3, 1)
