@@ -1,7 +1,7 @@
 """How a home stands, on one screen, for a person on call.
 
 Belongs here: what `registry status` prints: the last run, deliveries, what waits for someone,
-waves, red checks. Does not belong here: what a run built (see `report_card`).
+waves, red checks, warnings. Does not belong here: what a run built (see `report_card`).
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ _LEDGER_COLUMNS = (
     "late",
 )
 _CHECK_COLUMNS = ("table", "check", "blocks", "last time")
+_WARNED = _CHECK_COLUMNS[:2]
 _RULES = ("cohort", "form", "rule", "rows")
 
 
@@ -92,7 +93,9 @@ def print_status(console: Console, home: Home) -> None:
         _print_home(console, home, instance)
         with _readable(console, home) as connection:
             _print_tables(console, connection)
-        _print_some(console, "Red checks", _CHECK_COLUMNS, _red_checks(home, instance))
+        red, warnings = _checks(home, instance)
+        _print_some(console, "Red checks", _CHECK_COLUMNS, red)
+        _print_some(console, "Warnings, to be reviewed", _WARNED, warnings)
 
 
 def print_ledger(console: Console, home: Home) -> None:
@@ -182,25 +185,29 @@ def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return table in tables(connection)
 
 
-def _red_checks(home: Home, instance: dg.DagsterInstance) -> list[tuple[str, str, str, str]]:
-    """The checks that failed when last asked, the blocking ones first, and those not reached."""
+def _checks(
+    home: Home, instance: dg.DagsterInstance
+) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Of the checks when last asked: those red, the blocking ones first, and those that warn.
+
+    One that was not reached, since another stopped the run, is red until it is asked.
+    """
     from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
 
     graph = build_defs(home.path).resolve_asset_graph()
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
         list(graph.asset_check_keys)
     )
-    red = [
-        (
-            key.asset_key.to_user_string().replace("/", "."),
-            key.name,
-            "yes" if graph.get(key).blocking and became != "warns" else "no",
-            became,
-        )
-        for key, record in latest.items()
-        if (became := _became_of(record, is_running=bool(home.holder)))
-    ]
-    return sorted(red, key=lambda check: (check[3] == "not reached", check[2] == "no", check))
+    red, warned = [], []
+    for key, record in latest.items():
+        name = (key.asset_key.to_user_string().replace("/", "."), key.name)
+        became = _became_of(record, is_running=bool(home.holder))
+        if became == "warns":
+            warned.append(name)
+        elif became:
+            red.append((*name, "yes" if graph.get(key).blocking else "no", became))
+    red.sort(key=lambda check: (check[3] == "not reached", check[2] == "no", check))
+    return red, sorted(warned)
 
 
 def _became_of(record: AssetCheckExecutionRecord, *, is_running: bool) -> str:
