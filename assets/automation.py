@@ -18,6 +18,7 @@ from registry_pipeline.folders import deliveries, partition_key
 from registry_pipeline.notices import TOLD, Notice, send
 from registry_pipeline.owed import owed
 from registry_pipeline.reconcile import dead_runs, end_runs, free_slots
+from registry_pipeline.run_names import run_name
 from registry_pipeline.settled import is_proved, state
 from registry_pipeline.warehouse import ledger
 
@@ -144,7 +145,7 @@ def _tell(
     run = context.dagster_run
     if TOLD in run.tags:
         return
-    notice = Notice(f"registry: job {run.job_name} {what}", (*said, *_faults(context)))
+    notice = Notice(f"registry: {run_name(run)} {what}", (*said, *_faults(context)))
     context.log.error(" ".join((notice.subject, *notice.sentences)))
     for sentence in send(registry.place, notice):
         context.log.warning(sentence)

@@ -16,6 +16,7 @@ from registry_pipeline import beside
 from registry_pipeline.child import start_all
 from registry_pipeline.home import WAIT_SECONDS, Home
 from registry_pipeline.reconcile import end_dead_runs
+from registry_pipeline.run_names import run_name
 from registry_pipeline.warehouse.database import connect
 
 POOL = "duckdb"
@@ -47,7 +48,7 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
         run = context.run
         with (
             self.place.alive(run.run_id),
-            self.place.lock(self.wait_seconds, f"job {run.job_name}"),
+            self.place.lock(self.wait_seconds, run_name(run)),
         ):
             self.place.prepare()
             end_dead_runs(context.instance, self.place, run.run_id)

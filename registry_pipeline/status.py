@@ -20,6 +20,7 @@ from registry_pipeline.home import Home
 from registry_pipeline.instance import prepare_instance
 from registry_pipeline.printing import show, tables
 from registry_pipeline.reconcile import was_killed
+from registry_pipeline.run_names import run_name
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect, connect_published
 from registry_pipeline.warehouse.faults import StoreError
@@ -127,7 +128,7 @@ def _became(home: Home, run: dg.DagsterRun) -> str:
 def _words(record: dg.RunRecord) -> str:
     began = record.start_time and record.create_timestamp
     at = f"{began:%Y-%m-%d %H:%M} UTC" if began else "not begun"
-    return f"job {record.dagster_run.job_name}, {at}, run {record.dagster_run.run_id}"
+    return f"{run_name(record.dagster_run)}, {at}, run {record.dagster_run.run_id}"
 
 
 def _published(home: Home) -> str:
@@ -198,7 +199,8 @@ def _checks(
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
         list(graph.asset_check_keys)
     )
-    red, warned = [], []
+    red: list[tuple[str, ...]] = []
+    warned: list[tuple[str, ...]] = []
     for key, record in latest.items():
         name = (key.asset_key.to_user_string().replace("/", "."), key.name)
         became = _became_of(record, is_running=bool(home.holder))

@@ -25,6 +25,7 @@ from registry_pipeline.home import Home
 from registry_pipeline.instance import prepare_instance
 from registry_pipeline.notices import TOLD, Notice
 from registry_pipeline.owed import owed
+from registry_pipeline.run_names import run_name
 from registry_pipeline.warehouse.database import connect
 
 ALL = rebuild_when_new.asset_selection
@@ -110,7 +111,7 @@ def test_a_failed_run_is_told_of_once(
     told: list[Notice] = []
     monkeypatch.setattr("registry_pipeline.notices.log", told.append)
 
-    @dg.job
+    @dg.job(name="rebuild")
     def broken() -> None:
         @dg.op
         def breaks() -> None:
@@ -129,9 +130,19 @@ def test_a_failed_run_is_told_of_once(
         ).for_run_failure() as context:
             failure_notice(context)
     (notice,) = told
-    assert notice.subject == "registry: job broken failed"
+    assert notice.subject == "registry: the rebuild failed"
     assert "Failed steps: breaks." in notice.sentences
     assert "15076500565" not in str(notice)
+
+
+def test_a_run_is_called_what_a_person_understands() -> None:
+    chosen = dg.DagsterRun("__ASSET_JOB", tags={"dagster/partition": FIRST})
+    rebuilt = dg.DagsterRun("__ASSET_JOB", tags={"dagster/from_automation_condition": "true"})
+    assert run_name(chosen) == f"a run begun in the UI for {FIRST}"
+    assert run_name(rebuilt) == "the rebuild after a delivery"
+    names = {run_name(dg.DagsterRun(job.name)) for job in build_defs().jobs or []}
+    assert len(names) == 5
+    assert not any("begun" in name for name in names)
 
 
 def test_a_refused_file_is_told_of_though_no_run_fails(
@@ -157,7 +168,7 @@ def test_a_refused_file_is_told_of_though_no_run_fails(
         ) as context:
             fault_notice(context)
     (notice,) = told
-    assert notice.subject == "registry: job take_in has faults"
+    assert notice.subject == f"registry: the intake for {FIRST} has faults"
     assert any(
         f"{FIRST}/delivery.toml: announces interviews, and the folder holds no such file" in said
         for said in notice.sentences

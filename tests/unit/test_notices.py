@@ -13,7 +13,7 @@ import pytest
 from registry_pipeline.home import Home
 from registry_pipeline.notices import Notice, of_run, send
 
-NOTICE = Notice("registry: job take_in failed", ("Run 1.", "Failed steps: intake."))
+NOTICE = Notice("registry: the intake failed", ("Run 1.", "Failed steps: intake."))
 
 
 class Mailbox(socketserver.StreamRequestHandler):
@@ -67,14 +67,14 @@ def email(port: int) -> str:
 
 def test_the_log_is_always_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert send(Home(tmp_path / "home"), NOTICE) == []
-    assert caplog.messages == ["registry: job take_in failed: Run 1. Failed steps: intake."]
+    assert caplog.messages == ["registry: the intake failed: Run 1. Failed steps: intake."]
 
 
 def test_an_email_is_sent(tmp_path: Path, mail_server: tuple[int, list[str]]) -> None:
     port, received = mail_server
     assert send(settings(Home(tmp_path / "home"), email(port)), NOTICE) == []
     assert "rcpt TO:<on-call@example.org>" in received
-    assert "Subject: registry: job take_in failed" in received
+    assert "Subject: registry: the intake failed" in received
     assert "Failed steps: intake." in received
 
 
