@@ -15,7 +15,7 @@ from assets.layers import pathways, quality, retention, trajectories
 from assets.publication import publication
 from assets.run import POOL, RegistryRun
 from registry_pipeline.folders import deliveries, partition_key
-from registry_pipeline.notices import TOLD, Notice, send
+from registry_pipeline.notices import COMMAND_LINE, TOLD, Notice, send
 from registry_pipeline.owed import owed
 from registry_pipeline.reconcile import dead_runs, end_runs, free_slots
 from registry_pipeline.run_names import run_name
@@ -94,7 +94,8 @@ def new_deliveries(context: dg.SensorEvaluationContext, registry: RegistryRun) -
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends runs whose process was killed, so that those that wait for them begin.",
+    description="Ends runs whose process was killed, so that those that wait for them begin, and "
+    "tells of them.",
 )
 def killed_runs(context: dg.SensorEvaluationContext, registry: RegistryRun) -> dg.SensorResult:
     """Without it the queue waits for a run that is gone until its longest time has passed.
@@ -103,7 +104,9 @@ def killed_runs(context: dg.SensorEvaluationContext, registry: RegistryRun) -> d
     """
     before = json.loads(context.cursor or "[]")
     gone = [run.run_id for run in dead_runs(context.instance, registry.place)]
-    end_runs(context.instance, [run_id for run_id in gone if run_id in before])
+    dead = [run_id for run_id in gone if run_id in before]
+    for sentence in end_runs(context.instance, registry.place, dead, "by the daemon"):
+        context.log.warning(sentence)
     free_slots(context.instance, registry.place)
     return dg.SensorResult(cursor=json.dumps([run_id for run_id in gone if run_id not in before]))
 
@@ -114,8 +117,15 @@ def killed_runs(context: dg.SensorEvaluationContext, registry: RegistryRun) -> d
     description="Tells the log, and whoever `notices.toml` names, of a run that failed.",
 )
 def failure_notice(context: dg.RunFailureSensorContext, registry: RegistryRun) -> None:
-    """One notice per failed run that the command line did not tell of itself."""
+    """One notice per failed run of which nobody else tells.
+
+    The command line tells of its own, unless another process ended it: then the event says no more.
+    """
     run = context.dagster_run
+    is_ended_by_another = context.failure_event.event_specific_data is None
+    told = run.tags.get(TOLD)
+    if told and not (told == COMMAND_LINE and is_ended_by_another):
+        return
     steps = [event.step_key or "" for event in context.get_step_failure_events()]
     records = context.instance.get_records_for_run(run.run_id, of_type=_STEP_START, limit=1).records
     if steps:
@@ -135,17 +145,16 @@ def failure_notice(context: dg.RunFailureSensorContext, registry: RegistryRun) -
 )
 def fault_notice(context: dg.RunStatusSensorContext, registry: RegistryRun) -> None:
     """One notice per run that went to its end and did not find all as it should be."""
-    if _faults(context):
-        _tell(context, registry, "has faults", (f"Run {context.dagster_run.run_id}.",))
+    run = context.dagster_run
+    if TOLD not in run.tags and _faults(context):
+        _tell(context, registry, "has faults", (f"Run {run.run_id}.",))
 
 
 def _tell(
     context: dg.RunStatusSensorContext, registry: RegistryRun, what: str, said: tuple[str, ...]
 ) -> None:
-    run = context.dagster_run
-    if TOLD in run.tags:
-        return
-    notice = Notice(f"registry: {run_name(run)} {what}", (*said, *_faults(context)))
+    name = run_name(context.dagster_run)
+    notice = Notice(f"registry: {name} {what}", (*said, *_faults(context)))
     context.log.error(" ".join((notice.subject, *notice.sentences)))
     for sentence in send(registry.place, notice):
         context.log.warning(sentence)

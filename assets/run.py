@@ -42,7 +42,7 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["RegistryRun"]:
         """Locks and prepares the home for the whole of the run; a sensor's look needs neither."""
-        if context.run is None or context.instance is None:
+        if context.run is None or context.instance is None or context.log is None:
             yield self
             return
         run = context.run
@@ -51,7 +51,8 @@ class RegistryRun(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.place.lock(self.wait_seconds, run_name(run)),
         ):
             self.place.prepare()
-            end_dead_runs(context.instance, self.place, run.run_id)
+            for sentence in end_dead_runs(context.instance, self.place, run.run_id):
+                context.log.warning(sentence)
             start_all()
             try:
                 yield self

@@ -41,7 +41,9 @@ from registry_pipeline.home import Home
 LOGGER = logging.getLogger("registry.notices")
 LOGGER.addHandler(logging.NullHandler())  # who runs a command reads the same on the terminal
 TOLD = "registry/told"
-"""The tag of a run whose failure someone else tells of."""
+"""The tag of a run whose failure someone else tells of: by whom."""
+COMMAND_LINE = "by the command line"
+"""It tells of its run when that ends, and of one that was killed it cannot."""
 _SMTP_SECONDS = 20
 
 

@@ -24,7 +24,8 @@ from dagster_shared.error import SerializableErrorInfo
 from registry_pipeline.folders import deliveries, left_alone, partition_key, unannounced
 from registry_pipeline.home import WAIT_SECONDS, Home
 from registry_pipeline.instance import prepare_instance
-from registry_pipeline.notices import TOLD
+from registry_pipeline.notices import COMMAND_LINE, TOLD
+from registry_pipeline.reconcile import ended_by
 from registry_pipeline.settled import SETTLE_SECONDS, settled
 
 PARTITIONS = "delivery"
@@ -47,6 +48,7 @@ class Outcome:
         began: it had the home; a run that could not begin says why in `errors`.
         deliveries: the deliveries of the landing folder that were looked at.
         since: when the run began, in seconds since 1970, as its instance says.
+        killed: one sentence per run before it that was killed, and that it ended.
         waiting: one sentence per delivery that is still being written or has no manifest.
         left_alone: one sentence per reason why folders cannot be taken in: names, rights.
         red_checks: `table check: description` of each failed check.
@@ -57,6 +59,7 @@ class Outcome:
     success: bool
     deliveries: list[str]
     since: float = 0
+    killed: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     left_alone: list[str] = field(default_factory=list)
     red_checks: list[str] = field(default_factory=list)
@@ -93,7 +96,7 @@ def run_job(
     keys = [partition_key(folder) for folder in whole]
     repository = build_defs(home.path, landing, protocol_file, wait_seconds)
     with dg.DagsterInstance.get() as instance:
-        tags = {TOLD: "by the command line"}
+        tags = {TOLD: COMMAND_LINE}
         if keys:
             instance.add_dynamic_partitions(PARTITIONS, keys)
             known = [key for key in instance.get_dynamic_partitions(PARTITIONS) if key in keys]
@@ -114,6 +117,7 @@ def run_job(
         outcome = _outcome(result, run_id, keys)
         record = instance.get_run_record_by_id(run_id)
         outcome.since = (record.start_time if record else None) or 0
+        outcome.killed = ended_by(instance, run_id)
     outcome.left_alone = left_alone(landing) if landing else []
     outcome.waiting = [
         f"{partition_key(folder)}: still being written; the next run takes it in"

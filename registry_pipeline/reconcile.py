@@ -1,6 +1,7 @@
 """What a killed run leaves in the Dagster instance, set right.
 
-Belongs here: finding runs whose process is gone, marking them failed, freeing their pool slots.
+Belongs here: finding runs whose process is gone, marking them failed, telling of them, freeing
+their pool slots.
 Does not belong here: what a killed run leaves on the disk (see `home`).
 """
 
@@ -11,6 +12,8 @@ from collections.abc import Collection
 import dagster as dg
 
 from registry_pipeline.home import Home
+from registry_pipeline.notices import TOLD, Notice, send
+from registry_pipeline.run_names import run_name
 
 _ALIVE = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
@@ -26,11 +29,30 @@ def dead_runs(instance: dg.DagsterInstance, home: Home) -> list[dg.DagsterRun]:
     return [run for run in running if was_killed(run, home)]
 
 
-def end_runs(instance: dg.DagsterInstance, run_ids: Collection[str]) -> None:
-    """Marks runs as failed whose process is gone: the queue counts them as running else."""
-    for run_id in run_ids:
-        if run := instance.get_run_by_id(run_id):
+def end_runs(
+    instance: dg.DagsterInstance, home: Home, run_ids: Collection[str], found_by: str
+) -> list[str]:
+    """Marks runs as failed whose process is gone, and tells of each: nobody else can.
+
+    The queue counts them as running else.
+
+    Args:
+        instance: the home's instance.
+        home: knows which runs live, and who is told.
+        run_ids: runs that count as running.
+        found_by: who tells of them, for their tag `TOLD`.
+
+    Returns:
+        One sentence per person or hook that could not be told.
+    """
+    failed = []
+    for run in filter(None, map(instance.get_run_by_id, run_ids)):
+        if was_killed(run, home):
+            instance.add_run_tags(run.run_id, {TOLD: found_by})
             instance.report_run_failed(run, "The process of this run is gone: it was killed.")
+            said = f"Run {run.run_id}.", "What it had stored is kept, and the next run goes on."
+            failed += send(home, Notice(f"registry: {run_name(run)} was killed", said))
+    return failed
 
 
 def free_slots(instance: dg.DagsterInstance, home: Home, living: str = "") -> None:
@@ -48,7 +70,7 @@ def free_slots(instance: dg.DagsterInstance, home: Home, living: str = "") -> No
 
 
 def end_dead_runs(instance: dg.DagsterInstance, home: Home, living: str) -> list[str]:
-    """Marks runs that a killed process left as failed, and frees the slots they hold.
+    """Marks runs that a killed process left as failed, tells of them, and frees their slots.
 
     To be called under the home's lock. A run that waits for the lock holds a file of its own
     meanwhile, and is left alone.
@@ -59,9 +81,17 @@ def end_dead_runs(instance: dg.DagsterInstance, home: Home, living: str) -> list
         living: the id of the run that holds the lock.
 
     Returns:
-        The ids of the runs that were ended.
+        One sentence per person or hook that could not be told.
     """
     dead = [run.run_id for run in dead_runs(instance, home) if run.run_id != living]
-    end_runs(instance, dead)
+    failed = end_runs(instance, home, dead, living)
     free_slots(instance, home, living)
-    return dead
+    return failed
+
+
+def ended_by(instance: dg.DagsterInstance, living: str) -> list[str]:
+    """One sentence per killed run that a run found and ended when it began."""
+    return [
+        f"{run_name(run)} before this one was killed: run {run.run_id}; this one went on"
+        for run in instance.get_runs(filters=dg.RunsFilter(tags={TOLD: living}))
+    ]

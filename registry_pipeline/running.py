@@ -52,7 +52,7 @@ def run_and_tell(
     if made_key and home.key_file.exists():
         teller.info(f"A pseudonym key was made: {home.key_file}. Keep a copy in a safe place.")
     teller.changes(changes_since(home, outcome))
-    for sentence in outcome.waiting:
+    for sentence in [*outcome.killed, *outcome.waiting]:
         teller.info(sentence)
     told = faults(home, outcome)
     if as_of and outcome.began:

@@ -23,7 +23,7 @@ from assets.run import POOL, RegistryRun
 from registry_pipeline.definitions import build_defs
 from registry_pipeline.home import Home
 from registry_pipeline.instance import prepare_instance
-from registry_pipeline.notices import TOLD, Notice
+from registry_pipeline.notices import COMMAND_LINE, TOLD, Notice
 from registry_pipeline.owed import owed
 from registry_pipeline.run_names import run_name
 from registry_pipeline.warehouse.database import connect
@@ -119,7 +119,7 @@ def test_a_failed_run_is_told_of_once(
 
         breaks()
 
-    for tags in ({}, {TOLD: "by the command line"}):
+    for tags in ({}, {TOLD: COMMAND_LINE}):
         result = broken.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
         with dg.build_run_status_sensor_context(
             "failure_notice",
@@ -156,7 +156,7 @@ def test_a_refused_file_is_told_of_though_no_run_fails(
     (landing / FIRST / "interviews.csv").unlink()
     instance.add_dynamic_partitions(str(DELIVERY.name), [FIRST])
     job = build_defs(Path(registry.home), landing).resolve_job_def("take_in")
-    for tags in ({}, {TOLD: "by the command line"}):
+    for tags in ({}, {TOLD: COMMAND_LINE}):
         result = job.execute_in_process(instance=instance, partition_key=FIRST, tags=tags)
         assert result.success
         with dg.build_run_status_sensor_context(
@@ -175,9 +175,11 @@ def test_a_refused_file_is_told_of_though_no_run_fails(
     )
 
 
-def test_a_killed_run_holds_nobody_up(
+def test_a_killed_run_holds_nobody_up_and_is_told_of_once(
     registry: RegistryRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[Notice] = []
+    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
     monkeypatch.setenv("DAGSTER_HOME", "")
     prepare_instance(registry.place)
 
@@ -193,7 +195,9 @@ def test_a_killed_run_holds_nobody_up(
         storage = instance.event_log_storage
         storage.set_concurrency_slots(POOL, 1)
         killed, living = (
-            instance.create_run_for_job(owed_job, status=dg.DagsterRunStatus.STARTED).run_id
+            instance.create_run_for_job(
+                owed_job, status=dg.DagsterRunStatus.STARTED, tags={TOLD: COMMAND_LINE}
+            ).run_id
             for _ in range(2)
         )
         assert storage.claim_concurrency_slot(POOL, killed, "intake").is_claimed
@@ -208,6 +212,39 @@ def test_a_killed_run_holds_nobody_up(
             living: dg.DagsterRunStatus.STARTED,
         }
         assert not storage.get_concurrency_run_ids()
+        tell_of_failure(instance, registry, killed)
+    (notice,) = told
+    assert notice.subject == "registry: the quarterly look for what is owed was killed"
+    assert f"Run {killed}." in notice.sentences
+
+
+def test_a_run_of_the_command_line_that_another_ended_is_told_of(
+    instance: dg.DagsterInstance, registry: RegistryRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Dagster ends one that lasts longer than any may."""
+    told: list[Notice] = []
+    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
+    run = instance.create_run_for_job(
+        owed_job, status=dg.DagsterRunStatus.STARTED, tags={TOLD: COMMAND_LINE}
+    )
+    instance.report_run_failed(run)
+    tell_of_failure(instance, registry, run.run_id)
+    assert [notice.subject.split()[-1] for notice in told] == ["failed"]
+
+
+def tell_of_failure(instance: dg.DagsterInstance, registry: RegistryRun, run_id: str) -> None:
+    """What the sensor on failed runs does of one."""
+    run = instance.get_run_by_id(run_id)
+    (record,) = instance.get_records_for_run(
+        run_id, of_type=dg.DagsterEventType.RUN_FAILURE
+    ).records
+    event = record.event_log_entry.dagster_event
+    assert run is not None
+    assert event is not None
+    with dg.build_run_status_sensor_context(
+        "failure_notice", event, instance, run, resources={"registry": registry}
+    ).for_run_failure() as context:
+        failure_notice(context)
 
 
 def test_old_quarters_are_one_backfill(

@@ -60,9 +60,7 @@ def test_help_does_not_wait_for_what_the_command_would_import() -> None:
 def test_status_tells_deliveries_quarantine_waves_and_the_last_run(built: Home) -> None:
     result = runner.invoke(app, ["status", "--home", str(built.path)])
     assert result.exit_code == 0
-    said = (
-        "Deliveries 2016-Q3 Quarantine unknown_code after_death Waves SUCCESS whole Red nobody"
-    )
+    said = "Deliveries 2016-Q3 Quarantine unknown_code after_death Waves SUCCESS whole Red nobody"
     for word in said.split():
         assert word in result.output, word
     assert "out_of_range" not in result.output  # the correction of the quarter set it right

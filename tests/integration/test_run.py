@@ -229,7 +229,10 @@ def test_a_run_killed_between_any_two_steps_is_repeated(
     assert status.exit_code == 0
     assert "KILLED" in status.output
     assert "not reached" in status.output
-    assert run_job(home, sample).success
+    outcome = run_job(home, sample)
+    assert outcome.success
+    (killed,) = outcome.killed  # each run tells of the one before it
+    assert killed.startswith("the whole job before this one was killed: run ")
     assert_same(dump(built), dump(home))
     prepare_instance(home)
     with dg.DagsterInstance.get() as instance:
