@@ -11,6 +11,7 @@ not. A call after the planned start, or outreach after the return, is not counte
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Final
 
 import narwhals as nw
@@ -49,15 +50,14 @@ from registry_pipeline.derivations.quality_stays import (
     steps,
 )
 from registry_pipeline.indicators.definition import Core
-from registry_pipeline.transform.engine import Frame, counts
+from registry_pipeline.transform.engine import Frame, counts, each_number
 from schemas.quality.programmes import ChecklistUse
 
 N: Final = pl.col("n")
 CELL: Final = [*UNIT_QUARTER, AGE, DISORDER]
 Maker = Callable[[Core, Frame, Setting], pl.DataFrame]
 STEP_DAY: Final = nw.col("step_day")
-MAX_MEETINGS: Final = 20
-"""Meetings that can fall due in one stay: five years of them at the default interval."""
+EPOCH: Final = date(1970, 1, 1)
 
 
 def checklist_use(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
@@ -122,17 +122,22 @@ def _calibration(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
 
 
 def _milestones(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
-    """Intervals of the stays, each with a meeting or without, by the quarter it passed in."""
+    """Intervals of the stays, each with a meeting or without, by the quarter it passed in.
+
+    Those that passed before the cohort's first day are not counted, however long the stay.
+    """
     days = where.protocol.programmes.milestone_days
+    before = nw.max_horizontal((where.first - EPOCH).days - START, nw.lit(1)) + days - 1
     numbered = treated.select(
-        STAY, "unit_id", "start_date_epoch", AGE, DISORDER, passed=(UNTIL - START) // days
+        STAY,
+        "unit_id",
+        "start_date_epoch",
+        AGE,
+        DISORDER,
+        next_turn=before // days,
+        passed=(UNTIL - START) // days,
     )
-    due = nw.concat(
-        [
-            numbered.filter(nw.col("passed") >= turn).with_columns(turn=nw.lit(turn, nw.Int64))
-            for turn in range(1, MAX_MEETINGS + 1)
-        ]
-    )
+    due = each_number(numbered, "turn", "next_turn", "passed")
     turn = (STEP_DAY - START + days - 1) // days
     met = (
         treated.select(STAY, "patient_id", "start_date_epoch")

@@ -1,6 +1,6 @@
 """What narwhals cannot say: one small function per engine, alike in effect.
 
-Belongs here: day numbers from dates, and keeping an intermediate result.
+Belongs here: day numbers from dates, rows from a range, and keeping an intermediate result.
 Does not belong here: any derivation; nothing outside this file asks which engine it runs on.
 """
 
@@ -55,6 +55,21 @@ def with_date(frame: Frame, epoch: str, name: str) -> Frame:
     return nw.from_native(
         native.with_columns(pl.col(epoch).cast(pl.Int32).cast(pl.Date).alias(name))
     )
+
+
+def each_number(frame: Frame, name: str, first: str, last: str) -> Frame:
+    """A row for each whole number `name` from the column `first` to `last`, both included.
+
+    A row whose `last` lies below its `first`, or where either is null, has none.
+    """
+    some = frame.filter(nw.col(first) <= nw.col(last))
+    if is_duckdb(some):
+        numbers = f'unnest(range("{first}"::BIGINT, "{last}"::BIGINT + 1)) AS "{name}"'
+        rows: Frame = nw.from_native(some.to_native().select(f"*, {numbers}"))
+        return rows
+    native: pl.LazyFrame = some.to_native()
+    listed = native.with_columns(pl.int_ranges(first, pl.col(last) + 1).alias(name))
+    return nw.from_native(listed.explode(name))
 
 
 def materialise(frame: Frame) -> Frame:

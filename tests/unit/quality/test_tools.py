@@ -104,6 +104,26 @@ def test_meetings_against_an_interval_of_ninety_days(used):
     assert rows(used(stays, steps), "milestone_in_time") == {"all": (2, 3 + 1, 0)}
 
 
+LONG_STAYS = [
+    # began and ended (days of 2024; before it negative), days of meetings, then: held, of how many
+    ("five and a half years ago", -2000, None, [70, 71], (2, 4)),  # due on 70, 160, 250, 340
+    ("on the day the cohort began", -1980, None, [0], (1, 5)),  # due on 0, 90, 180, 270, 360
+    ("the day before it began", -1981, None, [-1], (0, 4)),  # due on -1, 89, 179, 269, 359
+    ("in 1900, and nobody closed it", -45290, None, [], (0, 4)),  # due on 70, 160, 250, 340
+    ("five and a half years ago, and ended", -2000, 100, [10], (1, 1)),
+    ("ended before the cohort began", -2000, -100, [-150], (None, 0)),
+]
+
+
+@pytest.mark.parametrize("case", LONG_STAYS, ids=[case[0] for case in LONG_STAYS])
+def test_meetings_are_due_as_long_as_the_stay_lasts(used, case):
+    began, start, end, meetings, held = case
+    stays = [stay("a", start, end, None if end is None else "planned_mutual")]
+    steps = [step("a", "milestone_meeting", on) for on in meetings]
+    table = used(stays, [*steps, step("b", "milestone_meeting", 1)])
+    assert rows(table, "milestone_in_time") == {"all": (*held, 0)}, began
+
+
 def test_no_meeting_is_due_after_death_whatever_the_stay_says(store, where):
     made = store(
         {
