@@ -115,7 +115,7 @@ def funnel(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) -> pl.Dat
     """
     units = core["core.patient"].select("patient_id", "unit_id")
     wave = compared_waves(protocol)[0]
-    asked = (nw.col("wave") == wave) & nw.col("is_expected") & nw.col("has_stay")
+    asked = (nw.col("wave") == wave) & nw.col("is_stay_expected")
     retained = counts(
         rows.filter(asked).join(units, on="patient_id", how="left"), ["unit_id", "retained"]
     ).with_columns(measure=pl.lit("retained"), event=pl.col("retained") == 1)

@@ -31,7 +31,7 @@ TOO_FEW_FOR_TERMS: Final = "too_few_for_terms"
 """Reasons beside those of `statistics.reasons`: nobody in the cohort was asked; no interval for a
 description that looks ahead; more terms in the model than the data carry."""
 
-PEOPLE: Final = ["n_expected", "n_excluded", "n_with_stay"]
+PEOPLE: Final = ["n_expected", "n_excluded", "n_stay_expected", "n_stay_excluded"]
 SUMS: Final = [
     *PEOPLE,
     *(f"n_{code}" for code in OUTCOMES),
@@ -55,12 +55,11 @@ def cells(rows: Frame, by: Sequence[str], *, weight: str | None = None) -> pl.Da
     Returns:
         `by` and `SUMS`; with a weight also `WEIGHTS`. n_<outcome> counts the answered.
     """
-    one = {name: nw.col(f"is_{name.removeprefix('n_')}") for name in ("n_expected", "n_excluded")}
+    one = {name: nw.col(f"is_{name.removeprefix('n_')}") for name in PEOPLE}
     parts: dict[str, nw.Expr] = {
         name: nw.when(holds).then(nw.lit(1))
         for name, holds in {
             **one,
-            "n_with_stay": nw.col("is_expected") & nw.col("has_stay"),
             **{f"n_{code}": ~nw.col(code).is_null() for code in OUTCOMES},
         }.items()
     }
@@ -88,13 +87,13 @@ def by_outcome(wide: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     prefix = "weight_" if WEIGHTS[0] in wide.columns else ""
     parts = []
     for code in OUTCOMES:
-        expected = "n_with_stay" if code == RETAINED else "n_expected"
-        without_stay = pl.col("n_expected") - pl.col(expected)
+        of = "n_stay_" if code == RETAINED else "n_"
+        expected = f"{of}expected"
         part = wide.select(
             *keys,
             outcome=pl.lit(code),
             n_expected=pl.col(expected),
-            n_excluded=pl.col("n_excluded") + without_stay,
+            n_excluded=pl.col(f"{of}excluded"),
             n_observed=pl.col(f"n_{code}"),
             total=pl.col(f"sum_{code}"),
             squares=pl.col(f"squares_{code}") if code in MEANS else pl.lit(None, pl.Int64),

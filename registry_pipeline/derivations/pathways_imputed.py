@@ -71,9 +71,7 @@ def imputed_contrasts(at_waves: Frame, protocol: Protocol) -> pl.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for code in OUTCOMES if protocol.comparison.imputations else ():
-        asked_of = nw.col("is_expected")
-        if code == RETAINED:
-            asked_of = asked_of & nw.col("has_stay")
+        asked_of = nw.col("is_stay_expected" if code == RETAINED else "is_expected")
         if code == NOT_AT_BASELINE:
             asked_of = asked_of & (nw.col("wave") > 0)
         people = counts(

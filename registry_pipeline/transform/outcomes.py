@@ -48,9 +48,9 @@ def outcomes(core: Mapping[str, Frame], protocol: Protocol) -> Frame:
 
     Returns:
         patient_id, wave, pathway_at_wave, `is_expected` (not dead, withdrawn, moved or not due),
-        `is_excluded` (dead, withdrawn, moved), `has_stay` (has a stay in treatment; retention
-        is asked of nobody else), and per outcome an Int32: 1 achieved and 0 not, or the score;
-        null where nobody is expected or no answer can be had. `unknown` is no answer.
+        `is_excluded` (dead, withdrawn, moved), the same of retention, `is_stay_expected` and
+        `is_stay_excluded` (see `_of_stays`), and per outcome an Int32: 1 achieved and 0 not, or
+        the score; null where nobody is expected or no answer can be had. `unknown` is no answer.
     """
     visits = core["core.visit"].with_columns(
         is_answered=nw.col("status").is_in(HELD),
@@ -58,7 +58,7 @@ def outcomes(core: Mapping[str, Frame], protocol: Protocol) -> Frame:
         is_excluded=nw.col("status").is_in(EXCLUDED),
         pathway_at_wave=nw.col("pathway"),
     )
-    people = core["core.patient"].select("patient_id", "sex", "primary_substance")
+    people = core["core.patient"].select("patient_id", "sex", "primary_substance", "cutoff_day")
     use = core["core.substance_use"]
     rows = (
         visits.join(people, on="patient_id", how="left")
@@ -66,16 +66,18 @@ def outcomes(core: Mapping[str, Frame], protocol: Protocol) -> Frame:
         .join(_abstinent(use, protocol), on=PERSON_WAVE, how="left")
         .join(_primary_substance(use, people, protocol), on=PERSON_WAVE, how="left")
         .join(_in_treatment(core, protocol), on=PERSON_WAVE, how="left")
-        .with_columns(has_stay=nw.col("has_stay").fill_null(value=False), **_by_sex())
+        .join(visits.select(is_asked=nw.col("is_expected").any()), how="cross")
+        .with_columns(**_of_stays(), **_by_sex())
     )
-    who = {code: "is_expected" if code == "retained" else "is_answered" for code in OUTCOMES}
+    who = {code: "is_stay_expected" if code == "retained" else "is_answered" for code in OUTCOMES}
     return materialise(
         rows.select(
             *PERSON_WAVE,
             "pathway_at_wave",
             "is_expected",
             "is_excluded",
-            "has_stay",
+            "is_stay_expected",
+            "is_stay_excluded",
             *(
                 nw.when(nw.col(asked)).then(nw.col(code)).cast(nw.Int32).alias(code)
                 for code, asked in who.items()
@@ -187,17 +189,34 @@ def _primary_substance(use: Frame, people: Frame, protocol: Protocol) -> Frame:
     )
 
 
-def _in_treatment(core: Mapping[str, Frame], protocol: Protocol) -> Frame:
-    """patient_id, wave, has_stay, retained, for everyone with a stay in treatment.
+def _of_stays() -> dict[str, nw.Expr]:
+    """Of whom retention is expected, and who is left out of it: also those without a stay.
 
-    1 where an episode holds the wave's nominal day (entry_day <= day < exit_day). Null where none
-    does and one was censored by then: it is not known whether it went on.
+    Of those whose interview is; in a cohort that nobody interviews, where no visit is ever due, of
+    those whose stays are known beyond the wave's nominal day.
+    """
+    known = nw.coalesce("is_known", nw.col("due_day") < nw.col("cutoff_day"))
+    alone = ~nw.col("is_asked") & (nw.col("status") == "not_due") & known
+    due = nw.col("is_expected") | alone.fill_null(value=False)
+    has_stay = ~nw.col("is_known").is_null()
+    return {
+        "is_stay_expected": due & has_stay,
+        "is_stay_excluded": nw.col("is_excluded") | (due & ~has_stay),
+    }
+
+
+def _in_treatment(core: Mapping[str, Frame], protocol: Protocol) -> Frame:
+    """patient_id, wave, is_known, retained, for everyone with a stay in treatment.
+
+    is_known where the stays' cut-off is after the wave's nominal day. Retained is 1 where an
+    episode holds that day (entry_day <= day < exit_day), null where none does and one was
+    censored by then: it is not known whether it went on.
     """
     day = nw.col("due_day") - nw.col("zero")
     there = (nw.col("entry_day") <= day) & (day < nw.col("exit_day"))
     unknown = nw.col("exit_type").is_null() & (nw.col("exit_day") <= day)
     stays = treatment_stays(core, protocol).select(
-        "patient_id", "entry_day", "exit_day", "exit_type"
+        "patient_id", "entry_day", "exit_day", "exit_type", "cutoff_day"
     )
     return (
         core["core.visit"]
@@ -205,10 +224,14 @@ def _in_treatment(core: Mapping[str, Frame], protocol: Protocol) -> Frame:
         .join(stays, on="patient_id", how="inner")
         .join(day_zero(core["core.patient"], protocol), on="patient_id", how="inner")
         .group_by(PERSON_WAVE)
-        .agg(there=flag(there).max(), unknown=flag(unknown).max())
+        .agg(
+            there=flag(there).max(),
+            unknown=flag(unknown).max(),
+            known=flag(day < nw.col("cutoff_day")).max(),
+        )
         .select(
             *PERSON_WAVE,
-            has_stay=nw.lit(value=True),
+            is_known=nw.col("known").fill_null(0) == 1,
             retained=flag(nw.col("there") == 1, nw.col("unknown") == 0),
         )
     )

@@ -232,7 +232,8 @@ def test_retained_is_known_without_an_interview(
 ) -> None:
     person = counted[f"stays {number}"]
     assert person["retained"] == case[1]
-    assert person["has_stay"] == bool(case[0])
+    has_stay = bool(case[0])
+    assert (person["is_stay_expected"], person["is_stay_excluded"]) == (has_stay, not has_stay)
 
 
 def test_every_outcome_has_cases(counted: Counted) -> None:
@@ -277,3 +278,51 @@ def test_retention_counts_on_the_clock_of_the_waves() -> None:
         )
         core = {name: nw.from_native(frame.lazy()) for name, frame in frames.items()}
         assert _by_person(outcomes(core, LAR_X))["a"]["retained"] == retained
+
+
+UNASKED: list[tuple[str, list[tuple[int, int, str | None]], str, int, int | None, bool]] = [
+    # who, stays, visit status, stays known until day; at the wave's day 91: retained, left out
+    ("still there", [(0, 200, None)], "not_due", 200, 1, False),
+    ("left on day 91", [(0, 91, "patient_absent")], "not_due", 200, 0, False),
+    ("left on day 92", [(0, 92, "patient_absent")], "not_due", 200, 1, False),
+    ("left, and the day not come", [(0, 50, "patient_absent")], "not_due", 90, None, False),
+    ("there, and the day not come", [(0, 91, None)], "not_due", 91, None, False),
+    ("lost sight of, not known", [(0, 50, None)], "not_due", 200, None, False),
+    ("never in treatment", [], "not_due", 200, None, True),
+    ("died", [(0, 50, "death_other")], "dead", 200, None, True),
+    ("moved", [(0, 50, "moved")], "moved", 200, None, True),
+]
+
+
+@pytest.mark.parametrize("case", UNASKED, ids=[case[0] for case in UNASKED])
+@pytest.mark.parametrize("engine", ["duckdb", "polars"])
+def test_retention_is_known_where_nobody_is_interviewed(engine: str, case: Any) -> None:
+    """A cohort without a form of interviews: no visit is ever due."""
+    who, stays, status, cutoff, retained, left_out = case
+    episodes = [
+        {"patient_id": "a", "kind": "treatment", "origin": "baseline", "episode_no": number,
+         "entry_day": entry, "exit_day": leave, "exit_type": how, "cutoff_day": cutoff}
+        for number, (entry, leave, how) in enumerate(stays, start=1)
+    ]  # fmt: skip
+    frames = core_of(
+        people_of_cases()
+        | {
+            "patient": [{"patient_id": "a", "cutoff_day": cutoff}],
+            "visit": [{"patient_id": "a", "wave": 1, "status": status}],
+            "interview": [],
+            "use": [],
+            "retention": episodes,
+        }
+    )
+    with duckdb.connect() as connection:
+        core = {
+            name: nw.from_native(
+                frame.lazy() if engine == "polars" else connection.from_arrow(frame.to_arrow())
+            )
+            for name, frame in frames.items()
+        }
+        person = _by_person(outcomes(core, LAR_X))["a"]
+    expected = bool(stays) and not left_out and cutoff > 91
+    assert (person["retained"], person["is_stay_excluded"]) == (retained, left_out), who
+    assert (person["is_stay_expected"], person["is_expected"]) == (expected, False), who
+    assert person["no_injection"] is None, who

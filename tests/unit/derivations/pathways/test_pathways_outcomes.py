@@ -294,3 +294,27 @@ def test_every_outcome_and_rule_has_rows(tables: Tables) -> None:
 def test_nobody_at_all(pathways: Make, engine: str) -> None:
     for table in pathways([], engine=engine).values():
         assert table.height == 0 or table["reason"].is_not_null().all()
+
+
+def test_a_cohort_that_nobody_interviews_has_retention_at_the_waves_and_nothing_else(
+    pathways: Make,
+) -> None:
+    unasked = {"waves": dict.fromkeys(range(3), "not_due")}
+    tables = pathways(
+        [
+            unasked | {"n": 6, "treatment": (0, 425, None)},
+            unasked | {"n": 4, "treatment": (0, 200, "patient_absent")},
+            unasked | {"n": 2},
+        ]
+    )
+    found = {
+        wave: one(tables, wave=wave, outcome="retained", pathway="all", missing_rule="observed")
+        for wave in range(3)
+    }
+    assert [(row["n_success"], row["n"], row["n_excluded"]) for row in found.values()] == [
+        (10, 10, 2), (10, 10, 2), (6, 10, 2)
+    ]  # fmt: skip
+    others = [row for row in rows(tables, pathway="all") if row["outcome"] != "retained"]
+    assert {(row["n_expected"], row["n"], row["reason"]) for row in others} == {
+        (0, 0, "not_computable")
+    }
