@@ -15,7 +15,7 @@ from typing import Final
 import duckdb
 
 from registry_pipeline.build import build_core, build_layer
-from registry_pipeline.home import Home
+from registry_pipeline.home import WAIT_SECONDS, Home, Say
 from registry_pipeline.layers import LAYERS
 from registry_pipeline.warehouse.database import connect, scalar
 from registry_pipeline.warehouse.publish import opens_in_a_new_process, publish
@@ -33,7 +33,9 @@ class AsOfError(ValueError):
     """The registry as of a quarter cannot be made; the message says why."""
 
 
-def write_as_of(home: Home, quarter: str) -> Path:
+def write_as_of(
+    home: Home, quarter: str, *, wait_seconds: float = WAIT_SECONDS, say: Say = lambda _: None
+) -> Path:
     """Writes every table as of a quarter to `published/analysis-<quarter>.duckdb`.
 
     Deliveries of the quarter and of those before it count, corrections of the quarter included,
@@ -42,6 +44,8 @@ def write_as_of(home: Home, quarter: str) -> Path:
     Args:
         home: a home folder with something taken in; its lock is held meanwhile.
         quarter: for instance `2015-Q2`.
+        wait_seconds: how long to wait for a run on the home.
+        say: told at once who is waited for.
 
     Returns:
         The file, replaced in one step.
@@ -52,7 +56,7 @@ def write_as_of(home: Home, quarter: str) -> Path:
     """
     target = home.published / f"analysis-{quarter}.duckdb"
     work = home.spill / "as_of.duckdb"
-    with home.lock():
+    with home.lock(wait_seconds, f"the tables as of {quarter}", say):
         home.prepare()
         try:
             with connect(home, path=work) as connection:

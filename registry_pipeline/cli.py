@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 
 from registry_pipeline.child import DERIVER, started
-from registry_pipeline.home import SAMPLE_LANDING, Home
+from registry_pipeline.home import SAMPLE_LANDING, WAIT_SECONDS, Home
 from registry_pipeline.leaving import leaving_when_told
 
 
@@ -62,6 +62,9 @@ HomeOption = Annotated[
 LandingOption = Annotated[
     Path, typer.Option("--landing", envvar="REGISTRY_LANDING", help="The landing folder.")
 ]
+WaitOption = Annotated[
+    float, typer.Option("--wait", help="Seconds to wait for another run on the home.", min=0)
+]
 
 
 def _interrupted() -> None:
@@ -87,9 +90,7 @@ def run(  # noqa: PLR0917 - typer calls it by name
     log: Annotated[
         str, typer.Option("--log", help="text, or json: one JSON object per line.")
     ] = "text",
-    wait: Annotated[
-        float, typer.Option("--wait", help="Seconds to wait for another run on the home.", min=0)
-    ] = 60,
+    wait: WaitOption = WAIT_SECONDS,
     settle: Annotated[
         float,
         typer.Option(
@@ -133,7 +134,7 @@ def status(
 
 @app.command()
 @leaving_when_told(_interrupted)
-def withdraw(
+def withdraw(  # noqa: PLR0917 - as above
     home: HomeOption,
     patient: Annotated[
         list[str],
@@ -151,6 +152,7 @@ def withdraw(
     unseen: Annotated[
         bool, typer.Option("--unseen", help="Also keep out a person of whom no row is stored.")
     ] = False,
+    wait: WaitOption = WAIT_SECONDS,
 ) -> None:
     """Erase people, keep them out, and prove that they are gone."""
     from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
@@ -163,8 +165,18 @@ def withdraw(
     if not ids:
         _fail("nobody was named: standard input holds no id")
     day = (requested_on or datetime.now(UTC)).date()
-    with TextTeller(console, errors).running() as observe:
-        done = withdraw_people(place, ids, protocol, day, unseen=unseen, observer=observe)
+    teller = TextTeller(console, errors)
+    with teller.running() as observe:
+        done = withdraw_people(
+            place,
+            ids,
+            protocol,
+            day,
+            unseen=unseen,
+            observer=observe,
+            wait_seconds=wait,
+            say=teller.info,
+        )
     for proof in done.proofs:
         console.print(f"erased and proved: {proof}", soft_wrap=True)
     if done.n_older:
@@ -177,14 +189,15 @@ def withdraw(
 
 @app.command("rotate-key")
 @leaving_when_told(_interrupted)
-def rotate_key_command(home: HomeOption) -> None:
+def rotate_key_command(home: HomeOption, wait: WaitOption = WAIT_SECONDS) -> None:
     """Put a new pseudonym key over the old one: every stored pseudonym becomes another."""
     from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
     from registry_pipeline.withdrawal.command import rotate_key  # noqa: PLC0415
 
     place = _existing(home)
-    with TextTeller(console, errors).running() as observe:
-        done = rotate_key(place, observe)
+    teller = TextTeller(console, errors)
+    with teller.running() as observe:
+        done = rotate_key(place, observe, wait_seconds=wait, say=teller.info)
     if done.new:
         console.print(
             f"The key {done.old} is followed by {done.new}: {place.key_file}. Keep a copy in a "

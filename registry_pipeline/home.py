@@ -7,7 +7,7 @@ Does not belong here: what is written to those places.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ class HomeBusyError(RuntimeError):
 
 WAIT_SECONDS: Final = 60.0
 """How long a run waits for another one on the same home, where nobody says otherwise."""
+
+Say = Callable[[str], None]
+"""Told a sentence at once, while a command goes on."""
 
 SAMPLE_LANDING: Final = "data/sample"
 """Where the UI and its daemon look for deliveries, unless REGISTRY_LANDING says otherwise."""
@@ -111,7 +114,7 @@ class Home:
             with self._lock.acquire(timeout=0):
                 return ""
         except Timeout:
-            return self._holder.read_text(encoding="utf-8")
+            return self._holder.read_text(encoding="utf-8") if self._holder.exists() else ""
 
     @property
     def _lock(self) -> FileLock:
@@ -147,18 +150,27 @@ class Home:
             if leftover.is_file():
                 leftover.unlink()
 
+    def say_who_holds(self, wait_seconds: float, say: Say) -> None:
+        """Tells at once who will be waited for; nothing where nobody holds the home."""
+        if wait_seconds and (holder := self.holder):
+            say(f"{self.path}: waits up to {wait_seconds:g} seconds for {holder}")
+
     @contextmanager
-    def lock(self, wait_seconds: float = 0, holder: str = "registry") -> Iterator[None]:
+    def lock(
+        self, wait_seconds: float = 0, holder: str = "registry", say: Say = lambda _: None
+    ) -> Iterator[None]:
         """Holds the lock on the home, so that a publication never mixes two runs.
 
         Args:
             wait_seconds: how long to wait for another holder to end.
             holder: what holds it, in the words another one's message will use.
+            say: told at once who is waited for.
 
         Raises:
             HomeBusyError: another run holds it after `wait_seconds`; the sentence names it.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.say_who_holds(wait_seconds, say)
         lock = self._lock
         try:
             lock.acquire(timeout=wait_seconds)

@@ -22,7 +22,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from registry_pipeline.folders import deliveries, left_alone, partition_key, unannounced
-from registry_pipeline.home import WAIT_SECONDS, Home
+from registry_pipeline.home import WAIT_SECONDS, Home, Say
 from registry_pipeline.instance import prepare_instance
 from registry_pipeline.notices import COMMAND_LINE, TOLD
 from registry_pipeline.reconcile import ended_by
@@ -76,6 +76,7 @@ def run_job(
     *,
     wait_seconds: float = WAIT_SECONDS,
     settle_seconds: float = SETTLE_SECONDS,
+    say: Say = lambda _: None,
 ) -> Outcome:
     """Runs the whole job in this process: every delivery of the landing folder in one run.
 
@@ -87,6 +88,7 @@ def run_job(
         job_name: another job of the code location, one that takes no delivery in.
         wait_seconds: how long to wait for another run on the home.
         settle_seconds: how long a folder without hashes is watched before it counts as whole.
+        say: told at once who is waited for.
     """
     prepare_instance(home)
     from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
@@ -106,6 +108,7 @@ def run_job(
             }
         job = repository.resolve_job_def(job_name or ("registry" if keys else "rebuild"))
         run_id = str(uuid4())
+        home.say_who_holds(wait_seconds, say)
         with _watched(instance, run_id, len(job.graph.node_defs), observer):
             result = job.execute_in_process(
                 run_config=_QUIET,

@@ -48,6 +48,7 @@ def run_and_tell(
             observe,
             wait_seconds=wait_seconds,
             settle_seconds=settle_seconds,
+            say=teller.info,
         )
     if made_key and home.key_file.exists():
         teller.info(f"A pseudonym key was made: {home.key_file}. Keep a copy in a safe place.")
@@ -57,7 +58,8 @@ def run_and_tell(
     told = faults(home, outcome)
     if as_of and outcome.began:
         try:
-            teller.info(f"As of {as_of}: {write_as_of(home, as_of)}")
+            written = write_as_of(home, as_of, wait_seconds=wait_seconds, say=teller.info)
+            teller.info(f"As of {as_of}: {written}")
         except (AsOfError, HomeBusyError) as error:
             told.append(("error", str(error)))
     if told or not outcome.success:

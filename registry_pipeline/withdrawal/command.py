@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from registry_pipeline.gate.pseudonym import KeyFileError
-from registry_pipeline.home import Home, HomeBusyError
+from registry_pipeline.home import WAIT_SECONDS, Home, HomeBusyError, Say
 from registry_pipeline.keys import open_key, rotate
 from registry_pipeline.operate import Observer, run_job
 from registry_pipeline.warehouse import erasure
@@ -60,6 +61,8 @@ def withdraw_people(
     *,
     unseen: bool = False,
     observer: Observer | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+    say: Say = lambda _: None,
 ) -> Withdrawn:
     """Erases people and proves it; repeated after a breakdown, it goes on where that came.
 
@@ -70,17 +73,22 @@ def withdraw_people(
         requested_on: day of the request.
         unseen: also keeps out people of whom no row is stored.
         observer: told of each finished step of the job.
+        wait_seconds: how long to wait for a run on the home, before each step that needs it.
+        say: told at once who is waited for.
     """
     done = Withdrawn()
+    locked = partial(home.lock, wait_seconds, "registry withdraw", say)
     try:
-        with home.lock():
+        with locked():
             home.prepare()
             wanted = note_requests(home, ids, protocol_id, requested_on, unseen=unseen)
-        outcome = run_job(home, None, observer=observer, job_name="withdraw")
+        outcome = run_job(
+            home, None, observer=observer, job_name="withdraw", wait_seconds=wait_seconds, say=say
+        )
         done.errors += [*outcome.errors, *outcome.red_checks]
         if outcome.errors:
             return done
-        with home.lock():
+        with locked():
             with connect(home) as connection:
                 key = open_key(connection, home)
             prove(home, key, {one.tombstone: one.words for one in wanted})
@@ -108,16 +116,24 @@ class Rotated:
     errors: list[str] = field(default_factory=list)
 
 
-def rotate_key(home: Home, observer: Observer | None = None) -> Rotated:
+def rotate_key(
+    home: Home,
+    observer: Observer | None = None,
+    *,
+    wait_seconds: float = WAIT_SECONDS,
+    say: Say = lambda _: None,
+) -> Rotated:
     """Puts a new key over the old pseudonyms, removes older copies, derives and publishes anew.
 
     Args:
         home: the home folder.
         observer: told of each finished step of the job.
+        wait_seconds: how long to wait for a run on the home, before each step that needs it.
+        say: told at once who is waited for.
     """
     done = Rotated()
     try:
-        with home.lock():
+        with home.lock(wait_seconds, "registry rotate-key", say):
             home.prepare()
             with connect(home) as connection:
                 key = open_key(connection, home)
@@ -129,7 +145,9 @@ def rotate_key(home: Home, observer: Observer | None = None) -> Rotated:
             rotated = rotate(home, key)
             drop_copies(home)
         done.old, done.new = key.key_id, rotated.key_id
-        outcome = run_job(home, None, observer=observer, job_name="rebuild")
+        outcome = run_job(
+            home, None, observer=observer, job_name="rebuild", wait_seconds=wait_seconds, say=say
+        )
         done.errors += [*outcome.errors, *outcome.red_checks]
     except _SAID as error:
         done.errors.append(str(error))

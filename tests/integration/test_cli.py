@@ -12,6 +12,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import duckdb
@@ -249,6 +251,38 @@ def test_a_second_run_on_a_held_home_says_so(tmp_path: Path, sample: Path) -> No
     assert result.exit_code == 1
     assert "another run holds this home: the night shift, process" in result.output
     assert "waited 0 seconds" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "then"),
+    [
+        (["withdraw", "--protocol", "lar_x", "--patient", "NOBODY"], "no row of"),
+        (["rotate-key"], "an erasure is not finished"),
+    ],
+)
+def test_what_writes_waits_for_a_run_and_says_at_once_for_whom(
+    built: Home, tmp_path: Path, command: list[str], then: str
+) -> None:
+    home = Home(tmp_path / "home")
+    shutil.copytree(built.path, home.path)
+    (home.erasures / "one.waiting").parent.mkdir(exist_ok=True)
+    (home.erasures / "one.waiting").touch()
+    is_held = threading.Event()
+
+    def hold() -> None:
+        with home.lock(holder="the night shift"):
+            is_held.set()
+            time.sleep(1)
+
+    night_shift = threading.Thread(target=hold)
+    night_shift.start()
+    assert is_held.wait(10)
+    result = runner.invoke(app, [*command, "--home", str(home.path)])
+    night_shift.join()
+    assert result.exit_code == 1
+    first, second = result.output.splitlines()
+    assert first.startswith(f"{home.path}: waits up to 60 seconds for the night shift, process ")
+    assert then in second
 
 
 def test_runs_before_the_first_delivery_end_well_and_tell_what_waits(tmp_path: Path) -> None:
