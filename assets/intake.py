@@ -16,7 +16,7 @@ from registry_pipeline.gate.gate import canary
 from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.taken import DeliveryReport
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.witness import prove_whole
 from schemas.catalog import TABLES
 from schemas.fields import describe
@@ -113,7 +113,7 @@ def ledger_checks(registry: RegistryRun) -> Iterator[dg.AssetCheckResult]:
     with registry.connect() as connection:
         ledger.prepare(connection)
         wrong = ledger.discrepancies(connection)
-        refused = ledger.open_refusals(connection)
+        refused = refusals.open_refusals(connection)
     yield dg.AssetCheckResult(
         check_name="received_is_accepted_plus_quarantined",
         asset_key=asset_key("meta.delivery"),

@@ -1,4 +1,4 @@
-"""The command line: `registry run`, `status`, `withdraw`, `deliver`, `ui`, `synth`, the importers.
+"""The command line: `registry run`, `status`, `close`, `withdraw`, `ui`, the writers and importers.
 
 Belongs here: options, progress and printing.
 Does not belong here: the work (see `operate`, `report_card`, `synthetic`, `cohorts`).
@@ -185,6 +185,27 @@ def withdraw(  # noqa: PLR0917 - as above
         errors.print(sentence, style="red", markup=False, soft_wrap=True)
     if done.errors:
         raise typer.Exit(1)
+
+
+@app.command()
+def close(
+    home: HomeOption,
+    delivery: Annotated[
+        str, typer.Option("--delivery", help="As status names it: lar_x/2014-Q3, for instance.")
+    ],
+    wait: WaitOption = WAIT_SECONDS,
+) -> None:
+    """Close the refusals of a delivery that nobody will mend; the ledger keeps them."""
+    from registry_pipeline.closing import ClosingError, close_refusals  # noqa: PLC0415
+    from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
+
+    today, say = datetime.now(UTC).date(), TextTeller(console, errors).info
+    try:
+        closed = close_refusals(_existing(home), delivery, today, wait_seconds=wait, say=say)
+    except ClosingError as error:
+        _fail(str(error))
+    for reason in closed:
+        say(f"closed: {reason}")
 
 
 @app.command("rotate-key")

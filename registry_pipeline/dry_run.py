@@ -30,7 +30,7 @@ from registry_pipeline.opening import brought, opened
 from registry_pipeline.printing import show
 from registry_pipeline.staging import sha256_of
 from registry_pipeline.taken import FileReport, line
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.database import SCHEMAS, connect
 from schemas.protocol import Protocol
 
@@ -112,7 +112,7 @@ def _tried(connection: duckdb.DuckDBPyConnection, file: _File) -> Tried:
         if sha in same or (here and file.path is None):
             return Tried(file.place, FileReport(file.form, "unchanged"))
         if here:
-            ledger.refuse_other_bytes(file.place)
+            refusals.refuse_other_bytes(file.place)
         tried = _judged(file)
     except RefusedFileError as error:
         return _refused(file.place, file.form, str(error), error.n_rows)

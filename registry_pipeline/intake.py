@@ -26,7 +26,7 @@ from registry_pipeline.home import Home
 from registry_pipeline.opening import brought, opened
 from registry_pipeline.staging import Arrival, staged_ahead
 from registry_pipeline.taken import DeliveryReport, FileReport, line
-from registry_pipeline.warehouse import erasure, in_use, ledger
+from registry_pipeline.warehouse import erasure, in_use, ledger, refusals
 from registry_pipeline.warehouse.changes import changes, taken_back, unmet_retractions
 from registry_pipeline.warehouse.database import transaction
 from registry_pipeline.warehouse.mending import mend
@@ -139,7 +139,7 @@ class _Taking:
                 self._the_right_bytes(form)
                 return FileReport(form, "unchanged")
             if arrival.is_here:
-                ledger.refuse_other_bytes(arrival.name)
+                refusals.refuse_other_bytes(arrival.name)
             try:
                 report = self._taken(arrival, arrival.batches)
             except RepeatedKeysError:
@@ -188,7 +188,7 @@ class _Taking:
     def _the_right_bytes(self, form: str) -> None:
         """What was accepted stands in the folder: an earlier refusal of other bytes is over."""
         with transaction(self.connection):
-            ledger.clear_other_bytes(self.connection, self.protocol.id, self.folder.name, form)
+            refusals.clear_other_bytes(self.connection, self.protocol.id, self.folder.name, form)
 
     def _name(self, form: str, path: Path | None) -> str:
         """A form's file as messages name it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import duckdb
 
 from registry_pipeline.warehouse.database import scalar
-from registry_pipeline.warehouse.ledger import open_refusals
+from registry_pipeline.warehouse.refusals import open_refusals
 from schemas.protocol import Disclosure
 
 MIN_COUNT = Disclosure().min_count

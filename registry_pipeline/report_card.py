@@ -30,7 +30,7 @@ from registry_pipeline.headlines import (
 from registry_pipeline.home import Home
 from registry_pipeline.operate import Outcome
 from registry_pipeline.printing import show, tables
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect, connect_published
 from registry_pipeline.warehouse.faults import StoreError
 
@@ -168,7 +168,7 @@ def faults(home: Home, outcome: Outcome) -> list[tuple[str, str]]:
         if "meta.delivery" in tables(connection):
             refused += [
                 reason
-                for protocol, delivery, _, reason in ledger.open_refusals(connection)
+                for protocol, delivery, _, reason in refusals.open_refusals(connection)
                 if f"{protocol}/{delivery}" in outcome.deliveries
             ]
             refused += [sentence for _, sentence in ledger.without_patients(connection)]

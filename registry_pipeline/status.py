@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shlex import quote
 from typing import Any
 
 import dagster as dg
@@ -21,7 +22,7 @@ from registry_pipeline.instance import prepare_instance
 from registry_pipeline.printing import show, tables
 from registry_pipeline.reconcile import was_killed
 from registry_pipeline.run_names import run_name
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import refusals
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect, connect_published
 from registry_pipeline.warehouse.faults import StoreError
 
@@ -93,7 +94,7 @@ def print_status(console: Console, home: Home) -> None:
     with dg.DagsterInstance.get() as instance:
         _print_home(console, home, instance)
         with _readable(console, home) as connection:
-            _print_tables(console, connection)
+            _print_tables(console, home, connection)
         red, warnings = _checks(home, instance)
         _print_some(console, "Red checks", _CHECK_COLUMNS, red)
         _print_some(console, "Warnings, to be reviewed", _WARNED, warnings)
@@ -144,11 +145,15 @@ def _published(home: Home) -> str:
     return f"version {version}, as of {as_of or 'no delivery'}; {kept} older kept"
 
 
-def _print_tables(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+def _print_tables(console: Console, home: Home, connection: duckdb.DuckDBPyConnection) -> None:
     if _has(connection, "meta.delivery"):
         show(console, "Deliveries", _COHORT_COLUMNS, connection.execute(_COHORTS).fetchall())
-        refused = [(reason,) for *_, reason in ledger.open_refusals(connection)]
+        refused = [(reason,) for *_, reason in refusals.open_refusals(connection)]
         _print_some(console, "Refused", ("why",), refused)
+        if refused:
+            close = f"registry close --home {quote(str(home.path))} --delivery COHORT/DELIVERY"
+            said = f"Have it mended and put in the same folder; what nobody will mend: {close}"
+            console.print(said, markup=False, soft_wrap=True)
     if _has(connection, "meta.quarantine"):
         waiting = connection.execute(_QUARANTINE).fetchall()
         _print_some(console, "Quarantine", _RULES, waiting)
@@ -180,6 +185,9 @@ def _readable(console: Console, home: Home) -> Iterator[duckdb.DuckDBPyConnectio
         console.print(f"A run goes on: what follows is {what}.")
         with duckdb.connect(published or ":memory:", read_only=published is not None) as connection:
             yield connection
+    except duckdb.BinderException:  # a column that came since: a run adds it
+        said = f"{home.path}: filled by an older version: registry run brings it up to date"
+        console.print(said, markup=False, soft_wrap=True)
 
 
 def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:

@@ -2,8 +2,8 @@
 
 Belongs here: what `meta.delivery` knows, and the proof that the ledger and the intake tables tell
 the same numbers.
-Does not belong here: reading files (`gate`), the order of work (`intake`), the protocols and the
-key that the tables were filled under (`in_use`).
+Does not belong here: reading files (`gate`), the order of work (`intake`), which refusals are open
+(`refusals`), the protocols and the key that the tables were filled under (`in_use`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import duckdb
 
-from registry_pipeline.gate.errors import DeliveryError, RefusedFileError
+from registry_pipeline.gate.errors import DeliveryError
 from registry_pipeline.gate.manifest import MANIFEST, Manifest
 from registry_pipeline.warehouse.changes import Changes
+from registry_pipeline.warehouse.refusals import mark_complete
 from registry_pipeline.warehouse.tables import ensure, insert
 from schemas.catalog import TABLES
 from schemas.forms import FORMS
@@ -28,18 +29,6 @@ _LIVE: Final = tuple(
     for name in ("delivery", "protocol", "quarantine", "key", "erasure", "built")
 )
 """The tables that a live file has before anything is taken in."""
-
-OTHER_BYTES: Final = "other_bytes"
-"""The rule that refuses other bytes under the name of a file that was accepted: the one refusal
-that an accepted file does not mend."""
-
-_OTHER_BYTES: Final = f"status = 'refused' AND suffix(reason, '({OTHER_BYTES})')"
-_OPEN: Final = f"""
-    status = 'refused' AND ({_OTHER_BYTES} OR NOT EXISTS (
-        FROM meta.delivery AS mended WHERE mended.status = 'accepted'
-        AND mended.protocol = refused.protocol AND mended.delivery = refused.delivery
-        AND mended.form = refused.form))
-"""
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
     row = asdict(entry)
     row |= {f"n_{change}": n for change, n in row.pop("changes").items()}
     _insert(connection, row)
-    _mark_complete(connection, entry.protocol, entry.delivery)
+    mark_complete(connection, entry.protocol, entry.delivery)
 
 
 def record_folder(
@@ -120,7 +109,7 @@ def record_folder(
             **{name: 0 for name in DELIVERY.dtypes if name.startswith("n_")},
         }
         _insert(connection, row)
-    _mark_complete(connection, protocol, delivery)
+    mark_complete(connection, protocol, delivery)
 
 
 def store_sender(
@@ -155,39 +144,6 @@ def refuse_other_manifest(
             "this delivery were taken in; put the manifest back, or deliver again with the "
             "next number (other_manifest)"
         )
-
-
-def refuse_other_bytes(name: str) -> NoReturn:
-    """A delivery is what it was: other bytes under its name are a new delivery's business.
-
-    Raises:
-        RefusedFileError: always; `name` is the file as messages name it.
-    """
-    what = (
-        "taken in before with other bytes or other [retract] keys; send a correction with the "
-        "next number"
-    )
-    raise RefusedFileError(name, OTHER_BYTES, what)
-
-
-def clear_other_bytes(
-    connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str, form: str
-) -> None:
-    """Takes back that other bytes stood under a delivery's name: the right ones stand there."""
-    connection.execute(
-        f"DELETE FROM meta.delivery WHERE {_OTHER_BYTES} AND protocol = ? AND delivery = ? "
-        "AND form = ?",
-        [protocol, delivery, form],
-    )
-    _mark_complete(connection, protocol, delivery)
-
-
-def open_refusals(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
-    """Refusals that no accepted file has mended: protocol, delivery, form, reason."""
-    return connection.execute(
-        f"SELECT protocol, delivery, form, reason FROM meta.delivery AS refused WHERE {_OPEN} "
-        "ORDER BY ALL"
-    ).fetchall()
 
 
 def without_patients(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -245,16 +201,6 @@ def _insert(connection: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> None:
     row |= {"received_at": datetime.now(UTC).replace(tzinfo=None)}
     cells = ", ".join(f'? AS "{name}"' for name in row)
     connection.execute(f"INSERT INTO meta.delivery BY NAME SELECT {cells}", [*row.values()])
-
-
-def _mark_complete(connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str) -> None:
-    """Says on every line of a delivery whether a refusal of it is open."""
-    connection.execute(
-        "UPDATE meta.delivery SET is_complete = NOT EXISTS (FROM meta.delivery AS refused WHERE "
-        f"refused.protocol = $protocol AND refused.delivery = $delivery AND {_OPEN}) "
-        "WHERE protocol = $protocol AND delivery = $delivery",
-        {"protocol": protocol, "delivery": delivery},
-    )
 
 
 def discrepancies(connection: duckdb.DuckDBPyConnection) -> list[str]:

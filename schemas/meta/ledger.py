@@ -137,6 +137,12 @@ class Delivery(RegistryModel):
         nb="Komplett",
         null=_UNCOUNTED,
     )
+    closed_on: pl.Date = field(
+        "Closed on",
+        "The day on which someone said that a refused file will not be mended; it waits no more.",
+        nb="Avsluttet dato",
+        null="accepted, mended, or it still waits",
+    )
     received_at: pl.Datetime = field(
         "Received at",
         "When the file was taken in, UTC: a clock that no other table is made from.",

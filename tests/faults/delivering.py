@@ -17,7 +17,7 @@ from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.landing import write_manifest
 from registry_pipeline.taken import DeliveryReport
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import refusals
 
 PATIENTS = "patient_id,sex,birth_year,consent,consent_date\nA-1,male,1970,consented,2014-05-02\n"
 INTERVIEWS = "patient_id,interview_date,status,heroin_days\nA-1,2014-05-10,completed,0\n"
@@ -60,7 +60,7 @@ def stored(connection: duckdb.DuckDBPyConnection, form: str = "interviews") -> i
 
 def refused(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     """Form and reason of every refusal that is open."""
-    return [(form, reason) for _, _, form, reason in ledger.open_refusals(connection)]
+    return [(form, reason) for _, _, form, reason in refusals.open_refusals(connection)]
 
 
 HEADER = "patient_id,interview_date,status,heroin_days\n"

@@ -19,7 +19,7 @@ from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.landing import write_manifest
 from registry_pipeline.settled import settled
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.changes import Changes
 from schemas.protocol import shipped_text
 from tests.faults.delivering import (
@@ -73,11 +73,11 @@ def test_a_mended_file_closes_the_refusal(
 ) -> None:
     folder = deliver(landing, interviews=INTERVIEWS, rows={"interviews": 2})
     take(connection, home, folder)
-    assert len(ledger.open_refusals(connection)) == 1
+    assert len(refusals.open_refusals(connection)) == 1
     shutil.rmtree(folder)
     deliver(landing, interviews=INTERVIEWS)
     take(connection, home, folder)
-    assert ledger.open_refusals(connection) == []
+    assert refusals.open_refusals(connection) == []
     assert stored(connection) == 1
 
 
@@ -118,13 +118,13 @@ def test_other_bytes_under_a_taken_name_are_refused(
     for _ in range(2):
         (message,) = take(connection, home, folder).messages
         assert "taken in before with other bytes" in message
-        assert [reason for *_, reason in ledger.open_refusals(connection)] == [message]
+        assert [reason for *_, reason in refusals.open_refusals(connection)] == [message]
         assert completeness(connection) == {"2014-Q2": False}
     assert stored(connection) == 1
     shutil.rmtree(folder)
     deliver(landing, interviews=INTERVIEWS)
     assert take(connection, home, folder).messages == []
-    assert ledger.open_refusals(connection) == []
+    assert refusals.open_refusals(connection) == []
     assert completeness(connection) == {"2014-Q2": True}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from registry_pipeline.keys import open_key
 from registry_pipeline.operate import Outcome
 from registry_pipeline.report_card import changes_since
 from registry_pipeline.settled import is_proved
-from registry_pipeline.warehouse import ledger
+from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.identity_columns import identity_columns
 from schemas.protocol import shipped_text
 from tests.faults.delivering import (
@@ -53,7 +54,7 @@ def test_a_delivery_that_cannot_be_opened(
     report = take(connection, home, deliver(landing, interviews=INTERVIEWS, **given))
     assert report.files == []
     assert said in report.message
-    ((_, _, form, reason),) = ledger.open_refusals(connection)
+    ((_, _, form, reason),) = refusals.open_refusals(connection)
     assert (form, reason) == ("delivery.toml", report.message)
 
 
@@ -71,7 +72,7 @@ def test_nothing_is_stored_of_a_manifest_with_an_identity_number(
     report = take(connection, home, deliver(landing, interviews=INTERVIEWS, **given))
     assert report.files == []
     assert report.message.endswith("holds a national identity number (identity_number)")
-    assert [form for _, _, form, _ in ledger.open_refusals(connection)] == ["delivery.toml"]
+    assert [form for _, _, form, _ in refusals.open_refusals(connection)] == ["delivery.toml"]
     assert identity_columns(connection) == []
 
 
@@ -108,6 +109,26 @@ def test_a_file_that_no_form_reads_leaves_the_others_in(
     assert refused(connection) == []
     assert connection.sql("SELECT DISTINCT is_complete FROM meta.delivery").fetchall() == [(True,)]
     assert (stored(connection, "patients"), stored(connection)) == (1, 1)
+
+
+def test_a_refusal_that_nobody_will_mend_is_closed_and_stays_in_the_ledger(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
+) -> None:
+    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS, rows={"interviews": 2})
+    (folder / "readme.txt").touch()
+    reasons = sorted(take(connection, home, folder).messages)
+    assert len(reasons) == 2
+    day = date(2014, 10, 2)
+    assert refusals.close(connection, "lar_x", "2014-Q3", day) == []
+    assert refusals.close(connection, "lar_x", "2014-Q2", day) == reasons
+    assert refused(connection) == []
+    lines = "SELECT status, is_complete, closed_on FROM meta.delivery ORDER BY ALL"
+    kept = [("accepted", True, None), ("refused", True, day), ("refused", True, day)]
+    assert connection.sql(lines).fetchall() == kept
+    assert refusals.close(connection, "lar_x", "2014-Q2", day) == []
+    take(connection, home, folder)  # it stands in the landing folder, as bad as before
+    assert sorted(reason for _, reason in refused(connection)) == reasons
+    assert {is_complete for _, is_complete, _ in connection.sql(lines).fetchall()} == {False}
 
 
 def test_a_form_that_is_there_twice_is_read_from_neither_file(

@@ -28,6 +28,7 @@ from registry_pipeline.operate import serve
 from registry_pipeline.printing import show
 from registry_pipeline.report_card import print_report_card
 from registry_pipeline.telling import JsonTeller
+from registry_pipeline.warehouse.database import connect
 from registry_pipeline.withdrawal.command import Withdrawn
 
 runner = CliRunner()
@@ -47,6 +48,14 @@ def test_a_run_with_a_refused_file_names_it_and_goes_on(tmp_path: Path, sample: 
     assert (home / "published" / "analysis.duckdb").exists()
     key = home / "pseudonym.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    close = ["close", "--home", str(home), "--delivery", "lar_x/2014-Q2"]
+    status = runner.invoke(app, ["status", "--home", str(home)])
+    assert f"registry close --home {home} --delivery COHORT/DELIVERY" in status.output
+    closed = runner.invoke(app, close)
+    assert (closed.exit_code, closed.output.count("control_total")) == (0, 1)
+    assert "Refused: none" in runner.invoke(app, ["status", "--home", str(home)]).output
+    again = runner.invoke(app, close)
+    assert (again.exit_code, again.output.count("no refusal of this delivery is open")) == (1, 1)
 
 
 def test_help_does_not_wait_for_what_the_command_would_import() -> None:
@@ -82,6 +91,17 @@ def test_status_tells_a_warning_from_a_red_check(
     assert columns.split() == ["table", "check"]
     assert [line.split()[0] for line in warned] == ["quality.data_quality"] * 2
     assert re.fullmatch(r"and \d+ more", more)
+
+
+def test_status_of_a_home_of_an_older_version_says_so(built: Home, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    shutil.copytree(built.path, home.path)
+    with connect(home) as connection:
+        connection.execute("ALTER TABLE meta.delivery DROP COLUMN closed_on")
+    result = runner.invoke(app, ["status", "--home", str(home.path)])
+    assert result.exit_code == 0
+    assert f"{home.path}: filled by an older version: registry run" in result.output
+    assert "Red checks: none" in result.output
 
 
 @pytest.mark.usefixtures("held_elsewhere")
@@ -128,6 +148,7 @@ def test_an_id_on_standard_input_may_be_spaced(
             ["run", "--landing", ".", "--home", "x", "--dry-run", "--as-of", "2015-Q2"],
             "leave --as-of out",
         ),
+        (["close", "--home", "nowhere", "--delivery", "lar_x/1"], "nowhere: nothing has been"),
         (["status", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
         (["ui", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
         (["ui", "--host", "no.host.invalid"], "no.host.invalid:3000: "),
