@@ -47,21 +47,18 @@ def life_table_beside(
 def _life_tables(counted: Counted, read: pl.DataFrame, waves: Waves) -> pl.DataFrame:
     """The life table of every curve on the protocol's own clock, over the schedule's intervals.
 
-    An interval goes from the day after one scheduled day to the next.
+    An interval goes from the day after one scheduled day to the next; the first begins where the
+    curve does, which with delayed entry is the first day with enough people at risk.
 
     Returns:
         The columns of derived.retention_life_table's numbers, with the curve on the same day.
     """
     intervals = _intervals(waves)
     main = counted.groups.filter("is_main").select(GROUP, "n")
-    exits, entries = (
-        frame.join(main, on=GROUP, how="semi") for frame in (counted.exits, counted.entries)
-    )
-    breaks = [0, *(day + 1 for day in waves.nominal_days[1:])]
-    table = (
-        life_table(exits, entries, [GROUP], breaks)
-        .drop("reason")
-        .rename({"n_effective": "effective_n"})
+    begins = counted.curve.group_by(GROUP).agg(begins=pl.col("start_day").first())
+    curves = main.select(GROUP).join(begins.drop_nulls(), on=GROUP)
+    table = pl.concat(
+        _from_day(counted, curves.filter(begins=day), day, waves) for day in {0, *curves["begins"]}
     )
     told = (
         pl.when(pl.col("hazard").is_null() & (pl.col("retained") > 0))
@@ -72,7 +69,7 @@ def _life_tables(counted: Counted, read: pl.DataFrame, waves: Waves) -> pl.DataF
     )
     rows = (
         main.join(intervals, how="cross", maintain_order="left_right")
-        .join(table, on=[GROUP, "interval_start"], how="left", maintain_order="left")
+        .join(table, on=[GROUP, "day"], how="left", maintain_order="left")
         .join(read.select(GROUP, "day", retained_curve="retained"), on=[GROUP, "day"], how="left")
         .with_columns(pl.col("^n_.*$").fill_null(0), reason=told)
         .with_columns(reason=or_not_computable("reason"))
@@ -82,16 +79,44 @@ def _life_tables(counted: Counted, read: pl.DataFrame, waves: Waves) -> pl.DataF
     return counted.labelled(rows.with_columns(shown))
 
 
+def _from_day(counted: Counted, curves: pl.DataFrame, begins: int, waves: Waves) -> pl.DataFrame:
+    """The life tables of curves that begin on the day `begins`, by group_id and `day`.
+
+    Whoever left before it is in neither; whoever is at risk on it is there from its start.
+    """
+    exits, entries = (
+        frame.join(curves, on=GROUP, how="semi") for frame in (counted.exits, counted.entries)
+    )
+    early = pl.col("day") < begins
+    came = entries.filter(early).select(GROUP, "n")
+    gone = exits.filter(early).select(GROUP, n=-pl.col("n"))
+    at_start = pl.concat([came, gone]).group_by(GROUP).agg(pl.col("n").sum())
+    entries = pl.concat(
+        [
+            at_start.with_columns(day=pl.lit(begins - 1).cast(entries.schema["day"])),
+            entries.filter(~early).select(GROUP, "n", "day"),
+        ]
+    )
+    ends = [day for day in waves.nominal_days[1:] if day >= begins]
+    starts = [begins, *(day + 1 for day in ends)]
+    ended_by = dict(zip(starts, ends, strict=False))
+    return (
+        life_table(exits.filter(~early), entries, [GROUP], starts)
+        .with_columns(
+            day=pl.col("interval_start").replace_strict(
+                ended_by, default=None, return_dtype=pl.Int64
+            )
+        )
+        .drop("interval_start", "reason")
+        .rename({"n_effective": "effective_n"})
+    )
+
+
 def _intervals(waves: Waves) -> pl.DataFrame:
-    """Each interval's first day, the scheduled day before it, the one that ends it, its month."""
+    """The scheduled day before each interval, the one that ends it, and its month."""
     ends = zip(pairwise(waves.nominal_days), waves.months[1:], strict=True)
     return pl.DataFrame(
-        [(start + (start > 0), start, day, month) for (start, day), month in ends],
-        schema={
-            "interval_start": pl.Int64,
-            "start_day": pl.Int64,
-            "day": pl.Int64,
-            "month": pl.Int32,
-        },
+        [(start, day, month) for (start, day), month in ends],
+        schema={"start_day": pl.Int64, "day": pl.Int64, "month": pl.Int32},
         orient="row",
     )

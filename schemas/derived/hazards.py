@@ -22,6 +22,8 @@ class RetentionLifeTable(RetentionTable):
     For exits that are known only at the interviews: what left between two scheduled days, with no
     claim to the day. People censored or entering late in an interval count as half in it; one
     censored on a scheduled day was there until it. The curve on the same day stands beside it.
+    With delayed entry both begin on the first day with enough people at risk: the first interval
+    counts from that day, and those that were over by then count nobody and are not_computable.
     On the protocol's own clock. Made from derived.retention_person.
     """
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import narwhals as nw
@@ -15,7 +15,7 @@ from registry_pipeline.statistics.cox import Stays, cox
 from registry_pipeline.statistics.subdistribution import fine_gray
 from schemas.core import Episode, Event, Patient, Visit
 from schemas.fields import describe
-from schemas.protocol import load_shipped
+from schemas.protocol import Origin, Protocol, load_shipped
 
 CORE = {
     "core.patient": Patient,
@@ -31,8 +31,10 @@ Person = tuple[str, int, str | None]
 """Sex, day of leaving, exit type (null: there at the cut-off, which is that day)."""
 
 
-def derive(people: list[Person], **fields: Any) -> Mapping[str, pl.DataFrame]:
-    """The tables of people in the index pathway from day 0 until a day."""
+def derive(
+    people: list[Person], *, protocol: Protocol = LAR_X, start: int = 0, **fields: Any
+) -> Mapping[str, pl.DataFrame]:
+    """The tables of people in the index pathway from day `start` until a day."""
     who, stays = [], []
     for number, (sex, day, exit_type) in enumerate(people):
         name = f"p{number}"
@@ -44,14 +46,14 @@ def derive(people: list[Person], **fields: Any) -> Mapping[str, pl.DataFrame]:
         )
         stays.append(
             {"patient_id": name, "is_treatment": True, "is_index": True, "cover_days": 0}
-            | {"start_day": 0, "end_day": day, "exit_type": exit_type, "last_seen_day": 800}
+            | {"start_day": start, "end_day": day, "exit_type": exit_type, "last_seen_day": 800}
         )
     rows = {"core.patient": who, "core.episode": stays}
     core = {
         name: nw.from_native(pl.DataFrame(rows.get(name, []), schema=describe(model).dtypes).lazy())
         for name, model in CORE.items()
     }
-    made = retention_tables(core, LAR_X)
+    made = retention_tables(core, protocol)
     return {name: table for name, table in made.items() if isinstance(table, pl.DataFrame)}
 
 
@@ -274,6 +276,48 @@ def test_exits_at_the_waves_alone_are_the_curve_itself() -> None:
     rows = table(derive(people))
     assert rows["retained"].to_list() == pytest.approx(rows["retained_curve"].to_list())
     assert rows["n_entered"].to_list() == list(range(16, 0, -2))
+
+
+def late_table(people: list[tuple[int, int, str | None]]) -> list[dict[str, Any]]:
+    """The life table since treatment start of people followed from one day to another."""
+    from_start = LAR_X.retention.model_copy(update={"origin": Origin.TREATMENT_START})
+    made = derive(
+        [("female", left - entry, exit_type) for entry, left, exit_type in people],
+        protocol=LAR_X.model_copy(update={"retention": from_start}),
+        start=-400,
+        treatment_start_day=[-entry for entry, *_ in people],
+        retention_origin_date=[MAY_1 - timedelta(days=entry) for entry, *_ in people],
+    )
+    return table(made, origin="treatment_start").to_dicts()
+
+
+def test_with_late_entry_the_life_table_begins_where_the_curve_does() -> None:
+    """Ten are at risk from day 41 on: four of those followed since day 11, six since day 41."""
+    people = [
+        (10, 20, "patient_absent"),  # left before there were ten
+        (10, 91, "patient_absent"),
+        *[(10, 750, None)] * 3,
+        (40, 60, "patient_absent"),
+        (40, 80, None),
+        *[(40, 750, None)] * 4,
+        (70, 750, None),  # late: half in the interval
+    ]
+    first, second, *_ = late_table(people)
+    counts = [first[name] for name in ("n_entered", "n_late", "n_event", "n_censored")]
+    assert (counts, first["effective_n"]) == ([10, 1, 2, 1], 10 + 1 / 2 - 1 / 2)
+    assert first["retained"] == pytest.approx(1 - 2 / 10)
+    assert first["retained_curve"] == pytest.approx((1 - 1 / 10) * (1 - 1 / 9))
+    assert (second["n_entered"], second["retained"]) == (8, first["retained"])
+
+
+def test_before_ten_are_at_risk_the_life_table_says_nothing_as_the_curve_does() -> None:
+    people = [(100, 750, None)] * 9 + [(200, 250, "patient_absent"), (0, 50, "patient_absent")]
+    rows = late_table(people)[:4]
+    assert [row["day"] for row in rows] == [91, 183, 274, 365]
+    assert [row["reason"] for row in rows] == ["not_computable"] * 2 + [None] * 2
+    assert [row["retained"] for row in rows] == [row["retained_curve"] for row in rows]
+    assert [row["retained"] for row in rows] == pytest.approx([None, None, 0.9, 0.9])
+    assert {row["reason"] for row in late_table(people[:9])} == {"not_computable"}
 
 
 def test_beyond_the_last_person_nothing_is_said() -> None:
