@@ -6,14 +6,13 @@ Does not belong here: the instance (see `instance`), printing (see `cli`), asset
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -109,14 +108,15 @@ def run_job(
         job = repository.resolve_job_def(job_name or ("registry" if keys else "rebuild"))
         run_id = str(uuid4())
         home.say_who_holds(wait_seconds, say)
-        with _watched(instance, run_id, len(job.graph.node_defs), observer):
-            result = job.execute_in_process(
-                run_config=_QUIET,
-                instance=instance,
-                run_id=run_id,
-                tags=tags,
-                raise_on_error=False,
-            )
+        if observer:
+            _watch(instance, run_id, len(job.graph.node_defs), observer)
+        result = job.execute_in_process(
+            run_config=_QUIET,
+            instance=instance,
+            run_id=run_id,
+            tags=tags,
+            raise_on_error=False,
+        )
         outcome = _outcome(result, run_id, keys)
         record = instance.get_run_record_by_id(run_id)
         outcome.since = (record.start_time if record else None) or 0
@@ -130,37 +130,16 @@ def run_job(
     return outcome
 
 
-@contextmanager
-def _watched(
-    instance: dg.DagsterInstance, run_id: str, total: int, observer: Observer | None
-) -> Iterator[None]:
-    """Tells the observer of each step that ends, from the run's own event log."""
-    if observer is None:
-        yield
-        return
-    done = threading.Event()
+def _watch(instance: dg.DagsterInstance, run_id: str, total: int, observer: Observer) -> None:
+    """Tells the observer of each step as it ends, as the run's event log hears of it."""
+    ends = {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
+    done = itertools.count(1)
 
-    def watch() -> None:
-        seen = 0
-        while True:
-            last = done.wait(_POLL_SECONDS)
-            events = instance.get_records_for_run(
-                run_id,
-                of_type={dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE},
-            ).records
-            for record in events[seen:]:
-                seen += 1
-                observer(record.event_log_entry.step_key or "", seen, total)
-            if last:
-                return
+    def heard(entry: dg.EventLogEntry) -> None:
+        if entry.is_dagster_event and entry.get_dagster_event().event_type in ends:
+            observer(entry.step_key or "", next(done), total)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    instance.add_event_listener(run_id, heard)
 
 
 def _outcome(result: dg.ExecuteInProcessResult, run_id: str, keys: list[str]) -> Outcome:
