@@ -14,12 +14,12 @@ from assets.intake import DELIVERY, EVERY_FILE, intake, ledger_checks
 from assets.layers import pathways, quality, retention, trajectories
 from assets.publication import publication
 from assets.run import POOL, RegistryRun
-from registry_pipeline.folders import deliveries, partition_key
-from registry_pipeline.notices import COMMAND_LINE, TOLD, Notice, send
-from registry_pipeline.owed import owed
-from registry_pipeline.reconcile import dead_runs, end_runs, free_slots
-from registry_pipeline.run_names import run_name
-from registry_pipeline.settled import is_proved, state
+from registry_pipeline.deliveries.folders import deliveries, partition_key
+from registry_pipeline.deliveries.owed import owed
+from registry_pipeline.deliveries.settled import is_proved, state
+from registry_pipeline.operation.notices import COMMAND_LINE, TOLD, Notice, send
+from registry_pipeline.operation.reconcile import dead_runs, end_runs, free_slots
+from registry_pipeline.operation.run_names import run_name
 from registry_pipeline.warehouse import ledger
 
 _STEP_START = dg.DagsterEventType.STEP_START

@@ -11,11 +11,11 @@ import dagster as dg
 
 from assets.catalogue import asset_key, asset_spec
 from assets.run import POOL, RegistryRun
-from registry_pipeline.folders import deliveries, partition_key
+from registry_pipeline.deliveries.folders import deliveries, partition_key
+from registry_pipeline.deliveries.intake import take_in
+from registry_pipeline.deliveries.taken import DeliveryReport
 from registry_pipeline.gate.gate import canary
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
-from registry_pipeline.taken import DeliveryReport
 from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.witness import prove_whole
 from schemas.catalog import TABLES

@@ -1,7 +1,7 @@
 """The layers: core and the derived groups, one op each, one asset per table.
 
 Belongs here: which op makes which tables, in the order data flows, with its checks inside.
-Does not belong here: how a table is made (`registry_pipeline.build`).
+Does not belong here: how a table is made (`registry_pipeline.building.build`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,12 +14,12 @@ import duckdb
 from assets.catalogue import asset_key, asset_spec
 from assets.lineage import in_order, upstream
 from assets.run import POOL, RegistryRun
-from registry_pipeline import beside
-from registry_pipeline.build import Built, build_core, build_layer, lay_out
+from registry_pipeline.building import beside
+from registry_pipeline.building.build import Built, build_core, build_layer, lay_out
+from registry_pipeline.building.layers import CORE_TABLES, LAYERS
 from registry_pipeline.charts.page import drawn
 from registry_pipeline.charts.pages import Pages
 from registry_pipeline.child import DRAWER, PROCESSES
-from registry_pipeline.layers import CORE_TABLES, LAYERS
 from schemas.catalog import TABLES
 
 RECHECK = dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())

@@ -12,11 +12,11 @@ import dagster as dg
 import duckdb
 from pydantic import PrivateAttr
 
-from registry_pipeline import beside
+from registry_pipeline.building import beside
 from registry_pipeline.child import start_all
 from registry_pipeline.home import WAIT_SECONDS, Home
-from registry_pipeline.reconcile import end_dead_runs
-from registry_pipeline.run_names import run_name
+from registry_pipeline.operation.reconcile import end_dead_runs
+from registry_pipeline.operation.run_names import run_name
 from registry_pipeline.warehouse.database import connect
 
 POOL = "duckdb"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.measure import timed
 from benchmarks.operated import CORRECTION
+from registry_pipeline.commands.operate import Outcome, run_job
 from registry_pipeline.home import Home
-from registry_pipeline.operate import Outcome, run_job
 from registry_pipeline.warehouse.database import connect
 
 

@@ -28,11 +28,11 @@ from narwhals.group_by import LazyGroupBy
 from benchmarks.derivation import copy_of
 from benchmarks.landing import PROTOCOL
 from benchmarks.measure import timed
-from registry_pipeline.build import build_core, stored_frames
+from registry_pipeline.building.build import build_core, stored_frames
+from registry_pipeline.building.layers import LAYERS
 from registry_pipeline.derivations.pathways_models import COVARIATES, compared_waves
 from registry_pipeline.derivations.strata import STRATA
 from registry_pipeline.home import Home
-from registry_pipeline.layers import LAYERS
 from registry_pipeline.transform.baseline import baseline_factors
 from registry_pipeline.transform.engine import forget_steps
 from registry_pipeline.transform.outcomes import outcomes

@@ -12,9 +12,9 @@ import duckdb
 
 from benchmarks.landing import delivery_of
 from benchmarks.measure import timed
+from registry_pipeline.deliveries.intake import take_in
 from registry_pipeline.gate.gate import canary
 from registry_pipeline.home import Home
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse.database import connect
 

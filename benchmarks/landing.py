@@ -14,8 +14,8 @@ from typing import Final
 
 import polars as pl
 
+from registry_pipeline.deliveries.landing import write_manifest
 from registry_pipeline.gate.manifest import read_manifest
-from registry_pipeline.landing import write_manifest
 from registry_pipeline.synthetic.cohort import write_cohort
 from schemas.protocol import load_shipped
 

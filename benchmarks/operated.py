@@ -13,8 +13,8 @@ import polars as pl
 
 from benchmarks.landing import correction, delivery_of
 from benchmarks.measure import timed
+from registry_pipeline.commands.operate import run_job
 from registry_pipeline.home import Home
-from registry_pipeline.operate import run_job
 
 LEAVER: Final = "leaver"
 CORRECTION: Final = "correction"

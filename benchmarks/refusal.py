@@ -13,13 +13,13 @@ import polars as pl
 
 from benchmarks.landing import delivery_of
 from benchmarks.measure import timed
+from registry_pipeline.deliveries.intake import take_in
 from registry_pipeline.gate.gate import canary
 from registry_pipeline.home import Home
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse.database import connect
 
-canary()  # outside the clock, as every import (see `intake`)
+canary()  # outside the clock, as every import (see `benchmarks.intake`)
 
 
 def registry(source: Path, out: Path) -> dict[str, float]:

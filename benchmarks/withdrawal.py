@@ -15,8 +15,8 @@ import duckdb
 from benchmarks.landing import PROTOCOL
 from benchmarks.measure import timed
 from benchmarks.operated import LEAVER
+from registry_pipeline.commands.withdraw import withdraw_people
 from registry_pipeline.home import Home
-from registry_pipeline.withdrawal.command import withdraw_people
 
 
 def registry(source: Path, out: Path) -> dict[str, float]:

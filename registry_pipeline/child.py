@@ -17,7 +17,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-DERIVER: Final = "registry_pipeline.beside"
+DERIVER: Final = "registry_pipeline.building.beside"
 DRAWER: Final = "registry_pipeline.charts.drawer"
 JUDGE: Final = "registry_pipeline.expectations.judge"
 PROCESSES: Final = {DERIVER: 1, DRAWER: 2, JUDGE: 1}

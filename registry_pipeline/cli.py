@@ -1,7 +1,7 @@
 """The command line: `registry run`, `status`, `close`, `withdraw`, `ui`, the writers and importers.
 
 Belongs here: options, progress and printing.
-Does not belong here: the work (see `operate`, `report_card`, `synthetic`, `cohorts`).
+Does not belong here: the work (see `commands`, `synthetic`, `cohorts`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import typer
 from rich.console import Console
 
 from registry_pipeline.child import DERIVER, started
+from registry_pipeline.commands.leaving import leaving_when_told
 from registry_pipeline.home import SAMPLE_LANDING, WAIT_SECONDS, Home
-from registry_pipeline.leaving import leaving_when_told
 
 
 class OneSentence(typer.core.TyperGroup):
@@ -36,7 +36,7 @@ class OneSentence(typer.core.TyperGroup):
             place = f"{error.filename}: " if error.filename else ""
             _fail(f"{place}{(error.strerror or str(error)).lower()}")
         except Exception as error:
-            from registry_pipeline.instance import fault_of_records  # noqa: PLC0415 - slow to import
+            from registry_pipeline.operation.instance import fault_of_records  # noqa: PLC0415 - slow to import
             from registry_pipeline.warehouse.faults import StoreError  # noqa: PLC0415
 
             sentence = str(error) if isinstance(error, StoreError) else fault_of_records(error)
@@ -105,12 +105,12 @@ def run(  # noqa: PLR0917 - typer calls it by name
     if dry_run and as_of:
         _fail("--dry-run stores nothing that could be shown as of a quarter: leave --as-of out")
     if dry_run:
-        from registry_pipeline.dry_run import print_dry_run  # noqa: PLC0415 - slow to import
+        from registry_pipeline.commands.dry_run import print_dry_run  # noqa: PLC0415 - slow to import
 
         raise typer.Exit(int(print_dry_run(console, Home(home), landing, protocol)))
     started(DERIVER)  # it imports beside us; the others do beside intake
-    from registry_pipeline.running import run_and_tell  # noqa: PLC0415 - Dagster is slow to import
-    from registry_pipeline.telling import JsonTeller, TextTeller  # noqa: PLC0415
+    from registry_pipeline.commands.running import run_and_tell  # noqa: PLC0415 - Dagster is slow to import
+    from registry_pipeline.commands.telling import JsonTeller, TextTeller  # noqa: PLC0415
 
     teller = JsonTeller(sys.stdout) if log == "json" else TextTeller(console, errors)
     waits = {"wait_seconds": wait, "settle_seconds": settle}
@@ -126,7 +126,7 @@ def status(
     ] = False,
 ) -> None:
     """One screen for a person on call: last run, deliveries, what waits, what is red."""
-    from registry_pipeline.status import print_ledger, print_status  # noqa: PLC0415
+    from registry_pipeline.commands.status import print_ledger, print_status  # noqa: PLC0415
 
     place = _existing(home)
     (print_ledger if deliveries else print_status)(console, place)
@@ -155,8 +155,8 @@ def withdraw(  # noqa: PLR0917 - as above
     wait: WaitOption = WAIT_SECONDS,
 ) -> None:
     """Erase people, keep them out, and prove that they are gone."""
-    from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
-    from registry_pipeline.withdrawal.command import withdraw_people  # noqa: PLC0415
+    from registry_pipeline.commands.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
+    from registry_pipeline.commands.withdraw import withdraw_people  # noqa: PLC0415
 
     place = _existing(home)
     ids = [given for given in patient if given != "-"]
@@ -197,7 +197,7 @@ def close(
 ) -> None:
     """Close the refusals of a delivery that nobody will mend; the ledger keeps them."""
     from registry_pipeline.closing import ClosingError, close_refusals  # noqa: PLC0415
-    from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
+    from registry_pipeline.commands.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
 
     today, say = datetime.now(UTC).date(), TextTeller(console, errors).info
     try:
@@ -212,8 +212,8 @@ def close(
 @leaving_when_told(_interrupted)
 def rotate_key_command(home: HomeOption, wait: WaitOption = WAIT_SECONDS) -> None:
     """Put a new pseudonym key over the old one: every stored pseudonym becomes another."""
-    from registry_pipeline.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
-    from registry_pipeline.withdrawal.command import rotate_key  # noqa: PLC0415
+    from registry_pipeline.commands.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
+    from registry_pipeline.commands.withdraw import rotate_key  # noqa: PLC0415
 
     place = _existing(home)
     teller = TextTeller(console, errors)
@@ -266,7 +266,7 @@ def ui(
     place = Home(home) if operate else _existing(home)
     if not place.database.exists():
         console.print(f"{home}: nothing has been taken in here yet", markup=False, soft_wrap=True)
-    from registry_pipeline.operate import serve  # noqa: PLC0415 - Dagster is slow to import
+    from registry_pipeline.commands.operate import serve  # noqa: PLC0415 - Dagster is slow to import
 
     console.print(f"http://{host}:{port}  ({'operating' if operate else 'read-only'})")
     if operate:

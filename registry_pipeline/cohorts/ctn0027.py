@@ -26,7 +26,7 @@ from registry_pipeline.cohorts.ctn0027_source import (
     read_tables,
 )
 from registry_pipeline.cohorts.ctn0027_stays import STAYS, DropOut
-from registry_pipeline.landing import write_manifest
+from registry_pipeline.deliveries.landing import write_manifest
 from schemas.protocol import load_shipped
 
 CONSENT: Final = date(2006, 5, 1)

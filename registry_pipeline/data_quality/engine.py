@@ -18,9 +18,9 @@ from registry_pipeline.data_quality.interviews import INTERVIEWS
 from registry_pipeline.data_quality.people import PEOPLE
 from registry_pipeline.data_quality.rule import Pass, Rule
 from registry_pipeline.data_quality.services import SERVICES
-from registry_pipeline.derivations.version import ASSEMBLED
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.transform.engine import Frame
+from registry_pipeline.version import ASSEMBLED
 from schemas.fields import describe
 from schemas.protocol import Protocol
 from schemas.quality.indicators import DataQuality

@@ -15,11 +15,11 @@ import narwhals as nw
 import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up, strata_columns
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import with_wilson
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.people import HELD
+from registry_pipeline.version import as_table
 from schemas.codes import NOT_EXPECTED
 from schemas.derived.participation import Enrolment, ResponseByWave
 from schemas.protocol import Protocol

@@ -16,7 +16,6 @@ from polars.dataframe.group_by import GroupBy
 
 from registry_pipeline.derivations.pathways_counts import NOT_ASKED
 from registry_pipeline.derivations.pathways_models import compared_waves
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.control_charts import (
     funnel_limits,
@@ -30,6 +29,7 @@ from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.outcomes import day_zero, treatment_stays
 from registry_pipeline.transform.people import HELD
 from registry_pipeline.transform.retention import in_curves
+from registry_pipeline.version import as_table
 from schemas.codes import NOT_EXPECTED
 from schemas.derived.units import ControlChart, Funnel
 from schemas.protocol import Protocol

@@ -36,7 +36,6 @@ from registry_pipeline.derivations.pathways_weighted import (
     weighted_comparison,
     weighted_shares,
 )
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.comparison import (
     standardised_difference,
@@ -44,6 +43,7 @@ from registry_pipeline.statistics.comparison import (
     two_proportions,
 )
 from registry_pipeline.transform.engine import Frame
+from registry_pipeline.version import as_table
 from schemas.derived.comparisons import CovariateBalance, OutcomeComparison
 from schemas.fields import describe
 from schemas.protocol import Protocol

@@ -27,12 +27,12 @@ from registry_pipeline.derivations.pathways_factors import (
     terms_of,
 )
 from registry_pipeline.derivations.pathways_models import Term
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import Places, places
 from registry_pipeline.statistics.intervals import FloatArray, floats
 from registry_pipeline.statistics.regression import holm, regress
 from registry_pipeline.transform.engine import Frame
+from registry_pipeline.version import as_table
 from schemas.derived.pathways import CopingAssociation
 from schemas.protocol import Protocol
 

@@ -25,11 +25,11 @@ from registry_pipeline.derivations.pathways_counts import (
     under_each_rule,
 )
 from registry_pipeline.derivations.strata import STRATA, roll_up
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import why_no_mean, with_mean, with_wilson
 from registry_pipeline.transform.engine import Frame, materialise
 from registry_pipeline.transform.pathway_days import WHOLE, pathway_weights
+from registry_pipeline.version import as_table
 from schemas.derived.pathways import OutcomeByPathway
 from schemas.fields import describe
 from schemas.protocol import Protocol

@@ -33,7 +33,6 @@ from registry_pipeline.derivations.pathways_models import (
     others,
     reference_of,
 )
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import places
 from registry_pipeline.statistics.intervals import FloatArray, floats
@@ -43,6 +42,7 @@ from registry_pipeline.statistics.weighting import (
     weigh,
     weighted_contrasts,
 )
+from registry_pipeline.version import as_table
 from schemas.derived.comparisons import ComparisonWeight
 from schemas.fields import describe
 from schemas.protocol import Protocol

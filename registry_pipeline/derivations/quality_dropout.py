@@ -40,9 +40,9 @@ from registry_pipeline.derivations.quality_stays import (
     PLANNED_START,
     START,
 )
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics.control_charts import p_chart
 from registry_pipeline.transform.engine import Frame, is_empty
+from registry_pipeline.version import as_table
 from schemas.protocol import Protocol
 from schemas.protocol_programmes import NO_INTERVENTION
 from schemas.quality.care import Dropout, ProgrammeChart

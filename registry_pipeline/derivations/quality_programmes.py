@@ -14,13 +14,13 @@ from typing import Final
 import narwhals as nw
 import polars as pl
 
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.disclosure.small_numbers import share_hidden
 from registry_pipeline.indicators.coverage import is_low, whole_period
 from registry_pipeline.indicators.definition import Core
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import why_no_mean, with_mean, with_wilson
 from registry_pipeline.transform.engine import Frame
+from registry_pipeline.version import as_table
 from schemas.fields import Table, describe
 from schemas.protocol import Protocol
 from schemas.quality.programmes import KEY, ProgrammeTable

@@ -27,7 +27,6 @@ from registry_pipeline.derivations.retention_curves import (
 from registry_pipeline.derivations.retention_exits import exit_tables
 from registry_pipeline.derivations.retention_grid import life_table_beside
 from registry_pipeline.derivations.retention_rates import rate_table
-from registry_pipeline.derivations.version import ASSEMBLED, RULE_VERSION
 from registry_pipeline.transform.engine import Frame, materialise
 from registry_pipeline.transform.retention import (
     episode_time,
@@ -36,6 +35,7 @@ from registry_pipeline.transform.retention import (
     retention_person,
 )
 from registry_pipeline.transform.stays import closed_stays
+from registry_pipeline.version import ASSEMBLED, RULE_VERSION
 from schemas.derived.retention import RetentionPerson
 from schemas.fields import describe
 from schemas.protocol import Protocol

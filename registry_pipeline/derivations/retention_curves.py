@@ -12,7 +12,6 @@ from typing import Final
 import polars as pl
 
 from registry_pipeline.derivations.retention_counts import CURVE, Counted
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import GROUP
 from registry_pipeline.statistics.survival import (
@@ -20,6 +19,7 @@ from registry_pipeline.statistics.survival import (
     summary,
     with_cumulative_hazard,
 )
+from registry_pipeline.version import as_table
 from schemas.codes import DROP_OUT
 from schemas.derived.retention import RetentionAt, RetentionCurve, RetentionSummary
 from schemas.fields import describe

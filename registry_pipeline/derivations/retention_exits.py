@@ -24,10 +24,10 @@ from registry_pipeline.derivations.retention_curves import (
 )
 from registry_pipeline.derivations.retention_hazard import hazards
 from registry_pipeline.derivations.strata import roll_up
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics.competing import incidence_on_exits
 from registry_pipeline.statistics.grouping import GROUP
 from registry_pipeline.statistics.intervals import with_wilson
+from registry_pipeline.version import as_table
 from schemas.codes import DROP_OUT
 from schemas.derived.exits import (
     CumulativeIncidence,

@@ -16,11 +16,11 @@ import polars as pl
 
 from registry_pipeline.derivations.retention_counts import Counted
 from registry_pipeline.derivations.retention_curves import method, or_not_computable
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import GROUP
 from registry_pipeline.statistics.intervals import boundary_reason
 from registry_pipeline.statistics.survival import life_table
+from registry_pipeline.version import as_table
 from schemas.derived.hazards import RetentionLifeTable
 from schemas.fields import describe
 from schemas.protocol import Protocol, Waves

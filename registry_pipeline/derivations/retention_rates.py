@@ -12,7 +12,6 @@ import narwhals as nw
 import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up, strata_columns
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.rates import with_clustered_rate, with_poisson_rate
 from registry_pipeline.transform.engine import Frame, materialise
@@ -23,6 +22,7 @@ from registry_pipeline.transform.event_time import (
     observed_events,
     treatment_spells,
 )
+from registry_pipeline.version import as_table
 from schemas.derived.rates import EventRate
 from schemas.protocol import Protocol
 from schemas.result_codes import RATED_EVENT, SETTING

@@ -10,8 +10,8 @@ from typing import Final
 
 import narwhals as nw
 
-from registry_pipeline.derivations.version import ASSEMBLED, RULE_VERSION
 from registry_pipeline.transform.engine import Frame
+from registry_pipeline.version import ASSEMBLED, RULE_VERSION
 from schemas.fields import RegistryModel, describe
 
 GROUP: Final = ["substance", "stratum_by", "stratum"]

@@ -14,12 +14,12 @@ import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up
 from registry_pipeline.derivations.trajectories_columns import GROUP
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import with_wilson
 from registry_pipeline.statistics.survival import at_days
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.trajectories import abstinence_times, relapse_times
+from registry_pipeline.version import as_table
 from schemas.codes import TRAJECTORY_CLASS, USED_STATES
 from schemas.derived.trajectories import TimeToEvent, TrajectoryProfile
 from schemas.protocol import Protocol, Waves

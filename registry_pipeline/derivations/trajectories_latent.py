@@ -15,11 +15,11 @@ from scipy import special
 
 from registry_pipeline.derivations.pathways_counts import TOO_FEW_FOR_TERMS
 from registry_pipeline.derivations.pathways_models import most_terms
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import Z95, FloatArray
 from registry_pipeline.statistics.latent import MISSING, Mixture, mixture, standard_errors
 from registry_pipeline.transform.engine import Frame, counts
+from registry_pipeline.version import as_table
 from schemas.codes import STATE_LETTER, USED_STATES
 from schemas.derived.trajectories import TrajectoryLatent
 from schemas.fields import describe

@@ -13,7 +13,6 @@ import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up
 from registry_pipeline.derivations.trajectories_columns import GROUP
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.clustered import with_clustered_share
 from registry_pipeline.statistics.transitions import row_shares
@@ -24,6 +23,7 @@ from registry_pipeline.transform.trajectories import (
     move_from,
     with_move_counts,
 )
+from registry_pipeline.version import as_table
 from schemas.derived.substances import SubstanceTransition
 from schemas.protocol import Protocol
 

@@ -12,11 +12,11 @@ from typing import Final
 import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import why_no_mean, with_mean, with_wilson
 from registry_pipeline.transform.engine import Frame, counts
 from registry_pipeline.transform.poly_use import ANSWERS, poly_use_rows
+from registry_pipeline.version import as_table
 from schemas.derived.poly_use import PolyUse
 from schemas.protocol import Protocol
 

@@ -19,12 +19,12 @@ from registry_pipeline.derivations.pathways_counts import TOO_FEW_FOR_TERMS
 from registry_pipeline.derivations.pathways_models import PEOPLE_PER_TERM, most_terms
 from registry_pipeline.derivations.strata import STRATA, roll_up
 from registry_pipeline.derivations.trajectories_columns import GROUP
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import places
 from registry_pipeline.statistics.slopes import Courses, Line, Lines, exchangeable, logistic, mixed
 from registry_pipeline.transform.course_sums import course_sums
 from registry_pipeline.transform.engine import Frame
+from registry_pipeline.version import as_table
 from schemas.codes import NOT_EXPECTED, USED_STATES
 from schemas.derived.substances import SubstanceSlope
 from schemas.protocol import Protocol

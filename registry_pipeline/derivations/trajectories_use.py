@@ -13,7 +13,6 @@ import polars as pl
 
 from registry_pipeline.derivations.strata import STRATA, roll_up
 from registry_pipeline.derivations.trajectories_columns import GROUP
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import as_enums
 from registry_pipeline.statistics.intervals import (
@@ -24,6 +23,7 @@ from registry_pipeline.statistics.intervals import (
 )
 from registry_pipeline.statistics.transitions import entropy
 from registry_pipeline.transform.engine import Frame, counts
+from registry_pipeline.version import as_table
 from schemas.codes import NOT_EXPECTED, USE_STATE, USED_STATES
 from schemas.derived.substances import SubstanceTrend
 from schemas.derived.trajectories import SequenceMeasure

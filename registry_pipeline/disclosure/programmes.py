@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.disclosure.attack import unsafe
 from registry_pipeline.disclosure.cells import (
     COMPLEMENT,
@@ -28,6 +27,7 @@ from registry_pipeline.disclosure.family import Exposure, Family
 from registry_pipeline.disclosure.printed import INVOLVEMENT, KEY, NUMBERS, RESULTS, listed
 from registry_pipeline.disclosure.suppress import OWN_COUNT, SAME_LINE, suppress_counts
 from registry_pipeline.disclosure.ties import tied
+from registry_pipeline.version import as_table
 from schemas.fields import describe
 from schemas.protocol import Disclosure, Protocol
 from schemas.quality.public import ProgrammeLog, PublicProgramme

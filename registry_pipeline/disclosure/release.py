@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from registry_pipeline.derivations.version import ASSEMBLED
 from registry_pipeline.disclosure.attack import unsafe
 from registry_pipeline.disclosure.family import Exposure, Family, IntArray, family
 from registry_pipeline.disclosure.suppress import (
@@ -22,6 +21,7 @@ from registry_pipeline.disclosure.suppress import (
     Suppressed,
     suppress,
 )
+from registry_pipeline.version import ASSEMBLED
 from schemas.fields import describe
 from schemas.protocol import Disclosure
 from schemas.quality.public import DisclosureLog, PublicResult

@@ -10,9 +10,9 @@ from typing import Final
 
 import polars as pl
 
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.indicators.definition import Indicator
 from registry_pipeline.indicators.results import NOT_APPLICABLE
+from registry_pipeline.version import as_table
 from schemas.guideline import NO_TEXT, RECOMMENDATIONS
 from schemas.protocol import Protocol
 from schemas.quality.guideline import GuidelineCoverage

@@ -12,11 +12,11 @@ from typing import Final
 
 import polars as pl
 
-from registry_pipeline.derivations.version import as_table
 from registry_pipeline.indicators.definition import Indicator, definition_table
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import with_wilson
 from registry_pipeline.statistics.periods import refused_over_two_periods
+from registry_pipeline.version import as_table
 from schemas.protocol import Protocol
 from schemas.quality.indicators import Indicator as IndicatorTable
 

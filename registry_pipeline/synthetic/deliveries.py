@@ -17,7 +17,7 @@ from typing import Final, Literal
 import polars as pl
 import xlsxwriter
 
-from registry_pipeline.landing import write_manifest
+from registry_pipeline.deliveries.landing import write_manifest
 from registry_pipeline.synthetic.people import FIRST_LETTER, LAST_BASELINE
 from schemas.protocol import Protocol
 

@@ -1,7 +1,7 @@
 """What each stored table was made from, so that what has not changed need not be made again.
 
 Belongs here: the fingerprint of everything a cohort's tables depend on, and `meta.built`.
-Does not belong here: which table stands on which, and making them (`registry_pipeline.build`).
+Does not belong here: which table stands on which, and making them (`building.build`).
 
 Whatever changes a row of intake writes the ledger in the same transaction, and each run proves that
 both agree. So the ledger's lines of a cohort, its protocol, the pseudonym key and the code say all

@@ -2,8 +2,9 @@
 
 Belongs here: what `meta.delivery` knows, and the proof that the ledger and the intake tables tell
 the same numbers.
-Does not belong here: reading files (`gate`), the order of work (`intake`), which refusals are open
-(`refusals`), the protocols and the key that the tables were filled under (`in_use`).
+Does not belong here: reading files (`gate`), the order of work (`deliveries.intake`),
+which refusals are open (`refusals`), the protocols and the key that the tables were filled under
+(`in_use`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pathlib import Path
 import dagster as dg
 
 from registry_pipeline.home import Home
-from registry_pipeline.instance import prepare_instance
+from registry_pipeline.operation.instance import prepare_instance
 
 
 def forget(home: Home, words: Sequence[str]) -> None:

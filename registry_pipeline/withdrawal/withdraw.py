@@ -1,7 +1,8 @@
 """From a person's id to the proof that they are gone.
 
 Belongs here: noting requests, carrying them out and proving them, each step safe to repeat.
-Does not belong here: rebuilding and publishing the tables (the job that `operate` runs between).
+Does not belong here: rebuilding and publishing the tables (the job that `commands.withdraw` runs
+between).
 
 1. A request is noted in one transaction; from then on the person's rows are not received.
 2. The database is written anew without the person, in one rename; older copies go.

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from registry_pipeline.cohorts.ctn0027 import import_ctn0027
+from registry_pipeline.commands.operate import run_job
 from registry_pipeline.home import Home
-from registry_pipeline.operate import run_job
 
 pytestmark = pytest.mark.backtest
 

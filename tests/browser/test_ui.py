@@ -20,8 +20,8 @@ from selenium.common import exceptions
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from registry_pipeline.commands.operate import run_job
 from registry_pipeline.home import Home
-from registry_pipeline.operate import run_job
 
 pytestmark = pytest.mark.browser
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import duckdb
 
+from registry_pipeline.deliveries.intake import take_in
+from registry_pipeline.deliveries.landing import write_manifest
+from registry_pipeline.deliveries.taken import DeliveryReport
 from registry_pipeline.home import Home
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
-from registry_pipeline.landing import write_manifest
-from registry_pipeline.taken import DeliveryReport
 from registry_pipeline.warehouse import refusals
 
 PATIENTS = "patient_id,sex,birth_year,consent,consent_date\nA-1,male,1970,consented,2014-05-02\n"

@@ -21,12 +21,12 @@ from typing import Any
 
 import duckdb
 
-from registry_pipeline.build import build_core, build_layer
-from registry_pipeline.folders import deliveries
+from registry_pipeline.building.build import build_core, build_layer
+from registry_pipeline.building.layers import LAYERS
+from registry_pipeline.deliveries.folders import deliveries
+from registry_pipeline.deliveries.intake import take_in
 from registry_pipeline.home import Home
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
-from registry_pipeline.layers import LAYERS
 from registry_pipeline.warehouse import database
 from registry_pipeline.warehouse.faults import StoreError
 from registry_pipeline.warehouse.publish import publish

@@ -11,14 +11,14 @@ import duckdb
 import polars as pl
 import pytest
 
-from registry_pipeline.build import build_core
-from registry_pipeline.folders import deliveries
+from registry_pipeline.building.build import build_core
+from registry_pipeline.deliveries.folders import deliveries
+from registry_pipeline.deliveries.intake import take_in
+from registry_pipeline.deliveries.landing import write_manifest
+from registry_pipeline.deliveries.settled import settled
 from registry_pipeline.gate.pseudonym import KeyFileError
 from registry_pipeline.home import Home, HomeBusyError
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
-from registry_pipeline.landing import write_manifest
-from registry_pipeline.settled import settled
 from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.changes import Changes
 from schemas.protocol import shipped_text

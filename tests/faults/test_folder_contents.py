@@ -11,14 +11,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from registry_pipeline.dry_run import try_out
-from registry_pipeline.folders import deliveries, left_alone
+from registry_pipeline.commands.dry_run import try_out
+from registry_pipeline.commands.operate import Outcome
+from registry_pipeline.commands.report_card import changes_since
+from registry_pipeline.deliveries.folders import deliveries, left_alone
+from registry_pipeline.deliveries.intake import take_in
+from registry_pipeline.deliveries.settled import is_proved
 from registry_pipeline.home import Home
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
-from registry_pipeline.operate import Outcome
-from registry_pipeline.report_card import changes_since
-from registry_pipeline.settled import is_proved
 from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.identity_columns import identity_columns
 from schemas.protocol import shipped_text

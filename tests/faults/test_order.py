@@ -25,12 +25,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry_pipeline.build import build_core, build_layer
+from registry_pipeline.building.build import build_core, build_layer
+from registry_pipeline.building.layers import CORE_TABLES, LAYERS
+from registry_pipeline.deliveries.intake import take_in
+from registry_pipeline.deliveries.landing import write_manifest
 from registry_pipeline.home import Home
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
-from registry_pipeline.landing import write_manifest
-from registry_pipeline.layers import CORE_TABLES, LAYERS
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.publish import publish

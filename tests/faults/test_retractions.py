@@ -10,12 +10,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from registry_pipeline.build import build_core
+from registry_pipeline.building.build import build_core
+from registry_pipeline.commands.operate import Outcome
+from registry_pipeline.commands.report_card import changes_since
+from registry_pipeline.deliveries.intake import take_in
 from registry_pipeline.home import Home
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
-from registry_pipeline.operate import Outcome
-from registry_pipeline.report_card import changes_since
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.withdrawal.withdraw import carry_out, note_requests

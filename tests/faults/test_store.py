@@ -21,8 +21,8 @@ import pytest
 
 from registry_pipeline.disclosure.checks import differences
 from registry_pipeline.home import Home, HomeBusyError
-from registry_pipeline.instance import prepare_instance
-from registry_pipeline.reconcile import was_killed
+from registry_pipeline.operation.instance import prepare_instance
+from registry_pipeline.operation.reconcile import was_killed
 from registry_pipeline.warehouse.database import connect, connect_published
 from registry_pipeline.warehouse.faults import DamagedStoreError
 from registry_pipeline.warehouse.witness import prove_whole

@@ -18,15 +18,15 @@ import duckdb
 import polars as pl
 import pytest
 
-from registry_pipeline.build import build_core
+from registry_pipeline.building.build import build_core
+from registry_pipeline.deliveries.intake import take_in
+from registry_pipeline.deliveries.landing import write_manifest
+from registry_pipeline.deliveries.taken import DeliveryReport
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import read_key
 from registry_pipeline.home import Home
-from registry_pipeline.instance import prepare_instance
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
-from registry_pipeline.landing import write_manifest
-from registry_pipeline.taken import DeliveryReport
+from registry_pipeline.operation.instance import prepare_instance
 from registry_pipeline.warehouse import database, ledger
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.erasure import requests

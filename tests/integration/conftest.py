@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from registry_pipeline.commands.operate import Outcome, run_job
 from registry_pipeline.home import Home
-from registry_pipeline.operate import Outcome, run_job
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,13 @@ import polars as pl
 import polars.testing
 import pytest
 
-from registry_pipeline.as_of import AsOfError, write_as_of
-from registry_pipeline.build import build_core, build_layer
-from registry_pipeline.folders import deliveries
+from registry_pipeline.building.as_of import AsOfError, write_as_of
+from registry_pipeline.building.build import build_core, build_layer
+from registry_pipeline.building.layers import LAYERS
+from registry_pipeline.deliveries.folders import deliveries
+from registry_pipeline.deliveries.intake import take_in
 from registry_pipeline.home import Home
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
-from registry_pipeline.layers import LAYERS
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.publish import publish
 from registry_pipeline.withdrawal.withdraw import drop_copies

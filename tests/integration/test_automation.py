@@ -21,11 +21,11 @@ from assets.catalogue import asset_key
 from assets.intake import DELIVERY
 from assets.run import POOL, RegistryRun
 from registry_pipeline.definitions import build_defs
+from registry_pipeline.deliveries.owed import owed
 from registry_pipeline.home import Home
-from registry_pipeline.instance import prepare_instance
-from registry_pipeline.notices import COMMAND_LINE, TOLD, Notice
-from registry_pipeline.owed import owed
-from registry_pipeline.run_names import run_name
+from registry_pipeline.operation.instance import prepare_instance
+from registry_pipeline.operation.notices import COMMAND_LINE, TOLD, Notice
+from registry_pipeline.operation.run_names import run_name
 from registry_pipeline.warehouse.database import connect
 
 ALL = rebuild_when_new.asset_selection
@@ -109,7 +109,7 @@ def test_a_failed_run_is_told_of_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[Notice] = []
-    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
+    monkeypatch.setattr("registry_pipeline.operation.notices.log", told.append)
 
     @dg.job(name="rebuild")
     def broken() -> None:
@@ -152,7 +152,7 @@ def test_a_refused_file_is_told_of_though_no_run_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[Notice] = []
-    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
+    monkeypatch.setattr("registry_pipeline.operation.notices.log", told.append)
     (landing / FIRST / "interviews.csv").unlink()
     instance.add_dynamic_partitions(str(DELIVERY.name), [FIRST])
     job = build_defs(Path(registry.home), landing).resolve_job_def("take_in")
@@ -179,7 +179,7 @@ def test_a_killed_run_holds_nobody_up_and_is_told_of_once(
     registry: RegistryRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Notice] = []
-    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
+    monkeypatch.setattr("registry_pipeline.operation.notices.log", told.append)
     monkeypatch.setenv("DAGSTER_HOME", "")
     prepare_instance(registry.place)
 
@@ -223,7 +223,7 @@ def test_a_run_of_the_command_line_that_another_ended_is_told_of(
 ) -> None:
     """As Dagster ends one that lasts longer than any may."""
     told: list[Notice] = []
-    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
+    monkeypatch.setattr("registry_pipeline.operation.notices.log", told.append)
     run = instance.create_run_for_job(
         owed_job, status=dg.DagsterRunStatus.STARTED, tags={TOLD: COMMAND_LINE}
     )
@@ -318,7 +318,7 @@ def test_the_quarterly_look_names_what_is_owed_and_tells_of_it(
     built: Home, registry: RegistryRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Notice] = []
-    monkeypatch.setattr("registry_pipeline.notices.log", told.append)
+    monkeypatch.setattr("registry_pipeline.operation.notices.log", told.append)
     shutil.copytree(built.path, registry.home)
     with connect(registry.place) as connection:
         connection.execute(

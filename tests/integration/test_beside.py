@@ -9,12 +9,13 @@ import polars as pl
 import polars.testing
 import pytest
 
-from registry_pipeline import beside, build, child
+from registry_pipeline import child
+from registry_pipeline.building import beside, build
+from registry_pipeline.building.layers import LAYERS, derived_in_memory
 from registry_pipeline.charts import page
 from registry_pipeline.charts.page import Chart, Page
 from registry_pipeline.charts.svg import mark, number
 from registry_pipeline.home import Home
-from registry_pipeline.layers import LAYERS, derived_in_memory
 from registry_pipeline.transform.engine import in_memory
 from registry_pipeline.warehouse.database import connect
 

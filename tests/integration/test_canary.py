@@ -18,9 +18,9 @@ import duckdb
 import polars as pl
 import pytest
 
+from registry_pipeline.commands.operate import run_job
+from registry_pipeline.deliveries.landing import write_manifest
 from registry_pipeline.home import Home
-from registry_pipeline.landing import write_manifest
-from registry_pipeline.operate import run_job
 from schemas.fields import Column
 from schemas.forms import FORMS, form_table
 from schemas.protocol import load_shipped

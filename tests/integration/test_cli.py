@@ -23,13 +23,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from registry_pipeline.cli import app
+from registry_pipeline.commands.operate import serve
+from registry_pipeline.commands.printing import show
+from registry_pipeline.commands.report_card import print_report_card
+from registry_pipeline.commands.telling import JsonTeller
+from registry_pipeline.commands.withdraw import Withdrawn
 from registry_pipeline.home import Home
-from registry_pipeline.operate import serve
-from registry_pipeline.printing import show
-from registry_pipeline.report_card import print_report_card
-from registry_pipeline.telling import JsonTeller
 from registry_pipeline.warehouse.database import connect
-from registry_pipeline.withdrawal.command import Withdrawn
 
 runner = CliRunner()
 
@@ -83,7 +83,7 @@ def test_status_tells_deliveries_quarantine_waves_and_the_last_run(built: Home) 
 def test_status_tells_a_warning_from_a_red_check(
     built: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("registry_pipeline.status.MOST", 2)
+    monkeypatch.setattr("registry_pipeline.commands.status.MOST", 2)
     said = runner.invoke(app, ["status", "--home", str(built.path)]).output.splitlines()
     assert "Red checks: none" in said  # the run was green
     title = next(i for i, line in enumerate(said) if line.startswith("Warnings, to be reviewed"))
@@ -121,7 +121,7 @@ def test_an_id_on_standard_input_may_be_spaced(
         asked.extend(ids)
         return Withdrawn()
 
-    monkeypatch.setattr("registry_pipeline.withdrawal.command.withdraw_people", withdrawn)
+    monkeypatch.setattr("registry_pipeline.commands.withdraw.withdraw_people", withdrawn)
     arguments = ["withdraw", "--home", str(built.path), "--patient", "-"]
     assert runner.invoke(app, arguments, input="\n010190 10046\nA 1\n").exit_code == 0
     assert asked == ["010190 10046", "A 1"]
@@ -197,7 +197,7 @@ def test_what_the_ui_launches_works_on_the_home_that_was_named(
         return started(["true"])
 
     started = subprocess.Popen
-    monkeypatch.setattr("registry_pipeline.operate.subprocess.Popen", ended_at_once)
+    monkeypatch.setattr("registry_pipeline.commands.operate.subprocess.Popen", ended_at_once)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     usual = signal.getsignal(signal.SIGTERM)
@@ -220,7 +220,7 @@ def test_a_daemon_that_dies_takes_the_page_with_it(
         children.append(started(["sh", "-c", "kill -9 $$" if is_daemon else "exec sleep 600"]))
         return children[-1]
 
-    monkeypatch.setattr("registry_pipeline.operate.subprocess.Popen", served)
+    monkeypatch.setattr("registry_pipeline.commands.operate.subprocess.Popen", served)
     usual = signal.getsignal(signal.SIGTERM)
     code = serve(Home(tmp_path / "home"), operate=True, host="127.0.0.1", port=1)
     signal.signal(signal.SIGTERM, usual)
@@ -235,7 +235,7 @@ def test_records_that_cannot_be_written_are_one_sentence(
         with sqlalchemy.create_engine(f"sqlite:///{built.path}/none/there.db").connect():
             pass
 
-    monkeypatch.setattr("registry_pipeline.status.print_status", opens_nothing)
+    monkeypatch.setattr("registry_pipeline.commands.status.print_status", opens_nothing)
     result = runner.invoke(app, ["status", "--home", str(built.path)])
     assert result.exit_code == 1
     assert "the records of the runs cannot be opened or written" in result.output

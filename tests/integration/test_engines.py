@@ -10,9 +10,9 @@ import polars as pl
 import polars.testing
 import pytest
 
-from registry_pipeline import build
+from registry_pipeline.building import build
+from registry_pipeline.building.layers import LAYERS
 from registry_pipeline.home import Home
-from registry_pipeline.layers import LAYERS
 from registry_pipeline.warehouse.database import connect
 from schemas.catalog import TABLES
 

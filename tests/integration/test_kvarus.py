@@ -15,11 +15,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from registry_pipeline.build import build_core, stored_frames
+from registry_pipeline.building.build import build_core, stored_frames
+from registry_pipeline.deliveries.intake import take_in
 from registry_pipeline.home import Home
 from registry_pipeline.indicators.engine import indicator_tables
 from registry_pipeline.indicators.kvarus import KVARUS
-from registry_pipeline.intake import take_in
 from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse.database import connect
 from schemas.protocol import load_shipped

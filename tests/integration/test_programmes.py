@@ -19,12 +19,12 @@ from rich.console import Console
 
 from assets.programme_checks import programme_checks
 from assets.run import RegistryRun
+from registry_pipeline.commands.headlines import headlines
+from registry_pipeline.commands.operate import Outcome, run_job
+from registry_pipeline.commands.printing import tables
+from registry_pipeline.commands.report_card import print_report_card
 from registry_pipeline.disclosure.checks import attack_programmes
-from registry_pipeline.headlines import headlines
 from registry_pipeline.home import Home
-from registry_pipeline.operate import Outcome, run_job
-from registry_pipeline.printing import tables
-from registry_pipeline.report_card import print_report_card
 from registry_pipeline.warehouse.database import connect
 
 ROOT = Path(__file__).parents[2]

@@ -16,10 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from registry_pipeline.cli import app
+from registry_pipeline.commands.operate import Outcome, run_job
 from registry_pipeline.gate.identity import find_identity
 from registry_pipeline.home import Home
-from registry_pipeline.instance import prepare_instance
-from registry_pipeline.operate import Outcome, run_job
+from registry_pipeline.operation.instance import prepare_instance
 from schemas.catalog import published_tables
 
 CLOCK = {"meta.delivery": ["received_at"], "meta.publication": ["version", "run_id"]}
@@ -211,7 +211,7 @@ def test_a_run_killed_between_any_two_steps_is_repeated(
     script = (
         "import os, sys; from pathlib import Path\n"
         "from registry_pipeline.home import Home\n"
-        "from registry_pipeline.operate import run_job\n"
+        "from registry_pipeline.commands.operate import run_job\n"
         "def observe(step, done, total):\n"
         "    if step == sys.argv[3]: os.kill(os.getpid(), 9)\n"
         "run_job(Home(Path(sys.argv[1])), Path(sys.argv[2]), observer=observe)\n"

@@ -16,11 +16,11 @@ import pytest
 from typer.testing import CliRunner
 
 from registry_pipeline.cli import app
+from registry_pipeline.commands.operate import run_job
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import read_key
 from registry_pipeline.home import Home
 from registry_pipeline.keys import rotate
-from registry_pipeline.operate import run_job
 from registry_pipeline.warehouse.database import connect
 from registry_pipeline.warehouse.publish import publish
 from schemas.catalog import published_tables

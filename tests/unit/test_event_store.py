@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 
-from registry_pipeline.event_store import EventLog
 from registry_pipeline.home import Home
-from registry_pipeline.instance import prepare_instance
+from registry_pipeline.operation.event_store import EventLog
+from registry_pipeline.operation.instance import prepare_instance
 
 
 @dg.asset
@@ -35,7 +35,7 @@ OPENED = """
 import sys
 from pathlib import Path
 from registry_pipeline.home import Home
-from registry_pipeline.instance import prepare_instance
+from registry_pipeline.operation.instance import prepare_instance
 import dagster as dg
 sys.stdin.read()
 prepare_instance(Home(Path(sys.argv[1])))

@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
-from registry_pipeline.leaving import leaving_when_told
+from registry_pipeline.commands.leaving import leaving_when_told
 
 DEAF = """
 import signal, sys, time
-from registry_pipeline.leaving import leaving_when_told
+from registry_pipeline.commands.leaving import leaving_when_told
 with leaving_when_told(lambda: print("told", flush=True)):
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: None)  # as where an exception is swallowed

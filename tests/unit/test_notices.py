@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from registry_pipeline.home import Home
-from registry_pipeline.notices import Notice, of_run, send
+from registry_pipeline.operation.notices import Notice, of_run, send
 
 NOTICE = Notice("registry: the intake failed", ("Run 1.", "Failed steps: intake."))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from registry_pipeline.owed import owed
+from registry_pipeline.deliveries.owed import owed
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.database import SCHEMAS
 

@@ -11,11 +11,11 @@ from threading import Event
 import polars as pl
 import pytest
 
+from registry_pipeline.deliveries.staging import Arrival, staged_ahead
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.gate import Batch
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.home import Home
-from registry_pipeline.staging import Arrival, staged_ahead
 
 FORMS = ("patients", "interviews", "events")
 BATCH = Batch(*[pl.DataFrame()] * 4, n_erased=0)

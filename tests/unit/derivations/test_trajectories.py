@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from registry_pipeline.derivations.version import RULE_VERSION
 from registry_pipeline.statistics.intervals import with_wilson
+from registry_pipeline.version import RULE_VERSION
 from schemas.codes import TRAJECTORY_CLASS, USED_STATES
 from schemas.derived.poly_use import PolyUse
 from schemas.derived.substances import (

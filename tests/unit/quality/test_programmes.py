@@ -9,6 +9,7 @@ import narwhals as nw
 import polars as pl
 import pytest
 
+from registry_pipeline.building.layers import LAYERS
 from registry_pipeline.derivations.quality import quality_tables
 from registry_pipeline.derivations.quality_people import feedback_change
 from registry_pipeline.derivations.quality_programmes import Setting, setting
@@ -19,7 +20,6 @@ from registry_pipeline.derivations.quality_services import (
     no_show,
 )
 from registry_pipeline.derivations.quality_stays import stay_rows
-from registry_pipeline.layers import LAYERS
 from schemas.catalog import TABLES
 from schemas.protocol_programmes import Programmes, Total
 

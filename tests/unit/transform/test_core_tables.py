@@ -14,8 +14,8 @@ import narwhals as nw
 import polars as pl
 import pytest
 
+from registry_pipeline.building.layers import CORE_TABLES
 from registry_pipeline.derivations.core import core_tables
-from registry_pipeline.layers import CORE_TABLES
 from registry_pipeline.transform.engine import Frame
 from schemas.catalog import TABLES
 from schemas.forms import FORMS, form_table

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from registry_pipeline.derivations.version import RULE_VERSION
 from registry_pipeline.statistics.intervals import with_mean, with_wilson
+from registry_pipeline.version import RULE_VERSION
 from schemas.codes import MISSING_RULE
 from schemas.derived import (
     ControlChart,

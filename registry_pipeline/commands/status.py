@@ -17,11 +17,11 @@ import duckdb
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from rich.console import Console
 
+from registry_pipeline.commands.printing import show, tables
 from registry_pipeline.home import Home
-from registry_pipeline.instance import prepare_instance
-from registry_pipeline.printing import show, tables
-from registry_pipeline.reconcile import was_killed
-from registry_pipeline.run_names import run_name
+from registry_pipeline.operation.instance import prepare_instance
+from registry_pipeline.operation.reconcile import was_killed
+from registry_pipeline.operation.run_names import run_name
 from registry_pipeline.warehouse import refusals
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect, connect_published
 from registry_pipeline.warehouse.faults import StoreError

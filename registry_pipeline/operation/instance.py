@@ -1,7 +1,7 @@
 """The Dagster instance of a home folder.
 
 Belongs here: where it lies and how it is set up. Does not belong here: running anything in it (see
-`operate`), deleting what it holds (see `withdrawal.records`).
+`commands.operate`), deleting what it holds (see `withdrawal.records`).
 """
 
 from __future__ import annotations

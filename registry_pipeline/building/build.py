@@ -15,9 +15,9 @@ from typing import Final
 import duckdb
 import narwhals as nw
 
-from registry_pipeline import beside
+from registry_pipeline.building import beside
+from registry_pipeline.building.layers import CORE_TABLES, LAYERS, Tables
 from registry_pipeline.derivations.core import core_tables
-from registry_pipeline.layers import CORE_TABLES, LAYERS, Tables
 from registry_pipeline.transform.engine import Frame, forget_steps, in_memory
 from registry_pipeline.warehouse import built, ledger
 from registry_pipeline.warehouse.database import scalar

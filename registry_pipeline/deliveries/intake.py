@@ -15,7 +15,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from registry_pipeline.folders import Contents, partition_key
+from registry_pipeline.deliveries.folders import Contents, partition_key
+from registry_pipeline.deliveries.opening import brought, opened
+from registry_pipeline.deliveries.staging import Arrival, staged_ahead
+from registry_pipeline.deliveries.taken import DeliveryReport, FileReport, line
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, RepeatedKeysError
 from registry_pipeline.gate.gate import Batch, read_form
 from registry_pipeline.gate.manifest import MANIFEST, Manifest
@@ -23,9 +26,6 @@ from registry_pipeline.gate.persons import Persons, ways_of_writing
 from registry_pipeline.gate.pseudonym import Key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
-from registry_pipeline.opening import brought, opened
-from registry_pipeline.staging import Arrival, staged_ahead
-from registry_pipeline.taken import DeliveryReport, FileReport, line
 from registry_pipeline.warehouse import erasure, in_use, ledger, refusals
 from registry_pipeline.warehouse.changes import changes, taken_back, unmet_retractions
 from registry_pipeline.warehouse.database import transaction

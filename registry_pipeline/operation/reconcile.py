@@ -12,8 +12,8 @@ from collections.abc import Collection
 import dagster as dg
 
 from registry_pipeline.home import Home
-from registry_pipeline.notices import TOLD, Notice, send
-from registry_pipeline.run_names import run_name
+from registry_pipeline.operation.notices import TOLD, Notice, send
+from registry_pipeline.operation.run_names import run_name
 
 _ALIVE = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 

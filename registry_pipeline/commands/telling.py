@@ -20,9 +20,9 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from registry_pipeline.commands.operate import Observer, Outcome
+from registry_pipeline.commands.report_card import Changed, print_changes, print_report_card
 from registry_pipeline.home import Home
-from registry_pipeline.operate import Observer, Outcome
-from registry_pipeline.report_card import Changed, print_changes, print_report_card
 
 Faults = list[tuple[str, str]]
 """Kind (refused, red_check, error) and sentence of everything wrong with a run."""

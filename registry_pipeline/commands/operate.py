@@ -1,7 +1,7 @@
 """Operating a home folder: the whole job in process, the UI.
 
 Belongs here: what the command line does with Dagster.
-Does not belong here: the instance (see `instance`), printing (see `cli`), assets, tables.
+Does not belong here: the instance (see `operation.instance`), printing (see `cli`), assets, tables.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from uuid import uuid4
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from registry_pipeline.folders import deliveries, left_alone, partition_key, unannounced
+from registry_pipeline.deliveries.folders import deliveries, left_alone, partition_key, unannounced
+from registry_pipeline.deliveries.settled import SETTLE_SECONDS, settled
 from registry_pipeline.home import WAIT_SECONDS, Home, Say
-from registry_pipeline.instance import prepare_instance
-from registry_pipeline.notices import COMMAND_LINE, TOLD
-from registry_pipeline.reconcile import ended_by
-from registry_pipeline.settled import SETTLE_SECONDS, settled
+from registry_pipeline.operation.instance import prepare_instance
+from registry_pipeline.operation.notices import COMMAND_LINE, TOLD
+from registry_pipeline.operation.reconcile import ended_by
 
 PARTITIONS = "delivery"
 

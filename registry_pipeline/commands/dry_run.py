@@ -1,7 +1,7 @@
 """A delivery judged and not stored: what would be taken in, quarantined and refused.
 
 Belongs here: the walk of `registry run --dry-run` over a landing folder.
-Does not belong here: the judging (`gate`) and storing (`intake`).
+Does not belong here: the judging (`gate`) and storing (`deliveries.intake`).
 
 Nothing is written, in the home or elsewhere: files are read where they lie, and pseudonyms are made
 under a key that is thrown away.
@@ -17,7 +17,11 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from registry_pipeline.folders import deliveries, left_alone, partition_key, unannounced
+from registry_pipeline.commands.printing import show
+from registry_pipeline.deliveries.folders import deliveries, left_alone, partition_key, unannounced
+from registry_pipeline.deliveries.opening import brought, opened
+from registry_pipeline.deliveries.staging import sha256_of
+from registry_pipeline.deliveries.taken import FileReport, line
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, counted
 from registry_pipeline.gate.gate import read_form
 from registry_pipeline.gate.manifest import MANIFEST, Manifest
@@ -26,10 +30,6 @@ from registry_pipeline.gate.pseudonym import new_key
 from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.gate.selection import left_out_of
 from registry_pipeline.home import Home
-from registry_pipeline.opening import brought, opened
-from registry_pipeline.printing import show
-from registry_pipeline.staging import sha256_of
-from registry_pipeline.taken import FileReport, line
 from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.database import SCHEMAS, connect
 from schemas.protocol import Protocol

@@ -1,7 +1,7 @@
 """What became of a delivery: a report per form, and its line in the ledger.
 
 Belongs here: the two reports, which whoever is told of a delivery reads.
-Does not belong here: taking it in (`intake`), judging it without (`dry_run`).
+Does not belong here: taking it in (`intake`), judging it without (`commands.dry_run`).
 """
 
 from __future__ import annotations

@@ -17,19 +17,19 @@ import duckdb
 import polars as pl
 from rich.console import Console
 
-from registry_pipeline.disclosure.small_numbers import curve_hidden
-from registry_pipeline.gate.errors import counted
-from registry_pipeline.gate.selection import left_out_of
-from registry_pipeline.headlines import (
+from registry_pipeline.commands.headlines import (
     TOO_FEW,
     disclosure_rules,
     estimate,
     headlines,
     is_share_hidden,
 )
+from registry_pipeline.commands.operate import Outcome
+from registry_pipeline.commands.printing import show, tables
+from registry_pipeline.disclosure.small_numbers import curve_hidden
+from registry_pipeline.gate.errors import counted
+from registry_pipeline.gate.selection import left_out_of
 from registry_pipeline.home import Home
-from registry_pipeline.operate import Outcome
-from registry_pipeline.printing import show, tables
 from registry_pipeline.warehouse import ledger, refusals
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect, connect_published
 from registry_pipeline.warehouse.faults import StoreError

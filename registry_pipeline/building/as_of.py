@@ -14,9 +14,9 @@ from typing import Final
 
 import duckdb
 
-from registry_pipeline.build import build_core, build_layer
+from registry_pipeline.building.build import build_core, build_layer
+from registry_pipeline.building.layers import LAYERS
 from registry_pipeline.home import WAIT_SECONDS, Home, Say
-from registry_pipeline.layers import LAYERS
 from registry_pipeline.warehouse.database import connect, scalar
 from registry_pipeline.warehouse.publish import opens_in_a_new_process, publish
 from registry_pipeline.warehouse.tables import quoted

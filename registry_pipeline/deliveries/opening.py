@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from registry_pipeline.folders import Contents, contents, partition_key
+from registry_pipeline.deliveries.folders import Contents, contents, partition_key
 from registry_pipeline.gate.errors import DeliveryError
 from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
 from registry_pipeline.warehouse import in_use, ledger

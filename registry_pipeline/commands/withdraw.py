@@ -11,10 +11,10 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
+from registry_pipeline.commands.operate import Observer, run_job
 from registry_pipeline.gate.pseudonym import KeyFileError
 from registry_pipeline.home import WAIT_SECONDS, Home, HomeBusyError, Say
 from registry_pipeline.keys import open_key, rotate
-from registry_pipeline.operate import Observer, run_job
 from registry_pipeline.warehouse import erasure
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect
 from registry_pipeline.warehouse.rewrite import RewriteError

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from registry_pipeline.as_of import AsOfError, write_as_of
+from registry_pipeline.building.as_of import AsOfError, write_as_of
+from registry_pipeline.commands.operate import run_job
+from registry_pipeline.commands.report_card import changes_since, faults
+from registry_pipeline.commands.telling import Teller
 from registry_pipeline.home import Home, HomeBusyError
-from registry_pipeline.operate import run_job
-from registry_pipeline.report_card import changes_since, faults
-from registry_pipeline.telling import Teller
 
 
 def run_and_tell(
@@ -63,7 +63,7 @@ def run_and_tell(
         except (AsOfError, HomeBusyError) as error:
             told.append(("error", str(error)))
     if told or not outcome.success:
-        from registry_pipeline.notices import of_run, send  # noqa: PLC0415 - slow to import
+        from registry_pipeline.operation.notices import of_run, send  # noqa: PLC0415 - slow to import
 
         told += [("error", sentence) for sentence in send(home, of_run(home, told))]
     teller.end(home, outcome, told)

@@ -1,7 +1,7 @@
 """Layers that another process derives while this one derives others.
 
 Belongs here: what is laid out for both, and fetching it. Does not belong here: which cohorts and
-layers (see `build`), deriving them (see `layers`), processes as such (see `child`).
+layers (see `build`), deriving them (see `layers`), processes as such (`registry_pipeline.child`).
 
 A small cohort's layer is a function of a few thousand rows: Python's time, one core's. So layers
 are laid out in a line, the other process takes from the front and we from the end, until they meet.
@@ -14,8 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
+from registry_pipeline.building.layers import Tables, derived_in_memory
 from registry_pipeline.child import DERIVER, asked, serve
-from registry_pipeline.layers import Tables, derived_in_memory
 from schemas.protocol import Protocol
 
 _talking: Final = ThreadPoolExecutor(1)
