@@ -77,7 +77,7 @@ def retention_tables(
         **curve_tables(main, read, count_reentries(persons), protocol),
         **life_table_beside(main, read, protocol),
         **exit_tables(main, by_gap, protocol),
-        "derived.event_rate": rate_table(people, persons, core["core.event"], protocol),
+        "derived.event_rate": rate_table(people, persons, stays, core["core.event"], protocol),
     }
 
 

@@ -35,17 +35,20 @@ TIME: Final = ["n", "days", "days_squared"]
 EVENTS: Final = ["n_people", "n_event", "events_squared", "events_by_days"]
 
 
-def rate_table(people: Frame, persons: Frame, events: Frame, protocol: Protocol) -> pl.DataFrame:
+def rate_table(
+    people: Frame, persons: Frame, stays: Frame, events: Frame, protocol: Protocol
+) -> pl.DataFrame:
     """derived.event_rate of one cohort, without `as_of_delivery`.
 
     Args:
         people: `retention.followed_people`.
         persons: rows of derived.retention_person.
+        stays: `stays.closed_stays`.
         events: core.event.
         protocol: the cohort's protocol.
     """
     observed = materialise(followed(people))
-    spells = materialise(treatment_spells(persons, observed, protocol))
+    spells = materialise(treatment_spells(persons, stays, observed, protocol))
     days = materialise(observed_days(observed, spells))
     found = observed_events(observed, spells, events).join(days, on=["patient_id", "setting"])
     rows = _with_every_event(_time(days), _happened(found))

@@ -13,6 +13,7 @@ import narwhals as nw
 
 from registry_pipeline.transform.engine import Frame
 from registry_pipeline.transform.retention import origins
+from registry_pipeline.transform.stays import settled
 from schemas.protocol import Protocol
 
 IN, OUT, ALL = "in_treatment", "out_of_treatment", "all"
@@ -33,11 +34,12 @@ def followed(people: Frame) -> Frame:
     ).filter(UNTIL >= OBSERVED)
 
 
-def treatment_spells(persons: Frame, people: Frame, protocol: Protocol) -> Frame:
+def treatment_spells(persons: Frame, stays: Frame, people: Frame, protocol: Protocol) -> Frame:
     """The part of each treatment episode in which its person is followed.
 
     Args:
         persons: rows of derived.retention_person.
+        stays: `stays.closed_stays`.
         people: `followed`.
         protocol: its first clock counts the episodes' days.
 
@@ -45,14 +47,16 @@ def treatment_spells(persons: Frame, people: Frame, protocol: Protocol) -> Frame
         patient_id, first, last: the two days from the origin; both are in treatment. And silent:
         the days after `last`, until the next spell or the end of the time, of which nobody knows
         the setting, since the stay was last seen without an exit. One row per episode that reaches
-        into the time.
+        into the time, and one without a day, whose `last` is the day before `first`, for the last
+        stay before it: who left it is out of treatment. Where only such a stay is known, and not
+        how it ended, there is no row.
     """
     (clock, *_) = origins(protocol)
     zero = nw.col(clock)
     of_treatment = (nw.col("kind") == "treatment") & (nw.col("origin") == clock)
     first, last = nw.col("first"), nw.col("last")
     following = first.shift(-1).over("patient_id", order_by=["first", "last"])
-    return (
+    within = (
         persons.filter(of_treatment)
         .select("patient_id", "entry_day", "exit_day", "exit_type")
         .join(people.select("patient_id", clock, "observed", "until"), on="patient_id")
@@ -64,13 +68,38 @@ def treatment_spells(persons: Frame, people: Frame, protocol: Protocol) -> Frame
             until="until",
         )
         .filter(first <= last)
-        .with_columns(then=nw.coalesce(following, UNTIL))
-        .select(
-            "patient_id",
-            "first",
-            "last",
-            silent=nw.when(nw.col("exit_type").is_null()).then(nw.col("then") - last).otherwise(0),
-        )
+    )
+    unknown = nw.col("exit_type").is_null()
+    silent = nw.coalesce("following", UNTIL) - nw.max_horizontal("first", "last")
+    return (
+        nw.concat([within, _last_before(stays, people, protocol)])
+        .with_columns(following=following)
+        .filter(~((last < first) & unknown & nw.col("following").is_null()))
+        .select("patient_id", "first", "last", silent=nw.when(unknown).then(silent).otherwise(0))
+    )
+
+
+def _last_before(stays: Frame, people: Frame, protocol: Protocol) -> Frame:
+    """The treatment stay that was over last before its person was followed, as a spell of no day.
+
+    Returns:
+        patient_id, first, last, exit_type, until: at most one row per person.
+    """
+    over = (
+        settled(stays, protocol.retention.gap_days)
+        .filter(nw.col("kind") == "treatment")
+        .select("patient_id", "exit_type", over="until")
+        .join(people.select("patient_id", "observed", "until"), on="patient_id")
+        .filter(nw.col("over") < OBSERVED)
+        .with_columns(is_known=nw.when(nw.col("exit_type").is_null()).then(0).otherwise(1))
+    )
+    one = over.unique(["patient_id"], keep="last", order_by=["over", "is_known"])
+    return one.select(
+        "patient_id",
+        OBSERVED.alias("first"),
+        (OBSERVED - 1).alias("last"),
+        "exit_type",
+        "until",
     )
 
 
@@ -80,7 +109,7 @@ def observed_days(people: Frame, spells: Frame) -> Frame:
     People without a spell are under `all` alone, and so are the silent days after one.
     """
     treated = spells.group_by("patient_id").agg(
-        treated=(nw.col("last") - nw.col("first")).sum().cast(nw.Int64),
+        treated=nw.max_horizontal(nw.col("last") - nw.col("first"), nw.lit(0)).sum().cast(nw.Int64),
         silent=nw.col("silent").sum().cast(nw.Int64),
     )
     rows = people.join(treated, on="patient_id", how="left").with_columns(

@@ -22,9 +22,10 @@ class EventRate(Stratified):
     the first day a person is followed to the cut-off, death or moving out of the country. In
     treatment is every day of a treatment episode (merged over gaps as in retention, cover
     included, the day of leaving too), out of treatment every other one, save the days after a stay
-    was last seen without an exit: those are in neither, until the next stay. People of whom no
-    stay reaches into their time are in neither and counted as n_missing. Overdoses of which only
-    an interview tells are not among the events. A difference between the settings is an
+    was last seen without an exit: those are in neither, until the next stay. Who left treatment
+    before the first day is out of it. People without any stay, and those whose last one was lost
+    from sight before the first day, are in neither and counted as n_missing. Overdoses of which
+    only an interview tells are not among the events. A difference between the settings is an
     association, never an effect. Made from core.patient, derived.retention_person and core.event.
     """
 
@@ -46,7 +47,7 @@ class EventRate(Stratified):
     n_missing: pl.Int64 = shared.count(
         "Setting unknown",
         "Ukjent situasjon",
-        "People followed of whom no stay reaches into their time.",
+        "People followed without any stay, or last seen in one before, without an exit.",
     )
     n_people: pl.Int64 = shared.count(
         "People with the event", "Personer med hendelsen", "People with at least one event."

@@ -117,6 +117,30 @@ CASES = [
         (30, 0),
     ),
     ("stopped the interviews", Person(fields={"withdrawn_day": 20}), (730, 0), (0, 0)),
+    (
+        "left before the first day",
+        Person([(-50, -10, "patient_absent")], [(0, "overdose")]),
+        (0, 0),
+        (730, 1),
+    ),
+    (
+        "left before, and back on day 100",
+        Person([(-50, -20, "patient_absent"), (100, None, None)], [(99, "overdose")]),
+        (630, 0),
+        (100, 1),
+    ),
+    (
+        "left twice before",
+        Person([(-90, -80, None), (-50, -20, "planned_mutual")], [(730, "overdose")]),
+        (0, 0),
+        (730, 1),
+    ),
+    (
+        "last seen before the first day, and not how it ended",
+        Person([(-90, -80, "patient_absent"), (-50, -20, None)], [(40, "overdose")]),
+        None,
+        None,
+    ),
     ("no stay is known", Person((), [(40, "overdose")]), None, None),
 ]  # fmt: skip
 
@@ -199,6 +223,12 @@ SILENT = [
         1,
     ),
     ("died unseen", Person(STILL, fields=DIED, last_seen=200), 200, 0),
+    (
+        "last seen before the first day, and again on day 100",
+        Person([(-50, -20, None), (100, None, None)], [(0, "overdose"), (99, "overdose")]),
+        630,
+        0,
+    ),
 ]
 
 
