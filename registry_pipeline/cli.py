@@ -196,7 +196,7 @@ def close(
     wait: WaitOption = WAIT_SECONDS,
 ) -> None:
     """Close the refusals of a delivery that nobody will mend; the ledger keeps them."""
-    from registry_pipeline.closing import ClosingError, close_refusals  # noqa: PLC0415
+    from registry_pipeline.commands.closing import ClosingError, close_refusals  # noqa: PLC0415
     from registry_pipeline.commands.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
 
     today, say = datetime.now(UTC).date(), TextTeller(console, errors).info

@@ -31,6 +31,21 @@ def open_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key:
     """The pseudonym key, made when neither key nor data are there yet.
 
     Raises:
+        KeyFileError: as `standing_key`.
+    """
+    ledger.prepare(connection)
+    _settle(home, in_use.key_check_value(connection))
+    key = standing_key(connection, home)
+    if key is None:
+        key = load_or_create_key(home.key_file)
+        in_use.check_key(connection, key)
+    return key
+
+
+def standing_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key | None:
+    """The pseudonym key that is there, proved against the database; None with neither there yet.
+
+    Raises:
         KeyFileError: missing though the database was filled under one, unsafe, or another; or it
             lies among what is published, which others read.
     """
@@ -38,15 +53,14 @@ def open_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key:
         raise KeyFileError(
             f"{home.key_file}: the key file lies in the folder that is published; keep it elsewhere"
         )
-    ledger.prepare(connection)
-    stored = in_use.key_check_value(connection)
-    _settle(home, stored)
-    if stored is not None and not home.key_file.exists():
+    if not home.key_file.exists():
+        if in_use.key_check_value(connection) is None:
+            return None
         raise KeyFileError(
             f"{home.key_file}: the pseudonym key is missing and this database was filled under "
             "one; put the key file back before anything is taken in"
         )
-    key = load_or_create_key(home.key_file)
+    key = read_key(home.key_file)
     in_use.check_key(connection, key)
     return key
 

@@ -9,25 +9,26 @@ and how rows are stored (`warehouse`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from registry_pipeline.deliveries.folders import Contents, partition_key
+from registry_pipeline.deliveries.arriving import arrival_of
+from registry_pipeline.deliveries.folders import partition_key
 from registry_pipeline.deliveries.opening import brought, opened
 from registry_pipeline.deliveries.staging import Arrival, staged_ahead
-from registry_pipeline.deliveries.taken import DeliveryReport, FileReport, line
+from registry_pipeline.deliveries.taken import DeliveryReport, FileReport, line, provenance
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, RepeatedKeysError
 from registry_pipeline.gate.gate import Batch, read_form
-from registry_pipeline.gate.manifest import MANIFEST, Manifest
+from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.gate.persons import Persons, ways_of_writing
 from registry_pipeline.gate.pseudonym import Key
-from registry_pipeline.gate.retract import retracted_rows
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse import erasure, in_use, ledger, refusals
-from registry_pipeline.warehouse.changes import changes, taken_back, unmet_retractions
+from registry_pipeline.warehouse.changes import changes, unmet_retractions
 from registry_pipeline.warehouse.database import transaction
 from registry_pipeline.warehouse.mending import mend
 from registry_pipeline.warehouse.tables import Constants, Inserter, ensure, insert
@@ -71,7 +72,18 @@ def take_in(
     erased = erasure.tombstones(connection)
     persons = Persons(protocol, key, erased, is_production=home.is_production)
     taking = _Taking(connection, home, folder, manifest, protocol, persons)
-    arrivals = [taking.arrival(form, found) for form in brought(found, manifest)]
+    arrivals = [
+        arrival_of(
+            connection,
+            folder,
+            form,
+            found=found,
+            manifest=manifest,
+            protocol=protocol,
+            persons=persons,
+        )
+        for form in brought(found, manifest)
+    ]
     with staged_ahead(home, manifest, arrivals, taking.judged) as staged:
         report.files.extend(taking.form(arrival) for arrival in staged)
     report.leaving = taking.leaving
@@ -89,45 +101,6 @@ class _Taking:
     protocol: Protocol
     persons: Persons
     leaving: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
-
-    def arrival(self, form: str, found: Contents) -> Arrival:
-        """A form that a delivery brings, and what the ledger has of it."""
-        path, refused = found.files.get(form), found.refused.get(form)
-        here, name = self.folder.name, self._name(form, path)
-        before = ledger.taken_in(self.connection, self.manifest, here, form)
-        arrival = Arrival(form, path, name, here in before, set(), refused=refused)
-        try:
-            retracted = self._retracted(form)
-        except RefusedFileError as error:
-            return replace(arrival, refused=error)
-        same = {
-            None if path is None and delivery == here else sha
-            for delivery, (sha, n_retracted) in before.items()
-            if self._is_alike(form, delivery, n_retracted, retracted)
-        }
-        return replace(arrival, same=same, retracted=retracted)
-
-    def _retracted(self, form: str) -> pl.DataFrame | None:
-        """The rows of keys that the manifest takes back; None if it names none of the form."""
-        if form not in self.manifest.retract:
-            return None
-        whose = partition_key(self.folder)
-        return retracted_rows(form, self.protocol, self.manifest, self.persons, whose)
-
-    def _is_alike(
-        self, form: str, delivery: str, n_retracted: int, retracted: pl.DataFrame | None
-    ) -> bool:
-        """Whether an accepted delivery took the same keys of a form back as this one does."""
-        if retracted is None or not n_retracted:
-            return retracted is None and not n_retracted
-        table, key, protocol, _ = self._compared(form)
-        before = taken_back(self.connection, table, key, protocol, delivery)
-        columns = before.columns
-        one, other = (
-            rows.select(pl.col(columns).cast(pl.String)).unique().sort(columns)
-            for rows in (before, retracted)
-        )
-        return one.equals(other)
 
     def form(self, arrival: Arrival) -> FileReport:
         """Takes one form in, or records its refusal."""
@@ -190,18 +163,14 @@ class _Taking:
         with transaction(self.connection):
             refusals.clear_other_bytes(self.connection, self.protocol.id, self.folder.name, form)
 
-    def _name(self, form: str, path: Path | None) -> str:
-        """A form's file as messages name it."""
-        name = path.name if path else f"{MANIFEST} [retract.{form}]"
-        return f"{partition_key(self.folder)}/{name}"
-
     def _store(
         self, form: str, batches: Iterable[Batch], retracted: pl.DataFrame | None
     ) -> FileReport:
         table = intake_table(form, self.protocol)
         kept = quarantine_table(form)
         accepted = quarantined = warnings = erased = left_out = taken_back = unmet = 0
-        rows = Inserter(self.connection, table.full_name, self._provenance(is_retraction=False))
+        told = partial(provenance, self.manifest, self.folder.name)
+        rows = Inserter(self.connection, table.full_name, told(is_retraction=False))
         for batch in batches:
             rows.add(batch.accepted)
             insert(self.connection, kept.full_name, batch.quarantined, self._whose)
@@ -216,8 +185,7 @@ class _Taking:
                 self._request_erasure(batch.accepted)
         rows.close()
         if retracted is not None:
-            provenance = self._provenance(is_retraction=True)
-            insert(self.connection, table.full_name, retracted, provenance)
+            insert(self.connection, table.full_name, retracted, told(is_retraction=True))
             taken_back = retracted.height
             unmet = unmet_retractions(self.connection, *self._compared(form))
         return FileReport(
@@ -263,12 +231,3 @@ class _Taking:
     @property
     def _whose(self) -> Constants:
         return {"protocol": self.protocol.id, "delivery": self.folder.name}
-
-    def _provenance(self, *, is_retraction: bool) -> Constants:
-        """What every row of a file has in common in intake."""
-        return {
-            **self._whose,
-            "quarter": self.manifest.quarter,
-            "number": self.manifest.number,
-            "is_retraction": is_retraction,
-        }

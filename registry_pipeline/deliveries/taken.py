@@ -1,4 +1,4 @@
-"""What became of a delivery: a report per form, and its line in the ledger.
+"""What became of a delivery: a report per form, its line in the ledger, what marks its rows.
 
 Belongs here: the two reports, which whoever is told of a delivery reads.
 Does not belong here: taking it in (`intake`), judging it without (`commands.dry_run`).
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from registry_pipeline.gate.manifest import Manifest
 from registry_pipeline.warehouse import ledger
 from registry_pipeline.warehouse.changes import Changes
+from registry_pipeline.warehouse.tables import Constants
 
 
 @dataclass(frozen=True)
@@ -82,3 +83,14 @@ def line(manifest: Manifest, delivery: str, report: FileReport, sha: str | None)
         n_left_out=report.n_left_out,
         reason=report.message or None,
     )
+
+
+def provenance(manifest: Manifest, delivery: str, *, is_retraction: bool) -> Constants:
+    """What every row of a form of a delivery has in common in intake."""
+    return {
+        "protocol": manifest.protocol,
+        "delivery": delivery,
+        "quarter": manifest.quarter,
+        "number": manifest.number,
+        "is_retraction": is_retraction,
+    }

@@ -14,7 +14,9 @@ import polars as pl
 
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.proof import key_expressions
+from registry_pipeline.warehouse.tables import registered
 from schemas.fields import Table
+from schemas.forms import FORMS
 from schemas.forms.provenance import PROVENANCE
 
 _COMPARED = """
@@ -110,6 +112,16 @@ def taken_back(
         sql, params={"protocol": protocol, "delivery": delivery}
     ).pl()
     return keys
+
+
+def copy_retractions(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection) -> None:
+    """Copies what was taken back, of every form, into a database that has no intake tables."""
+    wanted = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'intake' AND table_name = ?"
+    for form in FORMS:
+        if scalar(source, wanted, [form]):
+            rows = source.sql(f"SELECT * FROM intake.{form} WHERE is_retraction").pl()
+            with registered(target, rows) as name:
+                target.execute(f"CREATE TABLE intake.{form} AS FROM {name}")
 
 
 def unmet_retractions(

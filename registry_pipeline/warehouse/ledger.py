@@ -64,8 +64,11 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection) -> None:
-    """Copies the ledger and the protocols in use from one database into another, prepared one."""
-    for name in ("meta.delivery", "meta.protocol"):
+    """Copies what is known of deliveries and people from one database into another, prepared one.
+
+    The ledger, the protocols in use, the key's check value, and who is erased.
+    """
+    for name in ("meta.delivery", "meta.protocol", "meta.key", "meta.erasure"):
         insert(target, name, source.sql(f"SELECT * FROM {name}").pl())
 
 

@@ -11,9 +11,11 @@ import duckdb
 import pytest
 
 from registry_pipeline.building.build import build_core
+from registry_pipeline.commands.dry_run import try_out
 from registry_pipeline.commands.operate import Outcome
 from registry_pipeline.commands.report_card import changes_since
 from registry_pipeline.deliveries.intake import take_in
+from registry_pipeline.gate.pseudonym import KeyFileError
 from registry_pipeline.home import Home
 from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse import ledger
@@ -181,21 +183,45 @@ def test_other_keys_under_a_taken_name_are_refused(
     assert ledger.discrepancies(connection) == []
 
 
+def test_a_dry_run_tells_other_keys_as_the_run_does(home: Home, landing: Path) -> None:
+    def delivered(key: str) -> Path:
+        shutil.rmtree(landing, ignore_errors=True)
+        retract = f"[[retract.interviews]]\n{key}"
+        return deliver(landing, "2014-Q2-2", interviews=INTERVIEWS, append=retract)
+
+    with connect(home) as connection:
+        assert take(connection, home, delivered(ONE_KEY)).messages == []
+    (dry,) = try_out(home, [delivered(OTHER_KEY)], None)
+    with connect(home) as connection:
+        (wet,) = take(connection, home, landing / "lar_x" / "2014-Q2-2").files
+    assert (dry.report.status, dry.report.message) == ("refused", wet.message)
+    (dry,) = try_out(home, [delivered(ONE_KEY)], None)
+    assert dry.report.status == "unchanged"
+    (home.key_file).unlink()
+    with pytest.raises(KeyFileError, match="the pseudonym key is missing"):
+        list(try_out(home, [landing / "lar_x" / "2014-Q2-2"], None))
+
+
 def test_retractions_without_a_file_are_told_apart_by_their_keys(
     connection: duckdb.DuckDBPyConnection, home: Home, landing: Path
 ) -> None:
     """Two folders of one quarter and number, and no file in either: both take their rows back."""
-    take(connection, home, deliver(landing, patients=PATIENTS, interviews=INTERVIEWS))
+    folders = [deliver(landing, patients=PATIENTS, interviews=INTERVIEWS)]
+    take(connection, home, folders[0])
     for delivery, key, status in (
         ("first", OTHER_KEY, "accepted"),
         ("again", OTHER_KEY, "unchanged"),
         ("another", ONE_KEY, "accepted"),
     ):
         folder = deliver(landing, "2014-Q2-2", append=f"[[retract.interviews]]\n{key}")
-        (file,) = take(connection, home, folder.rename(folder.with_name(delivery))).files
+        folder = folder.rename(folder.with_name(delivery))
+        folders.append(folder)
+        (file,) = take(connection, home, folder).files
         assert file.status == status
     build_core(connection)
     assert connection.execute("SELECT count(*) FROM core.interview").fetchall() == [(0,)]
+    dry = try_out(Home(home.path / "another"), folders, None)
+    assert [one.report.status for one in dry][2:] == ["accepted", "unchanged", "accepted"]
 
 
 def test_keys_of_an_erased_person_are_still_the_same_keys(home: Home, landing: Path) -> None:
@@ -210,6 +236,7 @@ def test_keys_of_an_erased_person_are_still_the_same_keys(home: Home, landing: P
     with connect(home) as connection:
         (file,) = take(connection, home, folder).files
         assert (file.status, stored(connection)) == ("unchanged", 2)
+    assert [one.report.status for one in try_out(home, [folder], None)] == ["unchanged"]
 
 
 @pytest.mark.parametrize(
