@@ -61,11 +61,12 @@ def people(core: Core) -> Frame:
     """Enrolled people with the days their observation ends, in days since 1970.
 
     One row per enrolled person: patient_id, home_unit_id, birth_year, origin_date, baseline_date,
-    and until_epoch: the cut-off, or the day of death, of moving out of the country or of
-    withdrawal before it. Who is not followed until a deadline is not counted.
+    and until_epoch: the cut-off, or the day of death or of moving out of the country before it.
+    Who is not followed until a deadline is not counted. Who stopped the interviews is followed:
+    stays, events and steps are told on.
     """
     origin = nw.col("origin_date_epoch")
-    ends = [origin + nw.col(f"{name}_day") for name in ("death", "moved", "withdrawn")]
+    ends = [origin + nw.col(f"{name}_day") for name in ("death", "moved")]
     enrolled = core["core.patient"].filter(nw.col("enrolled"))
     return with_epoch_days(enrolled, ["origin_date", "cutoff_date"]).select(
         "patient_id",

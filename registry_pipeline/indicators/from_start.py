@@ -4,8 +4,8 @@ Belongs here: the frame of people with the days to each step, and the indicators
 Does not belong here: what recurs during treatment (see `in_treatment`).
 
 A person starts on the day of the first interview held, else of the first stay begun. Whose
-deadline comes after the cut-off, or after death, moving or withdrawal, is not counted; whoever
-left treatment before it is.
+deadline comes after the cut-off, or after death or moving out of the country, is not counted;
+whoever left treatment before it is.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def starts(core: Core, _: Protocol) -> Frame:
     """Enrolled people who started, with the days from the start to the first step of each kind.
 
     One row per person at a unit that registers steps. `days_<kind>` and `days_<method>` are null
-    without such a step on or after the start; observed_days runs until the cut-off, death, moving
-    or withdrawal.
+    without such a step on or after the start; observed_days runs until the cut-off, death or
+    moving out of the country.
     """
     stays = core["core.episode"].group_by("patient_id").agg(first_stay=nw.col("start_date").min())
     known = people(core).join(at_registering_units(core), on="patient_id")

@@ -48,8 +48,8 @@ def quarter_ends(first: date, last: date) -> list[date]:
 def panel(core: Core, protocol: Protocol) -> Frame:
     """People in a treatment stay at a quarter's end; one row per person and quarter.
 
-    A stay without an end goes on until it was last seen, and nobody is there after death, moving
-    out of the country or withdrawal, whatever the stay says.
+    A stay without an end goes on until it was last seen, and nobody is there after death or
+    moving out of the country, whatever the stay says.
     in_stay_days counts from the start of the longest such stay, whose unit it is; feedback_recent,
     goals_recent and screened are 1 where such a step was registered within the look-back, else
     null.

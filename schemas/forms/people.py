@@ -176,7 +176,7 @@ class Withdrawals(RegistryModel):
     """One row per person who takes the consent back, whole or in part.
 
     Grain: person. Key: patient_id. `erase` leaves nothing of the person; `stop_interviews`
-    ends the visits from that day.
+    ends the visits from that day, and nothing else: stays, events and steps are told on.
     """
 
     patient_id: pl.String = field("Person", PATIENT_ID, required=True, open_text=True)

@@ -205,8 +205,9 @@ CASES = [
             STAY: [stay("d", 240), stay("e", 5)],
             STEP: steps("dropout_checklist", a=1, b=1, e=40),
         },
-        # a died and c withdrew before the deadline; d started four days before the cut-off
-        {"a": OUT, "b": YES, "c": OUT, "d": OUT, "e": NO},
+        # a died before the deadline, c stopped the interviews alone; d started four days before the
+        # cut-off
+        {"a": OUT, "b": YES, "c": NO, "d": OUT, "e": NO},
     ),
     Case(
         "feedback_recent",
@@ -244,8 +245,9 @@ CASES = [
             ],
             STEP: steps("goals_set", a=150),
         },
-        # at 30 September, day 152; nobody closed the stays of those who were gone by then
-        {"a": YES, "e": NO},
+        # at 30 September, day 152; nobody closed the stays of those who were gone by then, and d is
+        # still there without the interviews
+        {"a": YES, "d": NO, "e": NO},
     ),
     Case(
         "suicide_screen_yearly",
