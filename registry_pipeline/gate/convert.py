@@ -54,6 +54,19 @@ REASONS: Final = {
 }
 """What each conversion rule says of a cell."""
 
+_TYPES: Final[dict[type[pl.DataType], str]] = {
+    pl.String: "text",
+    pl.Boolean: "flag",
+    pl.Date: "date",
+    pl.Datetime: "date with a time of day",
+    pl.Float64: "number",
+    pl.Float32: "number of 32 bits",
+    pl.Decimal: "decimal number",
+    pl.Categorical: "category",
+    pl.Enum: "category",
+    pl.Null: "column without a type",
+}
+
 NO_FAULTS: Final = pl.DataFrame(
     schema={"index": pl.UInt32, "column_name": pl.String, "rule_id": pl.String}
 )
@@ -119,6 +132,11 @@ class FileStyle:
                     rows=rows.filter(has_sign).to_list(),
                     column=numbers.name,
                 )
+
+
+def type_name(dtype: pl.DataType) -> str:
+    """What a type is called: as above, and in the same words one that no form has."""
+    return "whole number" if dtype.is_integer() else _TYPES.get(type(dtype), "another type")
 
 
 def convert(

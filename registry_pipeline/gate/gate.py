@@ -23,7 +23,7 @@ from typing import Final, NoReturn
 import polars as pl
 
 from registry_pipeline.gate.ahead import ahead
-from registry_pipeline.gate.convert import FileStyle
+from registry_pipeline.gate.convert import FileStyle, type_name
 from registry_pipeline.gate.errors import RefusedFileError, RepeatedKeysError, counted
 from registry_pipeline.gate.header import Plan, plan_columns
 from registry_pipeline.gate.judge import FormJudge, Judged
@@ -259,13 +259,15 @@ _NO_PROBLEMS: Final = pl.DataFrame(schema=PROBLEMS)
 
 def _check_types(source: Source, plan: Plan, table: Table, file: str) -> None:
     """A Parquet column has the form's type; one that is recoded is text or whole numbers."""
-    for ours, theirs in plan.columns.items() if source.dtypes else ():
+    if source.dtypes is None:
+        return
+    for ours, theirs in plan.columns.items():
         is_coded = ours in plan.recode
-        stored = source.dtypes[theirs] if source.dtypes else None
+        stored = source.dtypes[theirs]
         wanted = pl.String() if is_coded else table.dtypes[ours]
-        is_whole = stored is not None and stored.is_integer() and (is_coded or wanted.is_integer())
+        is_whole = stored.is_integer() and (is_coded or wanted.is_integer())
         if stored != wanted and not is_whole:
-            what = f"stored as {stored}, where the form has {wanted}"
+            what = f"stored as {type_name(stored)}, where the form has {type_name(wanted)}"
             raise RefusedFileError(file, "column_type", what, column=theirs)
 
 

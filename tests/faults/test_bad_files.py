@@ -598,8 +598,15 @@ def test_parquet_files(intake: Intake) -> None:
     other = parquet(typed.cast({"birth_year": pl.Float64}))
     assert str(intake.refusal("patients.parquet", other)) == (
         "patients.parquet, column birth_year: "
-        "stored as Float64, where the form has Int32 (column_type)"
+        "stored as number, where the form has whole number (column_type)"
     )
+    for column, stored, said in (
+        ("patient_id", pl.Int8, "stored as whole number, where the form has text"),
+        ("consent", pl.Categorical, "stored as category, where the form has text"),
+        ("consent", pl.List(pl.String), "stored as another type, where the form has text"),
+    ):
+        other = parquet(typed.with_columns(pl.lit(None, stored).alias(column)))
+        assert said in str(intake.refusal("patients.parquet", other))
     for cut in (parquet(typed)[:-20], parquet(typed)[:40], b"PAR1"):
         assert str(intake.refusal("patients.parquet", cut)) == (
             "patients.parquet: not a whole Parquet file (unreadable_file)"
