@@ -210,11 +210,14 @@ class FormJudge:
         return ours.get(delivered, delivered)
 
     def _without_strays(self, delivered: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
-        """The faults; of a row that is no form's that it is none, and nothing else."""
+        """The faults; of a row that is no form's that it is none, and nothing else.
+
+        It is told of under the file's column: what that is called here is one form's own name.
+        """
         if STRAY not in delivered.columns or not delivered[STRAY].any():
             return faults
         column, *_ = self._plan.selection.mine
-        strays = _marked(delivered[STRAY], self.our_name(column), NO_FORM)
+        strays = _marked(delivered[STRAY], column, NO_FORM)
         return pl.concat([faults.join(strays, on="index", how="anti"), strays])
 
     def _typed(

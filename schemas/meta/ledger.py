@@ -192,7 +192,12 @@ class Quarantine(RegistryModel):
     row_number: pl.Int64 = field(
         "Row", "Data row of the file, from 1.", nb="Rad", low=1, required=True
     )
-    column_name: pl.String = field("Column", "The column.", nb="Kolonne", null="the whole row")
+    column_name: pl.String = field(
+        "Column",
+        "Our name of the column; the file's own where the row, or the column, is no form's.",
+        nb="Kolonne",
+        null="the whole row",
+    )
     rule_id: pl.String = field("Rule", "Id of the rule.", nb="Regel", required=True)
     reason: pl.String = field(
         "Reason", "The rule in words, never the value.", nb="Årsak", required=True

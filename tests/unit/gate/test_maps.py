@@ -109,6 +109,17 @@ def test_a_row_that_is_no_forms_is_quarantined_under_the_first_form_of_the_file(
     assert interviews.accepted.height + interviews.quarantined.height == 4
 
 
+def test_a_row_that_is_no_forms_is_told_of_under_the_files_column(
+    gate: Callable[..., Any], protocol: Protocol
+) -> None:
+    renamed = PATIENTS.model_copy(update={"rename": {**PATIENTS.rename, "SkjemaType": "unit_id"}})
+    maps = {"interviews": INTERVIEWS, "patients": renamed}
+    protocol = protocol.model_copy(update={"forms": maps})
+    judged = gate("patients.csv", EXPORT + STRAYS, protocol=protocol, rows={"patients": 9})
+    columns = {column for _, column, rule in judged.rules if rule == "no_form"}
+    assert columns == {"SkjemaType"}
+
+
 def test_rows_that_the_protocol_leaves_out_are_counted(
     gate: Callable[..., Any], protocol: Protocol
 ) -> None:
