@@ -52,8 +52,8 @@ _LIST: Final = (
         "Fortsatt i behandling",
         "Retained in treatment",
         "In OAT on the nominal day of the wave: retention of kind `treatment` has "
-        "exit_day > that day. Known for every person with a stay, interviewed or not; where a "
-        "cohort delivers no interviews, as far as the stays are known.",
+        "exit_day > that day. Known of every person whose first stay has begun, interviewed or "
+        "not; where a cohort delivers no interviews, as far as the stays are known.",
         "retention of kind treatment",
     ),
     _success(

@@ -190,7 +190,7 @@ def _primary_substance(use: Frame, people: Frame, protocol: Protocol) -> Frame:
 
 
 def _of_stays() -> dict[str, nw.Expr]:
-    """Of whom retention is expected, and who is left out of it: also those without a stay.
+    """Of whom retention is expected, and who is left out of it: also those in no stay so far.
 
     Of those whose interview is; in a cohort that nobody interviews, where no visit is ever due, of
     those whose stays are known beyond the wave's nominal day.
@@ -198,22 +198,22 @@ def _of_stays() -> dict[str, nw.Expr]:
     known = nw.coalesce("is_known", nw.col("due_day") < nw.col("cutoff_day"))
     alone = ~nw.col("is_asked") & (nw.col("status") == "not_due") & known
     due = nw.col("is_expected") | alone.fill_null(value=False)
-    has_stay = ~nw.col("is_known").is_null()
+    has_begun = ~nw.col("is_known").is_null()
     return {
-        "is_stay_expected": due & has_stay,
-        "is_stay_excluded": nw.col("is_excluded") | (due & ~has_stay),
+        "is_stay_expected": due & has_begun,
+        "is_stay_excluded": nw.col("is_excluded") | (due & ~has_begun),
     }
 
 
 def _in_treatment(core: Mapping[str, Frame], protocol: Protocol) -> Frame:
-    """patient_id, wave, is_known, retained, for everyone with a stay in treatment.
+    """patient_id, wave, is_known, retained, where a stay in treatment has begun by the wave's day.
 
     is_known where the stays' cut-off is after the wave's nominal day. Retained is 1 where an
     episode holds that day (entry_day <= day < exit_day), null where none does and one was
     censored by then: it is not known whether it went on.
     """
     day = nw.col("due_day") - nw.col("zero")
-    there = (nw.col("entry_day") <= day) & (day < nw.col("exit_day"))
+    there = day < nw.col("exit_day")
     unknown = nw.col("exit_type").is_null() & (nw.col("exit_day") <= day)
     stays = treatment_stays(core, protocol).select(
         "patient_id", "entry_day", "exit_day", "exit_type", "cutoff_day"
@@ -223,6 +223,7 @@ def _in_treatment(core: Mapping[str, Frame], protocol: Protocol) -> Frame:
         .select(*PERSON_WAVE, "due_day")
         .join(stays, on="patient_id", how="inner")
         .join(day_zero(core["core.patient"], protocol), on="patient_id", how="inner")
+        .filter(nw.col("entry_day") <= day)
         .group_by(PERSON_WAVE)
         .agg(
             there=flag(there).max(),

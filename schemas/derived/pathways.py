@@ -57,7 +57,8 @@ class OutcomeByPathway(Stratified):
     n_excluded: pl.Int64 = shared.count(
         "Left out",
         "Utelatt",
-        "Dead, withdrawn or moved by the wave; for retained also people without any stay.",
+        "Dead, withdrawn or moved by the wave; for retained also people whose first stay has not "
+        "begun.",
     )
     n_missing: pl.Int64 = shared.count(
         "Missing", "Manglende", "Expected and without an answer, whatever the rule."

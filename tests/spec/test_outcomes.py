@@ -118,6 +118,8 @@ STAYS: list[tuple[list[tuple[int, int, str | None]], int | None]] = [
     ([(0, 50, "patient_absent"), (80, 700, None)], 1),  # back again
     ([(0, 50, "patient_absent"), (120, 700, None)], 0),
     ([(0, 50, "patient_absent"), (60, 80, None)], MISSING),
+    ([(91, 700, None)], 1),
+    ([(92, 700, None)], MISSING),  # not begun yet: nobody can be retained before that
     ([], MISSING),  # no stay: not asked about retention
 ]
 
@@ -232,8 +234,8 @@ def test_retained_is_known_without_an_interview(
 ) -> None:
     person = counted[f"stays {number}"]
     assert person["retained"] == case[1]
-    has_stay = bool(case[0])
-    assert (person["is_stay_expected"], person["is_stay_excluded"]) == (has_stay, not has_stay)
+    has_begun = any(entry <= 91 for entry, _, _ in case[0])
+    assert (person["is_stay_expected"], person["is_stay_excluded"]) == (has_begun, not has_begun)
 
 
 def test_every_outcome_has_cases(counted: Counted) -> None:
@@ -289,6 +291,7 @@ UNASKED: list[tuple[str, list[tuple[int, int, str | None]], str, int, int | None
     ("there, and the day not come", [(0, 91, None)], "not_due", 91, None, False),
     ("lost sight of, not known", [(0, 50, None)], "not_due", 200, None, False),
     ("never in treatment", [], "not_due", 200, None, True),
+    ("not yet in treatment", [(92, 200, None)], "not_due", 200, None, True),
     ("died", [(0, 50, "death_other")], "dead", 200, None, True),
     ("moved", [(0, 50, "moved")], "moved", 200, None, True),
 ]
