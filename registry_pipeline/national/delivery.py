@@ -4,9 +4,10 @@ Belongs here: reading the published file, the two CSV files.
 Does not belong here: the platform's rules (see `rules`).
 
 The counts are true: the platform masks. Results that are provisional wait for the year to close,
-rates of two periods are refused, and people without a unit are nobody's result. Who declined and
-has no day of invitation counts in the coverage of every year that the data reaches, or the coverage
-would read too high.
+and so does a unit's coverage, until its own data reaches the year's last day: of those invited
+lately nobody knows yet who consents. Rates of two periods are refused, and people without a unit
+are nobody's result. Who declined and has no day of invitation counts in the coverage of every year,
+or it would read too high.
 """
 
 from __future__ import annotations
@@ -49,11 +50,14 @@ WHERE i.protocol = $protocol AND i.period_type = 'year' AND i.unit_id <> 'all'
 _COVERAGE: Final = """
 SELECT 'coverage' AS ind_id, p.unit_id, u.orgnr, 'fraction' AS indicator_type,
     count(*) FILTER (p.enrolled)::DOUBLE AS var, count(*)::DOUBLE AS denominator
-FROM (SELECT *, year(coalesce(invited_date, origin_date)) AS since FROM core.patient) p
+FROM (
+  SELECT *, year(coalesce(invited_date, origin_date)) AS since,
+    max(cutoff_date) OVER (PARTITION BY cohort, unit_id) AS ends
+  FROM core.patient
+) p
 LEFT JOIN core.unit u USING (cohort, unit_id)
 WHERE p.cohort = $protocol AND coalesce(p.since, $year) <= $year
-  AND make_date($year, 1, 1) < (
-    SELECT max(cutoff_date) FROM core.patient WHERE cohort = $protocol)
+  AND p.ends >= make_date($year, 12, 31)
 GROUP BY ALL HAVING count(p.since) > 0
 """
 _DEFINITIONS: Final = """

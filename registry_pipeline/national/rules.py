@@ -32,6 +32,10 @@ TYPES: Final = {"fraction": FRACTION, "mean": "gjennomsnitt", "median": "median"
 """Our indicator types as the platform names them; coverage is its `dg`."""
 
 COVERAGE_TYPE: Final = "dg"
+NOTHING: Final = (
+    "there is nothing to deliver: no unit has both anyone counted in the year and data until its "
+    "end"
+)
 _ROW: Final = ["context", "year", "orgnr", "ind_id"]
 _ORGNR: Final = r"^\d{9}$"
 
@@ -67,7 +71,7 @@ def problems(delivery: Delivery) -> list[str]:
     if tuple(delivery.indicators.columns) != METADATA:
         return [f"the columns of the indicators are not {', '.join(METADATA)}, in that order"]
     if not delivery.rows.height:
-        return ["there is nothing to deliver: no unit has anyone counted in the year"]
+        return [NOTHING]
     return list(_broken(delivery))
 
 

@@ -55,6 +55,7 @@ def published(
     orgnr: dict[str, str] = ORGNR,
     results: list[dict[str, Any]] = RESULTS,
     more_people: tuple[dict[str, Any], ...] = (),
+    cutoffs: dict[str, date] | None = None,
 ) -> Home:
     """A home whose published file holds one cohort, or several."""
     home = Home(folder / "home")
@@ -64,6 +65,8 @@ def published(
         for unit in ORGNR
     ]
     people += [{**PERSON, **person} for person in more_people]
+    for person in people:
+        person["cutoff_date"] = (cutoffs or {}).get(str(person["unit_id"]), PERSON["cutoff_date"])
     rows = {
         "core.unit": [{"unit_id": unit, "name": unit, "orgnr": orgnr.get(unit)} for unit in ORGNR],
         "core.patient": people,
@@ -105,6 +108,27 @@ def test_who_declined_and_has_no_day_of_invitation_counts_in_the_coverage(tmp_pa
     assert "310000019,coverage,1,2" in (tmp_path / "delivery.csv").read_text()
     with pytest.raises(NationalDeliveryError, match="nothing to deliver"):
         deliver(home, 2022, tmp_path / "delivery.csv")
+
+
+@pytest.mark.parametrize(
+    ("year", "cutoffs", "units"),
+    [
+        (2024, {}, ["north", "south"]),
+        (2024, {"south": date(2024, 12, 30)}, ["north"]),
+        (2024, {"south": date(2025, 2, 1)}, ["north", "south"]),
+        (2025, {"south": date(2025, 2, 1)}, []),
+    ],
+)
+def test_the_coverage_of_an_open_year_waits_for_the_unit_s_own_data(
+    tmp_path: Path, year: int, cutoffs: dict[str, date], units: list[str]
+) -> None:
+    home, to = published(tmp_path, results=[], cutoffs=cutoffs), tmp_path / "delivery.csv"
+    if units:
+        deliver(home, year, to)
+        assert pl.read_csv(to)["orgnr"].to_list() == [int(ORGNR[unit]) for unit in units]
+    else:
+        with pytest.raises(NationalDeliveryError, match=r"nothing to deliver.*data until its end"):
+            deliver(home, year, to)
 
 
 def test_what_is_written_holds_true_counts_and_is_the_owner_s_alone(tmp_path: Path) -> None:
