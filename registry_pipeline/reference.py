@@ -39,9 +39,9 @@ with two booleans: is counted, and is fulfilled. Everything else follows from th
   trend. A state (housing, work) counts by the last interview of the period: once a quarter and
   once a year.
 - **Due.** What is not due by the cut-off is left out; what is overdue and not done is a
-  failure. Whoever died, moved out of the country or withdrew before the deadline is not
-  counted. Deadlines are parameters of the protocol (`[deadlines]`); the days below are the
-  defaults.
+  failure. Whoever died or moved out of the country before the deadline is not counted; who
+  stopped the interviews is, save where an interview answers. Deadlines are parameters of the
+  protocol (`[deadlines]`); the days below are the defaults.
 - **Missing.** Unknown and missing answers stay in the denominator as not fulfilled and are
   counted on their own; the value among the known stands beside.
 - **Interval.** Wilson 95 %. **Level.** H, M or L against the targets, which a protocol may set
