@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from registry_pipeline.national.rules import COLUMNS, METADATA, RULES, Delivery, problems
+from registry_pipeline.national.rules import COLUMNS, METADATA, NOTHING, RULES, Delivery, problems
 
 ROW = {
     "context": "caregiver", "year": 2024, "orgnr": "310000019", "ind_id": "plan",
@@ -92,6 +92,4 @@ def test_other_columns_are_refused_before_anything_else() -> None:
 def test_nothing_is_no_delivery() -> None:
     good = delivery({})
     empty = Delivery(good.rows.head(0), good.indicators, good.known_orgnr, 2024)
-    assert problems(empty) == [
-        "there is nothing to deliver: no unit has anyone counted in the year"
-    ]
+    assert problems(empty) == [NOTHING]
