@@ -5,9 +5,9 @@ Does not belong here: the platform's rules (see `rules`).
 
 The counts are true: the platform masks. Results that are provisional wait for the year to close,
 and so does a unit's coverage, until its own data reaches the year's last day: of those invited
-lately nobody knows yet who consents. Rates of two periods are refused, and people without a unit
-are nobody's result. Who declined and has no day of invitation counts in the coverage of every year,
-or it would read too high.
+lately nobody knows yet who consents. Units of one organisation number are one. Rates of two periods
+are refused, and people without a unit are nobody's result. Who declined and has no day of
+invitation counts in the coverage of every year, or it would read too high.
 """
 
 from __future__ import annotations
@@ -38,18 +38,19 @@ COVERAGE_TITLE: Final = "Dekningsgrad"
 _RESULTS: Final = """
 SELECT i.indicator_id AS ind_id, i.unit_id, u.orgnr, d.indicator_type,
     CASE WHEN d.indicator_type = 'fraction' THEN i.numerator::DOUBLE ELSE i.value END AS var,
-    i.denominator::DOUBLE AS denominator
+    i.denominator::DOUBLE AS denominator,
+    coalesce(i.hidden_reason, '') = 'provisional'
+        OR coalesce(i.reason, '') = 'periods_differ' AS waits
 FROM quality.indicator i
 JOIN quality.indicator_definition d USING (indicator_id)
 LEFT JOIN core.unit u ON u.cohort = i.protocol AND u.unit_id = i.unit_id
 WHERE i.protocol = $protocol AND i.period_type = 'year' AND i.unit_id <> 'all'
   AND i.period_start = make_date($year, 1, 1) AND i.denominator > 0
-  AND coalesce(i.hidden_reason, '') <> 'provisional'
-  AND coalesce(i.reason, '') <> 'periods_differ'
 """
 _COVERAGE: Final = """
 SELECT 'coverage' AS ind_id, p.unit_id, u.orgnr, 'fraction' AS indicator_type,
-    count(*) FILTER (p.enrolled)::DOUBLE AS var, count(*)::DOUBLE AS denominator
+    count(*) FILTER (p.enrolled)::DOUBLE AS var, count(*)::DOUBLE AS denominator,
+    any_value(p.ends) < make_date($year, 12, 31) AS waits
 FROM (
   SELECT *, year(coalesce(invited_date, origin_date)) AS since,
     max(cutoff_date) OVER (PARTITION BY cohort, unit_id) AS ends
@@ -57,7 +58,6 @@ FROM (
 ) p
 LEFT JOIN core.unit u USING (cohort, unit_id)
 WHERE p.cohort = $protocol AND coalesce(p.since, $year) <= $year
-  AND p.ends >= make_date($year, 12, 31)
 GROUP BY ALL HAVING count(p.since) > 0
 """
 _DEFINITIONS: Final = """
@@ -132,19 +132,24 @@ def _delivery(connection: duckdb.DuckDBPyConnection, cohort: str, year: int) -> 
     counted = pl.concat(
         pl.DataFrame(connection.sql(query, params=given)) for query in (_RESULTS, _COVERAGE)
     ).filter(pl.col("unit_id").is_not_null(), pl.col("unit_id") != "unknown")
-    nameless = sorted(set(counted.filter(pl.col("orgnr").is_null())["unit_id"]))
+    told = counted.filter(~pl.col("waits"))
+    nameless = sorted(set(told.filter(pl.col("orgnr").is_null())["unit_id"]))
     if nameless:
         raise NationalDeliveryError(
             f"{cohort}: no organisation number in the protocol for {', '.join(nameless)}"
         )
-    rows = counted.select(
-        pl.lit(CONTEXT).alias("context"),
-        pl.lit(year, pl.Int64).alias("year"),
-        "orgnr",
-        "ind_id",
-        "var",
-        "denominator",
-    ).sort("ind_id", "orgnr")
+    rows = (
+        _by_organisation(counted)
+        .select(
+            pl.lit(CONTEXT).alias("context"),
+            pl.lit(year, pl.Int64).alias("year"),
+            "orgnr",
+            "ind_id",
+            "var",
+            "denominator",
+        )
+        .sort("ind_id", "orgnr")
+    )
     orgnr = connection.execute(
         "SELECT orgnr FROM core.unit WHERE cohort = ? AND orgnr IS NOT NULL", [cohort]
     ).fetchall()
@@ -153,6 +158,25 @@ def _delivery(connection: duckdb.DuckDBPyConnection, cohort: str, year: int) -> 
         _indicators(connection, cohort, set(rows["ind_id"])),
         {number for (number,) in orgnr},
         year,
+    )
+
+
+def _by_organisation(counted: pl.DataFrame) -> pl.DataFrame:
+    """The results of each organisation number: units that share one are one to the platform.
+
+    Counts add up. Nothing is told of an organisation while the year is open at any of its units,
+    nor a result that waits at one of them. What is no count has no sum, and is left empty.
+    """
+    open_year = counted.filter(pl.col("waits"), ind_id=COVERAGE)["orgnr"].drop_nulls()
+    closed = counted.filter(~pl.col("orgnr").is_in(open_year.implode()))
+    adds_up = (pl.col("indicator_type") == "fraction").all() | (pl.len() == 1)
+    return (
+        closed.group_by("ind_id", "orgnr")
+        .agg(
+            pl.when(adds_up).then(pl.col("var", "denominator").sum()),
+            waits=pl.col("waits").any(),
+        )
+        .filter(~pl.col("waits"))
     )
 
 

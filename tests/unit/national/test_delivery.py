@@ -28,6 +28,7 @@ USUAL = {
     "method": "share", "rule_version": "1.0", "as_of_delivery": "2024-Q4",
     "target_green": 0.9, "target_yellow": 0.7,
 }  # fmt: skip
+LAST = date(2024, 12, 31)
 PERSON = {
     "sex": "male", "age_group": "under_23", "consent": "consented", "legal_basis": "consent",
     "cutoff_date": date(2024, 12, 31), "invited_date": date(2024, 2, 1), "enrolled": True,
@@ -129,6 +130,36 @@ def test_the_coverage_of_an_open_year_waits_for_the_unit_s_own_data(
     else:
         with pytest.raises(NationalDeliveryError, match=r"nothing to deliver.*data until its end"):
             deliver(home, year, to)
+
+
+PROVISIONAL = {"hidden_reason": "provisional"}
+SHARED = [
+    # results of the two units of one organisation, the cut-off of one, then what is delivered
+    ([result("north", 3, 20), result("south", 2, 4)], LAST, ["coverage,1,2", "plan,5,24"]),
+    ([result("north", 3, 20)], LAST, ["coverage,1,2", "plan,3,20"]),
+    ([result("north", 3, 20), result("south", 2, 4, **PROVISIONAL)], LAST, ["coverage,1,2"]),
+    (
+        [result("north", 3, 20), result("south", 2, 4, reason="periods_differ")],
+        LAST,
+        ["coverage,1,2"],
+    ),
+    ([result("north", 3, 20)], date(2024, 12, 30), []),
+]
+
+
+@pytest.mark.parametrize(("results", "cutoff", "delivered"), SHARED)
+def test_units_of_one_organisation_number_are_one_result(
+    tmp_path: Path, results: list[dict[str, Any]], cutoff: date, delivered: list[str]
+) -> None:
+    one = dict.fromkeys(ORGNR, "310000019")
+    home, to = published(tmp_path, one, results, cutoffs={"south": cutoff}), tmp_path / "x.csv"
+    if not delivered:
+        with pytest.raises(NationalDeliveryError, match="nothing to deliver"):
+            deliver(home, 2024, to)
+        return
+    assert deliver(home, 2024, to).units == 1
+    rows = [line.removeprefix("caregiver,2024,310000019,") for line in to.read_text().splitlines()]
+    assert [row.replace("treatment_plan_early", "plan") for row in rows[1:]] == delivered
 
 
 def test_what_is_written_holds_true_counts_and_is_the_owner_s_alone(tmp_path: Path) -> None:
