@@ -106,10 +106,10 @@ def _checklist(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
 
 
 def _calibration(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
-    """Drop-out by the level of the stay's first checklist; a level is a whole number."""
+    """Drop-out by the level of the stay's first checklist: its score to the whole, halves up."""
     during = (STEP_DAY >= START) & (STEP_DAY <= END)
     judged = first_step(treated.filter(IS_ENDED), steps(core, "dropout_checklist"), during)
-    level = nw.col("score").round(0).cast(nw.Int64).cast(nw.String)
+    level = (nw.col("score") + 0.5).floor().cast(nw.Int64).cast(nw.String)
     rows = in_quarters(treated, "end_date", where).join(judged, on=STAY)
     sums = {
         "n": nw.lit(value=True),

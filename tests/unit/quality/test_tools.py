@@ -104,6 +104,16 @@ def test_meetings_against_an_interval_of_ninety_days(used):
     assert rows(used(stays, steps), "milestone_in_time") == {"all": (2, 3 + 1, 0)}
 
 
+@pytest.mark.parametrize(
+    ("score", "level"),
+    [(2.0, "2"), (2.4, "2"), (2.5, "3"), (2.6, "3"), (3.5, "4"), (0.5, "1"), (0.0, "0")],
+)
+def test_a_level_of_risk_between_two_is_the_nearest_and_halves_go_up(used, score, level):
+    checklist = step("a", "dropout_checklist", 10, score=score)
+    table = used([stay("a", 0, 50, "patient_absent")], [checklist])
+    assert rows(table, "dropout_observed", "risk_level") == {level: (1, 1, 0)}
+
+
 LONG_STAYS = [
     # began and ended (days of 2024; before it negative), days of meetings, then: held, of how many
     ("five and a half years ago", -2000, None, [70, 71], (2, 4)),  # due on 70, 160, 250, 340
