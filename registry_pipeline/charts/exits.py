@@ -62,6 +62,11 @@ def cumulative_incidence(cohort: Cohort) -> Section:
     )
 
 
+def are_all_ways_shown(cohort: Cohort) -> bool:
+    """Whether no ways of leaving stand together for fear of small numbers."""
+    return TOGETHER not in _points(cohort)["label"]
+
+
 def _points(cohort: Cohort) -> pl.DataFrame:
     """Incidence per kind, scheduled day and type, few exits put together and small points hidden.
 

@@ -28,6 +28,7 @@ from registry_pipeline.charts.programme_charts import programme_chart
 from registry_pipeline.charts.programmes import PROGRAMMES, section_of
 from registry_pipeline.charts.public import data_quality, guideline_coverage, public_result
 from registry_pipeline.charts.quality import indicator
+from registry_pipeline.charts.rates import event_rate
 from registry_pipeline.charts.retention import retention_at, retention_curve
 from registry_pipeline.charts.several import poly_use, substance_slope
 from registry_pipeline.charts.substances import substance_trend
@@ -45,6 +46,7 @@ PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
     "derived.retention_life_table": retention_life_table,
     "derived.cumulative_incidence": cumulative_incidence,
     "derived.retention_hazard": retention_hazard,
+    "derived.event_rate": event_rate,
     "derived.substance_trend": substance_trend,
     "derived.substance_slope": substance_slope,
     "derived.poly_use": poly_use,

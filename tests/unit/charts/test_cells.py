@@ -136,6 +136,26 @@ def test_exits_by_type_add_up_and_small_ones_stand_together(store: Store, cells:
     }
 
 
+@pytest.mark.parametrize(("moved", "deaths"), [(6, "12.0 (6.2 to 21.0)"), (2, "hidden")])
+def test_deaths_are_hidden_where_the_exits_put_ways_together(
+    moved: int, deaths: str, store: Store, cells: Cells
+) -> None:
+    """Two who moved stand with the 12 who died on the page of exits: 12 here would tell of them."""
+    store.put(
+        "derived.cumulative_incidence",
+        [
+            {"exit_type": code, "day": 300, "n_at_risk": 70, "n_event": n, "incidence": n / 70}
+            for code, n in {"patient_absent": 20, "moved": moved, "death_other": 12}.items()
+        ],
+    )
+    row = {"n": 70, "n_people": 12, "n_event": 12, "person_years": 100.0,
+           "rate": 12.0, "ci_low": 6.2, "ci_high": 21.0}  # fmt: skip
+    events = ("death", "hospital_admission")
+    store.put("derived.event_rate", [{**row, "event": event, "setting": "all"} for event in events])
+    shown = {line[0]: line[2] for line in cells(store.page("derived.event_rate"))[1:]}
+    assert shown == {"death of any cause": deaths, "hospital admission": "12.0 (6.2 to 21.0)"}
+
+
 def test_both_sexes_are_left_out_with_one(store: Store, cells: Cells) -> None:
     for sex, answers in (("all", (60, 33, 7)), ("female", (20, 12, 3)), ("male", (40, 21, 4))):
         for group, n in zip(("consented", "declined", "no_answer"), answers, strict=True):

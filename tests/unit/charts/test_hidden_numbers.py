@@ -130,6 +130,21 @@ def put_exits(store: Store, small: int) -> None:
     store.put("derived.cumulative_incidence", rows)
 
 
+def put_rates(store: Store, small: int) -> None:
+    """Of 20 overdoses `small` are out of treatment; of 12 deaths `small` have another cause."""
+    events = {"hospital_admission": (40, 8), "overdose": (20 - small, small),
+              "death": (12, 0), "death_overdose": (12 - small, 0)}  # fmt: skip
+    rows = [
+        {"event": event, "setting": setting, "n": 70, "n_people": n, "n_event": n,
+         "person_years": 100.0, "rate": float(n), "ci_low": n / 2, "ci_high": n * 2.0}
+        for event, (inside, outside) in events.items()
+        for setting, n in (
+            ("all", inside + outside), ("in_treatment", inside), ("out_of_treatment", outside)
+        )
+    ]  # fmt: skip
+    store.put("derived.event_rate", rows)
+
+
 def put_trend(store: Store, small: int) -> None:
     """59 answered: 50 no use, 9 some, `small` of them single episodes; 10 missing."""
     row = {"substance": "alcohol", "n_expected": 69, "n_observed": 59, "n_missing": 10,
@@ -317,6 +332,7 @@ PAGES = {
     "derived.retention_life_table": put_life_table,
     "derived.cumulative_incidence": put_exits,
     "derived.retention_hazard": put_hazards,
+    "derived.event_rate": put_rates,
     "derived.substance_slope": put_slopes,
     "derived.poly_use": put_poly_use,
     "derived.substance_trend": put_trend,
