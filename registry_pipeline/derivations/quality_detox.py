@@ -33,6 +33,7 @@ from registry_pipeline.derivations.quality_programmes import (
 from registry_pipeline.derivations.quality_stays import (
     CUTOFF,
     END,
+    IS_ENDED,
     START,
     STAY,
     TO_TREATMENT,
@@ -53,9 +54,10 @@ LEFT_ALIVE: Final = ~nw.col("exit_type").fill_null("").is_in(sorted(DEATHS))
 def detox_stay(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     """quality.detox_stay by unit and quarter of admission, of the planned stays in detox.
 
-    Lengths are of the stays that have ended; the others are n_missing. Readmission and next
-    treatment are of those who left alive and were followed long enough after; nothing before the
-    discharge counts.
+    Lengths are of the stays that have ended; the others are n_missing, those with an end and no
+    exit type among them, since they were lost from sight there. Readmission and next treatment
+    are of those who left alive and were followed long enough after; nothing before the discharge
+    counts.
 
     Args:
         core: core.event.
@@ -80,7 +82,7 @@ def detox_stay(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
 
 def _lengths(planned: Frame, where: Setting) -> list[pl.DataFrame]:
     """Mean and median length."""
-    rows = planned.with_columns(days=END - START)
+    rows = planned.with_columns(days=nw.when(IS_ENDED).then(END - START))
     cells = tally(rows, [*CELL, "days"], {"n": ONE})
     lengths = rolled(by_group(cells, where, DISORDER), [*GROUP, "days"], ["n"], where)
     days = pl.col("days").cast(pl.Int64)
@@ -101,7 +103,7 @@ def _lengths(planned: Frame, where: Setting) -> list[pl.DataFrame]:
 def _readmissions(core: Core, planned: Frame, stays: Frame, where: Setting) -> list[pl.DataFrame]:
     """Back in hospital, or in detox unplanned, so soon; unrelated causes apart."""
     limit = where.protocol.programmes.readmission_days
-    followed = planned.filter(END + limit <= CUTOFF, LEFT_ALIVE)
+    followed = planned.filter(IS_ENDED, END + limit <= CUTOFF, LEFT_ALIVE)
     admissions = with_epoch_days(
         core["core.event"].filter(nw.col("event_type") == "hospital_admission"), ["event_date"]
     ).select("patient_id", "related", admitted="event_date_epoch")
@@ -133,7 +135,7 @@ def _next_treatment(planned: Frame, stays: Frame, where: Setting) -> list[pl.Dat
     """Treatment that is not detox after the stay: in time, and after how many days."""
     limit = where.protocol.programmes.next_treatment_days
     following = next_stays(stays, TO_TREATMENT, nw.col("next_level") != "detox")
-    ended = planned.filter(END + limit <= CUTOFF, LEFT_ALIVE)
+    ended = planned.filter(IS_ENDED, END + limit <= CUTOFF, LEFT_ALIVE)
     rows = ended.join(following.select(STAY, "next_start"), on=STAY, how="left").with_columns(
         wait=nw.col("next_start") - END
     )

@@ -89,12 +89,17 @@ def assessments(core: Core, _: Protocol) -> Frame:
 
 
 def inpatients_leaving(core: Core, protocol: Protocol) -> Frame:
-    """Inpatient stays that ended, and whether day or ambulatory treatment began soon after."""
+    """Inpatient stays that ended, and whether day or ambulatory treatment began soon after.
+
+    An end without an exit type is where the person was lost from sight: nobody knows that they
+    left.
+    """
     ended = _stays(core).filter(
         nw.col("level") == "inpatient",
         ~nw.col("start_date").is_null(),
         ~nw.col("end_date").is_null(),
-        ~nw.col("exit_type").is_in(NOT_LEAVING) | nw.col("exit_type").is_null(),
+        ~nw.col("exit_type").is_null(),
+        ~nw.col("exit_type").is_in(NOT_LEAVING),
     )
     later = with_epoch_days(
         core["core.episode"].filter(nw.col("level").is_in(list(NEXT.values()))), ["start_date"]

@@ -65,6 +65,15 @@ def test_stays_have_a_mean_and_a_median(detox):
     assert (rows["median_days"]["value"], rows["median_days"]["reason"]) == (3.0, "no_interval")
 
 
+def test_a_stay_with_an_end_and_no_exit_was_lost_from_sight_and_nobody_left_it(detox):
+    lost = stay("b", 10, 2, exit_type=None)
+    rows = detox([stay("a", 10, 4), stay("u", 10, 6, exit_type="unknown"), lost])
+    assert (rows["mean_days"]["value"], counts(rows["mean_days"])) == (5.0, (10, 2, 1))
+    assert rows["median_days"]["value"] == 5.0
+    assert counts(rows["readmitted"]) == (0, 2, 0)
+    assert counts(rows["next_treatment"]) == (0, 2, 0)
+
+
 BACK = (
     ("related, on day 30", 30, "yes", (1, 0)),
     ("cause not said", 5, None, (1, 0)),

@@ -290,16 +290,18 @@ CASES = [
         Case(
             indicator_id,
             {
-                PATIENT: people("a b c d"),
+                PATIENT: people("a b c d e"),
                 STAY: [
                     *(stay(id_, 0, 100, level="inpatient", exit_type=exit_type)
                       for id_, exit_type in zip(
-                          "abcd", ("planned_mutual", "patient_absent", None, "death_other"),
+                          "abcde",
+                          ("planned_mutual", "patient_absent", "unknown", "death_other", None),
                           strict=True)),
                     stay("a", 114, level=level), stay("b", 115, level=level),
                     stay("c", 99, level=level),
                 ],
             },
+            # d died; e was lost from sight on day 100, and may be there still
             {"a": YES, "b": NO, "c": NO},
         )
         for indicator_id, level in (
