@@ -20,7 +20,7 @@ from rich.console import Console
 
 from registry_pipeline.child import DERIVER, started
 from registry_pipeline.commands.leaving import leaving_when_told
-from registry_pipeline.home import SAMPLE_LANDING, WAIT_SECONDS, Home
+from registry_pipeline.home import WAIT_SECONDS, Home
 
 
 class OneSentence(typer.core.TyperGroup):
@@ -258,10 +258,20 @@ def ui(
     operate: Annotated[
         bool, typer.Option("--operate", help="With the daemon, sensors and launching.")
     ] = False,
+    landing: Annotated[
+        Path | None,
+        typer.Option(
+            "--landing", envvar="REGISTRY_LANDING", help="The landing folder, for --operate."
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port.", min=1, max=65535)] = 3000,
 ) -> None:
     """Serve the Dagster UI, read-only unless --operate, where the sensor starts the first run."""
+    if operate and landing is None:
+        _fail("--operate takes deliveries in: --landing or REGISTRY_LANDING says from where")
+    if operate and landing and not landing.is_dir():
+        _fail(f"{landing}: there is no such landing folder")
     _check_free(host, port)
     place = Home(home) if operate else _existing(home)
     if not place.database.exists():
@@ -269,10 +279,10 @@ def ui(
     from registry_pipeline.commands.operate import serve  # noqa: PLC0415 - Dagster is slow to import
 
     console.print(f"http://{host}:{port}  ({'operating' if operate else 'read-only'})")
-    if operate:
-        landing = Path(os.environ.get("REGISTRY_LANDING", SAMPLE_LANDING)).resolve()
-        console.print(f"Deliveries are taken in from {landing}", markup=False, soft_wrap=True)
-    code = serve(place, operate=operate, host=host, port=port)
+    watched = landing.resolve() if operate and landing else None
+    if watched:
+        console.print(f"Deliveries are taken in from {watched}", markup=False, soft_wrap=True)
+    code = serve(place, watched, host=host, port=port)
     if code:
         errors.print("The webserver or the daemon ended by itself; all is stopped.", style="red")
     raise typer.Exit(code)

@@ -32,7 +32,7 @@ from assets.programme_checks import programme_checks
 from assets.publication import publication
 from assets.quality_checks import quality_checks
 from assets.run import RegistryRun
-from registry_pipeline.home import SAMPLE_LANDING, WAIT_SECONDS
+from registry_pipeline.home import WAIT_SECONDS
 
 
 def build_defs(
@@ -45,12 +45,13 @@ def build_defs(
 
     Args:
         home: the home folder; else REGISTRY_HOME, else `var`.
-        landing: the landing folder; else REGISTRY_LANDING, else `data/sample`.
+        landing: the landing folder; else REGISTRY_LANDING, else `data/sample`, for whoever looks at
+            the assets in a checkout; `registry ui --operate` always says which.
         protocol_file: a protocol for this run.
         wait_seconds: how long a run waits for another one on the home.
     """
     home = home or Path(os.environ.get("REGISTRY_HOME", "var"))
-    landing = landing or Path(os.environ.get("REGISTRY_LANDING", SAMPLE_LANDING))
+    landing = landing or Path(os.environ.get("REGISTRY_LANDING", "data/sample"))
     return dg.Definitions(
         assets=[intake, erasure, core, retention, trajectories, pathways, quality, publication],
         asset_checks=[

@@ -26,9 +26,6 @@ WAIT_SECONDS: Final = 60.0
 Say = Callable[[str], None]
 """Told a sentence at once, while a command goes on."""
 
-SAMPLE_LANDING: Final = "data/sample"
-"""Where the UI and its daemon look for deliveries, unless REGISTRY_LANDING says otherwise."""
-
 
 @dataclass(frozen=True)
 class Home:

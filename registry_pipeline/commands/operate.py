@@ -177,13 +177,13 @@ def _is_dagsters(error: SerializableErrorInfo) -> bool:
     return (error.cls_name or "").startswith("Dagster")
 
 
-def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
+def serve(home: Home, landing: Path | None, *, host: str, port: int) -> int:
     """Serves the Dagster UI over a home until it is stopped.
 
     Args:
         home: the home folder.
-        operate: also runs the daemon (sensors, schedules, automation) and allows launching;
-            otherwise the webserver is read-only.
+        landing: the landing folder; with one the daemon runs as well (sensors, schedules,
+            automation) and the UI launches, without one it is read-only.
         host: the address to bind to.
         port: the port.
 
@@ -194,6 +194,8 @@ def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
     """
     prepare_instance(home)
     os.environ["REGISTRY_HOME"] = str(home.path.resolve())  # what the code location works on
+    if landing:
+        os.environ["REGISTRY_LANDING"] = str(landing.resolve())
     module = ["-m", "registry_pipeline.definitions"]
     scripts = Path(sys.executable).parent
     web = [str(scripts / "dagster-webserver"), *module, "-h", host, "-p", str(port)]
@@ -201,7 +203,7 @@ def serve(home: Home, *, operate: bool, host: str, port: int) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # or its children outlive a kill
     children: list[subprocess.Popen[bytes]] = []
     try:
-        for command in (daemon, web) if operate else ([*web, "--read-only"],):
+        for command in (daemon, web) if landing else ([*web, "--read-only"],):
             children.append(subprocess.Popen(command))  # noqa: S603, PERF401 - ours; each is ended
         return _first_to_end(children)
     except KeyboardInterrupt:

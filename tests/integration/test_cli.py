@@ -152,6 +152,8 @@ def test_an_id_on_standard_input_may_be_spaced(
         (["status", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
         (["ui", "--home", "nowhere"], "nowhere: nothing has been taken in here yet"),
         (["ui", "--host", "no.host.invalid"], "no.host.invalid:3000: "),
+        (["ui", "--home", "x", "--operate"], "--landing or REGISTRY_LANDING says from where"),
+        (["ui", "--operate", "--landing", "none"], "none: there is no such landing folder"),
         (["synth", "--out", "x", "--patients", "5", "--protocol", "no"], "no: unknown protocol"),
         (["synth", "--out", "/dev/null", "--patients", "5"], "not a directory"),
         (["import-ctn0027", "--from", ".", "--out", "x"], "neither everybody.csv nor"),
@@ -176,6 +178,7 @@ def test_the_ui_names_a_taken_port_and_makes_no_home(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         arguments = ["ui", "--home", str(home), "--operate", "--port", str(port)]
+        arguments += ["--landing", str(tmp_path)]
         result = runner.invoke(app, arguments)
     assert result.exit_code == 1
     assert f"127.0.0.1:{port}: address already in use" in result.output
@@ -188,12 +191,13 @@ def test_what_the_ui_launches_works_on_the_home_that_was_named(
 ) -> None:
     monkeypatch.setenv("REGISTRY_HOME", str(tmp_path / "another"))
     monkeypatch.setenv("REGISTRY_LANDING", "landing")
+    (tmp_path / "landing").mkdir()
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.chdir(tmp_path)
-    told: list[str | None] = []
+    told: list[tuple[str, str]] = []
 
     def ended_at_once(command: list[str]) -> subprocess.Popen[bytes]:
-        told.append(os.environ.get("REGISTRY_HOME"))
+        told.append((os.environ["REGISTRY_HOME"], os.environ["REGISTRY_LANDING"]))
         return started(["true"])
 
     started = subprocess.Popen
@@ -203,7 +207,7 @@ def test_what_the_ui_launches_works_on_the_home_that_was_named(
     usual = signal.getsignal(signal.SIGTERM)
     result = runner.invoke(app, ["ui", "--home", "home", "--operate", "--port", port])
     signal.signal(signal.SIGTERM, usual)
-    assert told == [str(tmp_path / "home")] * 2
+    assert told == [(str(tmp_path / "home"), str(tmp_path / "landing"))] * 2
     assert f"{tmp_path / 'landing'}" in result.output
 
 
@@ -222,7 +226,8 @@ def test_a_daemon_that_dies_takes_the_page_with_it(
 
     monkeypatch.setattr("registry_pipeline.commands.operate.subprocess.Popen", served)
     usual = signal.getsignal(signal.SIGTERM)
-    code = serve(Home(tmp_path / "home"), operate=True, host="127.0.0.1", port=1)
+    monkeypatch.setenv("REGISTRY_LANDING", "")
+    code = serve(Home(tmp_path / "home"), tmp_path, host="127.0.0.1", port=1)
     signal.signal(signal.SIGTERM, usual)
     assert code == 128 + signal.SIGKILL
     assert [child.returncode for child in children] == [-signal.SIGKILL, -signal.SIGTERM]
