@@ -276,7 +276,7 @@ def ui(
     place = Home(home) if operate else _existing(home)
     if not place.database.exists():
         console.print(f"{home}: nothing has been taken in here yet", markup=False, soft_wrap=True)
-    from registry_pipeline.commands.operate import serve  # noqa: PLC0415 - Dagster is slow to import
+    from registry_pipeline.commands.serving import serve  # noqa: PLC0415 - Dagster is slow to import
 
     console.print(f"http://{host}:{port}  ({'operating' if operate else 'read-only'})")
     watched = landing.resolve() if operate and landing else None
@@ -284,7 +284,10 @@ def ui(
         console.print(f"Deliveries are taken in from {watched}", markup=False, soft_wrap=True)
     code = serve(place, watched, host=host, port=port)
     if code:
-        errors.print("The webserver or the daemon ended by itself; all is stopped.", style="red")
+        errors.print(
+            "One of the processes that serve ended by itself; all is stopped.",
+            style="red",
+        )
     raise typer.Exit(code)
 
 

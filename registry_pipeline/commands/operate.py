@@ -1,18 +1,13 @@
-"""Operating a home folder: the whole job in process, the UI.
+"""Operating a home folder: the whole job in process.
 
-Belongs here: what the command line does with Dagster.
-Does not belong here: the instance (see `operation.instance`), printing (see `cli`), assets, tables.
+Belongs here: a run as the command line carries it out with Dagster. Does not belong here: the UI
+(see `serving`), the instance (see `operation.instance`), printing (see `cli`), assets, tables.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -29,8 +24,6 @@ from registry_pipeline.operation.reconcile import ended_by
 
 PARTITIONS = "delivery"
 
-_POLL_SECONDS = 0.2
-_LEAVE_SECONDS = 10
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The event log holds every step; the terminal gets progress and one sentence per fault."""
 
@@ -175,57 +168,3 @@ def _root(error: SerializableErrorInfo | None) -> str:
 
 def _is_dagsters(error: SerializableErrorInfo) -> bool:
     return (error.cls_name or "").startswith("Dagster")
-
-
-def serve(home: Home, landing: Path | None, *, host: str, port: int) -> int:
-    """Serves the Dagster UI over a home until it is stopped.
-
-    Args:
-        home: the home folder.
-        landing: the landing folder; with one the daemon runs as well (sensors, schedules,
-            automation) and the UI launches, without one it is read-only.
-        host: the address to bind to.
-        port: the port.
-
-    Returns:
-        0 where it was asked to stop, else the exit code of whichever process ended by itself, 128
-        and the signal's number where it was killed: with one of them gone the other is ended too,
-        or a page would stay up over a landing folder that nobody looks at.
-    """
-    prepare_instance(home)
-    os.environ["REGISTRY_HOME"] = str(home.path.resolve())  # what the code location works on
-    if landing:
-        os.environ["REGISTRY_LANDING"] = str(landing.resolve())
-    module = ["-m", "registry_pipeline.definitions"]
-    scripts = Path(sys.executable).parent
-    web = [str(scripts / "dagster-webserver"), *module, "-h", host, "-p", str(port)]
-    daemon = [str(scripts / "dagster-daemon"), "run", *module]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or its children outlive a kill
-    children: list[subprocess.Popen[bytes]] = []
-    try:
-        for command in (daemon, web) if landing else ([*web, "--read-only"],):
-            children.append(subprocess.Popen(command))  # noqa: S603, PERF401 - ours; each is ended
-        return _first_to_end(children)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        for child in children:
-            _end(child)
-
-
-def _first_to_end(children: Sequence[subprocess.Popen[bytes]]) -> int:
-    while True:
-        for child in children:
-            if (code := child.poll()) is not None:
-                return code if code >= 0 else 128 - code
-        time.sleep(_POLL_SECONDS)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends a process, politely first: it has children of its own."""
-    child.terminate()
-    try:
-        child.wait(_LEAVE_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()

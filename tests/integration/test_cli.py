@@ -23,9 +23,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from registry_pipeline.cli import app
-from registry_pipeline.commands.operate import serve
 from registry_pipeline.commands.printing import show
 from registry_pipeline.commands.report_card import print_report_card
+from registry_pipeline.commands.serving import serve
 from registry_pipeline.commands.telling import JsonTeller
 from registry_pipeline.commands.withdraw import Withdrawn
 from registry_pipeline.home import Home
@@ -201,13 +201,13 @@ def test_what_the_ui_launches_works_on_the_home_that_was_named(
         return started(["true"])
 
     started = subprocess.Popen
-    monkeypatch.setattr("registry_pipeline.commands.operate.subprocess.Popen", ended_at_once)
+    monkeypatch.setattr("registry_pipeline.commands.serving.subprocess.Popen", ended_at_once)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     usual = signal.getsignal(signal.SIGTERM)
     result = runner.invoke(app, ["ui", "--home", "home", "--operate", "--port", port])
     signal.signal(signal.SIGTERM, usual)
-    assert told == [(str(tmp_path / "home"), str(tmp_path / "landing"))] * 2
+    assert told == [(str(tmp_path / "home"), str(tmp_path / "landing"))] * 3
     assert f"{tmp_path / 'landing'}" in result.output
 
 
@@ -220,17 +220,20 @@ def test_a_daemon_that_dies_takes_the_page_with_it(
     started = subprocess.Popen
 
     def served(command: list[str]) -> subprocess.Popen[bytes]:
-        is_daemon = command[0].endswith("dagster-daemon")
-        children.append(started(["sh", "-c", "kill -9 $$" if is_daemon else "exec sleep 600"]))
+        lives = "kill -9 $$" if command[0].endswith("dagster-daemon") else "exec sleep 600"
+        if "grpc" in command:
+            lives = f"touch {command[-1]}; {lives}"
+        children.append(started(["sh", "-c", lives]))
         return children[-1]
 
-    monkeypatch.setattr("registry_pipeline.commands.operate.subprocess.Popen", served)
+    monkeypatch.setattr("registry_pipeline.commands.serving.subprocess.Popen", served)
     usual = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("REGISTRY_LANDING", "")
     code = serve(Home(tmp_path / "home"), tmp_path, host="127.0.0.1", port=1)
     signal.signal(signal.SIGTERM, usual)
     assert code == 128 + signal.SIGKILL
-    assert [child.returncode for child in children] == [-signal.SIGKILL, -signal.SIGTERM]
+    code_server, daemon, page = (child.returncode for child in children)
+    assert (daemon, code_server, page) == (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGTERM)
 
 
 def test_records_that_cannot_be_written_are_one_sentence(
