@@ -1,7 +1,7 @@
-"""The command line: `registry run`, `status`, `close`, `withdraw`, `ui`, the writers and importers.
+"""The command line: `registry run`, `status`, `withdraw` and the others that work on a home.
 
-Belongs here: options, progress and printing.
-Does not belong here: the work (see `commands`, `synthetic`, `cohorts`).
+Belongs here: options, progress and printing. Does not belong here: the work (see `commands`), the
+commands that write files for others (see `commands.writers`).
 """
 
 from __future__ import annotations
@@ -13,37 +13,24 @@ import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from registry_pipeline.child import DERIVER, started
 from registry_pipeline.commands.leaving import leaving_when_told
+from registry_pipeline.commands.terminal import (
+    HomeOption,
+    LandingOption,
+    OneSentence,
+    WaitOption,
+    console,
+    errors,
+    existing,
+    fail,
+)
+from registry_pipeline.commands.writers import deliver_command, import_ctn0027_command, synth
 from registry_pipeline.home import WAIT_SECONDS, Home
-
-
-class OneSentence(typer.core.TyperGroup):
-    """The commands: what the disk does to a command is one sentence that names the file."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Runs the command that was asked for."""
-        try:
-            return super().invoke(ctx)
-        except typer.Exit:  # the end of a command, also of its --help: there is nothing to tell
-            raise
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            _fail(f"{place}{(error.strerror or str(error)).lower()}")
-        except Exception as error:
-            from registry_pipeline.operation.instance import fault_of_records  # noqa: PLC0415 - slow to import
-            from registry_pipeline.warehouse.faults import StoreError  # noqa: PLC0415
-
-            sentence = str(error) if isinstance(error, StoreError) else fault_of_records(error)
-            if not sentence:
-                raise
-            _fail(sentence)
-
 
 app = typer.Typer(
     cls=OneSentence,
@@ -52,19 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A longitudinal quality registry for addiction treatment: interviews in, tables out.",
 )
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-errors = Console(stderr=True, highlight=False)
-
 QUARTER = re.compile(r"\d{4}-Q[1-4]")
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="REGISTRY_HOME", help="The home folder.")
-]
-LandingOption = Annotated[
-    Path, typer.Option("--landing", envvar="REGISTRY_LANDING", help="The landing folder.")
-]
-WaitOption = Annotated[
-    float, typer.Option("--wait", help="Seconds to wait for another run on the home.", min=0)
-]
 
 
 def _interrupted() -> None:
@@ -101,9 +76,9 @@ def run(  # noqa: PLR0917 - typer calls it by name
     """Take in every new delivery, build, check and publish every table."""
     _check_run(landing, protocol, log, as_of)
     if dry_run and log == "json":
-        _fail("--dry-run tells a person what would become of each file: leave --log json out")
+        fail("--dry-run tells a person what would become of each file: leave --log json out")
     if dry_run and as_of:
-        _fail("--dry-run stores nothing that could be shown as of a quarter: leave --as-of out")
+        fail("--dry-run stores nothing that could be shown as of a quarter: leave --as-of out")
     if dry_run:
         from registry_pipeline.commands.dry_run import print_dry_run  # noqa: PLC0415 - slow to import
 
@@ -128,7 +103,7 @@ def status(
     """One screen for a person on call: last run, deliveries, what waits, what is red."""
     from registry_pipeline.commands.status import print_ledger, print_status  # noqa: PLC0415
 
-    place = _existing(home)
+    place = existing(home)
     (print_ledger if deliveries else print_status)(console, place)
 
 
@@ -158,12 +133,12 @@ def withdraw(  # noqa: PLR0917 - as above
     from registry_pipeline.commands.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
     from registry_pipeline.commands.withdraw import withdraw_people  # noqa: PLC0415
 
-    place = _existing(home)
+    place = existing(home)
     ids = [given for given in patient if given != "-"]
     if "-" in patient:
         ids += [line for line in sys.stdin.read().splitlines() if line.strip()]
     if not ids:
-        _fail("nobody was named: standard input holds no id")
+        fail("nobody was named: standard input holds no id")
     day = (requested_on or datetime.now(UTC)).date()
     teller = TextTeller(console, errors)
     with teller.running() as observe:
@@ -201,9 +176,9 @@ def close(
 
     today, say = datetime.now(UTC).date(), TextTeller(console, errors).info
     try:
-        closed = close_refusals(_existing(home), delivery, today, wait_seconds=wait, say=say)
+        closed = close_refusals(existing(home), delivery, today, wait_seconds=wait, say=say)
     except ClosingError as error:
-        _fail(str(error))
+        fail(str(error))
     for reason in closed:
         say(f"closed: {reason}")
 
@@ -215,7 +190,7 @@ def rotate_key_command(home: HomeOption, wait: WaitOption = WAIT_SECONDS) -> Non
     from registry_pipeline.commands.telling import TextTeller  # noqa: PLC0415 - Dagster is slow to import
     from registry_pipeline.commands.withdraw import rotate_key  # noqa: PLC0415
 
-    place = _existing(home)
+    place = existing(home)
     teller = TextTeller(console, errors)
     with teller.running() as observe:
         done = rotate_key(place, observe, wait_seconds=wait, say=teller.info)
@@ -240,15 +215,15 @@ def check_proof(
     from registry_pipeline.gate.pseudonym import KeyFileError, read_key  # noqa: PLC0415
     from registry_pipeline.withdrawal.proof import is_genuine  # noqa: PLC0415
 
-    place = _existing(home)
+    place = existing(home)
     if not proof.is_file():
-        _fail(f"{proof}: there is no such file")
+        fail(f"{proof}: there is no such file")
     try:
         genuine = is_genuine(proof, read_key(place.key_file))
     except KeyFileError as error:
-        _fail(str(error))
+        fail(str(error))
     if not genuine:
-        _fail(f"{proof}: not as it was signed, or not by this registry's key")
+        fail(f"{proof}: not as it was signed, or not by this registry's key")
     console.print(f"{proof}: genuine", soft_wrap=True)
 
 
@@ -269,11 +244,11 @@ def ui(
 ) -> None:
     """Serve the Dagster UI, read-only unless --operate, where the sensor starts the first run."""
     if operate and landing is None:
-        _fail("--operate takes deliveries in: --landing or REGISTRY_LANDING says from where")
+        fail("--operate takes deliveries in: --landing or REGISTRY_LANDING says from where")
     if operate and landing and not landing.is_dir():
-        _fail(f"{landing}: there is no such landing folder")
+        fail(f"{landing}: there is no such landing folder")
     _check_free(host, port)
-    place = Home(home) if operate else _existing(home)
+    place = Home(home) if operate else existing(home)
     if not place.database.exists():
         console.print(f"{home}: nothing has been taken in here yet", markup=False, soft_wrap=True)
     from registry_pipeline.commands.serving import serve  # noqa: PLC0415 - Dagster is slow to import
@@ -284,84 +259,13 @@ def ui(
         console.print(f"Deliveries are taken in from {watched}", markup=False, soft_wrap=True)
     code = serve(place, watched, host=host, port=port)
     if code:
-        errors.print(
-            "One of the processes that serve ended by itself; all is stopped.",
-            style="red",
-        )
+        errors.print("A process that serves ended by itself; all is stopped.", style="red")
     raise typer.Exit(code)
 
 
-@app.command()
-def synth(
-    out: Annotated[Path, typer.Option("--out", help="The landing folder to write.")],
-    patients: Annotated[int, typer.Option(help="Consenting people.", min=1)],
-    protocol: Annotated[str, typer.Option(help="A protocol that ships.")] = "lar_x",
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0)] = 2014,
-    deliveries: Annotated[
-        int | None,
-        typer.Option(help="The last so many quarters; the first holds all before.", min=1),
-    ] = None,
-) -> None:
-    """Write a synthetic landing folder of any size, in bounded memory."""
-    from registry_pipeline.synthetic.cohort import write_cohort  # noqa: PLC0415
-    from schemas.protocol import load_shipped  # noqa: PLC0415
-
-    try:
-        summary = write_cohort(out, load_shipped(protocol), patients, seed, deliveries)
-    except ValueError as error:
-        _fail(str(error))
-    counted = ", ".join(f"{form} {rows}" for form, rows in summary.rows.items())
-    console.print(f"{out / protocol}: {len(summary.deliveries)} deliveries; {counted}")
-
-
-@app.command("deliver")
-def deliver_command(
-    home: HomeOption,
-    year: Annotated[int, typer.Option("--year", help="The calendar year.", min=1900, max=2200)],
-    to: Annotated[Path, typer.Option("--to", help="The CSV file to write.")],
-    protocol: Annotated[
-        str | None, typer.Option("--protocol", help="The cohort, where several could deliver.")
-    ] = None,
-) -> None:
-    """Write a year's indicators as the national platform takes them, once they obey its rules."""
-    from registry_pipeline.national.delivery import (  # noqa: PLC0415 - other commands go without
-        NationalDeliveryError,
-        deliver,
-    )
-
-    try:
-        written = deliver(Home(home), year, to, protocol)
-    except NationalDeliveryError as error:
-        _fail(str(error))
-    console.print(
-        f"{to}: {written.rows} rows of {written.protocol}, {written.indicators} indicators, "
-        f"{written.units} units; described in {written.metadata}",
-        markup=False,
-        soft_wrap=True,
-    )
-
-
-@app.command("import-ctn0027")
-def import_ctn0027_command(
-    source: Annotated[Path, typer.Option("--from", help="Folder of the package's CSV tables.")],
-    out: Annotated[Path, typer.Option("--out", help="The landing folder to write.")],
-    drop_out: Annotated[
-        str, typer.Option("--drop-out", help="last-dose or four-missing-weeks.")
-    ] = "last-dose",
-) -> None:
-    """Turn the START trial's public tables into a landing folder."""
-    from registry_pipeline.cohorts.ctn0027 import import_ctn0027  # noqa: PLC0415
-    from registry_pipeline.cohorts.ctn0027_source import SourceError  # noqa: PLC0415
-    from registry_pipeline.cohorts.ctn0027_stays import STAYS  # noqa: PLC0415
-
-    if drop_out not in STAYS:
-        _fail(f"--drop-out is one of {', '.join(STAYS)}")
-    try:
-        summary = import_ctn0027(source, out, drop_out)
-    except SourceError as error:
-        _fail(str(error))
-    counted = ", ".join(f"{form} {rows}" for form, rows in summary.rows.items())
-    console.print(f"{summary.folder}: {counted}", markup=False)
+app.command()(synth)
+app.command("deliver")(deliver_command)
+app.command("import-ctn0027")(import_ctn0027_command)
 
 
 def main() -> NoReturn:
@@ -384,13 +288,13 @@ def main() -> NoReturn:
 
 def _check_run(landing: Path, protocol: Path | None, log: str, as_of: str | None) -> None:
     if not landing.is_dir():
-        _fail(f"{landing}: there is no such landing folder")
+        fail(f"{landing}: there is no such landing folder")
     if protocol:
         _check_protocol(protocol)
     if log not in {"text", "json"}:
-        _fail("--log is one of text, json")
+        fail("--log is one of text, json")
     if as_of and not QUARTER.fullmatch(as_of):
-        _fail("--as-of takes a quarter, as in 2015-Q2")
+        fail("--as-of takes a quarter, as in 2015-Q2")
 
 
 def _check_protocol(file: Path) -> None:
@@ -398,13 +302,13 @@ def _check_protocol(file: Path) -> None:
     from schemas.protocol import ProtocolError, parse_protocol  # noqa: PLC0415 - slow to import
 
     if not file.exists():
-        _fail(f"{file}: there is no such protocol")
+        fail(f"{file}: there is no such protocol")
     try:
         parse_protocol(file.read_text("utf-8"), str(file))
     except UnicodeDecodeError:
-        _fail(f"{file}: not a text in UTF-8")
+        fail(f"{file}: not a text in UTF-8")
     except ProtocolError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _check_free(host: str, port: int) -> None:
@@ -415,16 +319,4 @@ def _check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             why = (error.strerror or str(error)).lower()
-            _fail(f"{host}:{port}: {why}; --host and --port name another")
-
-
-def _existing(home: Path) -> Home:
-    place = Home(home)
-    if not place.database.exists():
-        _fail(f"{home}: nothing has been taken in here yet; start with registry run")
-    return place
-
-
-def _fail(sentence: str) -> NoReturn:
-    errors.print(sentence, style="red", markup=False, soft_wrap=True)
-    sys.exit(1)
+            fail(f"{host}:{port}: {why}; --host and --port name another")

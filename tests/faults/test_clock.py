@@ -15,7 +15,7 @@ ASKS = {
     *(f"time.{call}" for call in ("time", "time_ns", "localtime", "gmtime")),
 }
 MAY_ASK = {
-    "registry_pipeline/cli.py": "the day of a withdrawal's request, where nobody says one",
+    "registry_pipeline/cli.py": "the day of a closing, and of a withdrawal where nobody says one",
     "registry_pipeline/warehouse/erasure.py": "when a person was erased",
     "registry_pipeline/warehouse/ledger.py": "when a file was taken in",
     "registry_pipeline/withdrawal/proof.py": "when a proof was written",
