@@ -1,6 +1,6 @@
 """Control charts and funnel plots from counts: limits, signals, over-dispersion.
 
-Belongs here: p, u (and c) and XmR charts, run signals, funnel limits.
+Belongs here: p and XmR charts, run signals, funnel limits.
 Does not belong here: which measure is charted, or how a chart looks (`registry_pipeline.charts`).
 
 A missing period is a row with null counts: it stays, breaks the moving range, and has no value.
@@ -37,24 +37,18 @@ def p_chart(
         `upper` (within 0 and 1), `signal` (above, below; null within the limits), the columns of
         `with_run_signals`, and `reason` where the denominator is 0 or missing.
     """
-    centre = pl.col("centre")
-    chart = _attribute_chart(frame, by, order, (numerator, denominator), centre * (1 - centre))
-    return chart.with_columns(pl.col("upper").clip(upper_bound=1))
-
-
-def u_chart(
-    frame: pl.DataFrame,
-    by: Sequence[str],
-    order: str,
-    events: str = "numerator",
-    exposure: str = "denominator",
-) -> pl.DataFrame:
-    """Rates over time with three-sigma Poisson limits; a c-chart where every exposure is 1.
-
-    Returns:
-        As `p_chart`, in events per unit of exposure.
-    """
-    return _attribute_chart(frame, by, order, (events, exposure), pl.col("centre"))
+    count, whole, centre = pl.col(numerator), pl.col(denominator), pl.col("centre")
+    known = count.is_not_null() & (whole > 0)
+    x, n = pl.when(known).then(count), pl.when(known).then(whole)
+    margin = SIGMAS * (centre * (1 - centre) / n).sqrt()
+    chart = (
+        frame.sort(*by, order)
+        .with_columns(value=x / n, centre=x.sum().over(by) / n.sum().over(by))
+        .with_columns(
+            lower=(centre - margin).clip(lower_bound=0), upper=(centre + margin).clip(upper_bound=1)
+        )
+    )
+    return with_run_signals(_with_point_signal(chart), by)
 
 
 def xmr_chart(
@@ -235,29 +229,6 @@ def over_dispersion(funnel: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         )
         .sort(*by)
     )
-
-
-def _attribute_chart(
-    frame: pl.DataFrame,
-    by: Sequence[str],
-    order: str,
-    columns: tuple[str, str],
-    variance: pl.Expr,
-) -> pl.DataFrame:
-    """The chart of a count over its denominator, given the variance of one unit of it."""
-    count, whole = (pl.col(name) for name in columns)
-    known = count.is_not_null() & (whole > 0)
-    x, n = pl.when(known).then(count), pl.when(known).then(whole)
-    margin = SIGMAS * (variance / n).sqrt()
-    chart = (
-        frame.sort(*by, order)
-        .with_columns(value=x / n, centre=x.sum().over(by) / n.sum().over(by))
-        .with_columns(
-            lower=(pl.col("centre") - margin).clip(lower_bound=0),
-            upper=pl.col("centre") + margin,
-        )
-    )
-    return with_run_signals(_with_point_signal(chart), by)
 
 
 def _with_point_signal(chart: pl.DataFrame) -> pl.DataFrame:

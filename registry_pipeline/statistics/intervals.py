@@ -58,24 +58,6 @@ def with_wilson(
     return with_values(frame, {estimate: share, low: lower, high: upper})
 
 
-def with_exact(
-    frame: pl.DataFrame,
-    numerator: str,
-    denominator: str,
-    *,
-    estimate: str = "estimate",
-    low: str = "ci_low",
-    high: str = "ci_high",
-    confidence: float = 0.95,
-) -> pl.DataFrame:
-    """Adds a share with its exact interval (Clopper and Pearson 1934); else as `with_wilson`."""
-    x, n = _share_counts(frame, numerator, denominator)
-    tail = (1 - confidence) / 2
-    lower = np.where(x == 0, 0.0, special.betaincinv(x, n - x + 1, tail))
-    upper = np.where(x == n, 1.0, special.betaincinv(x + 1, n - x, 1 - tail))
-    return with_values(frame, {estimate: x / n, low: lower, high: upper})
-
-
 def with_mean(
     frame: pl.DataFrame,
     n: str,

@@ -13,7 +13,6 @@ from registry_pipeline.statistics.control_charts import (
     funnel_limits,
     over_dispersion,
     p_chart,
-    u_chart,
     with_run_signals,
     xmr_chart,
 )
@@ -112,14 +111,25 @@ def test_p_chart(sites: pl.DataFrame, key: dict[str, Any], agree: Any) -> None:
     agree(chart_figures(p_chart(sites, BY, "site_masked"), key["p_chart_sites"]))
 
 
-def test_c_chart(infections: pl.DataFrame, key: dict[str, Any], agree: Any) -> None:
-    chart = u_chart(infections, BY, "month", exposure="one")
-    agree(chart_figures(chart, key["cdi_c_chart"]))
+CHARTS = {"cdi_c_chart": ("one", 1), "cdi_u_chart": ("days", 10_000)}
 
 
-def test_u_chart(infections: pl.DataFrame, key: dict[str, Any], agree: Any) -> None:
-    chart = u_chart(infections, BY, "month", exposure="days")
-    agree(chart_figures(chart, key["cdi_u_chart"], per=10_000))
+@pytest.mark.parametrize("name", CHARTS)
+def test_run_signals_of_rates(
+    infections: pl.DataFrame, key: dict[str, Any], agree: Any, name: str
+) -> None:
+    """No table charts events over time at risk: the limits are worked out here, the runs ours."""
+    exposure, per = CHARTS[name]
+    whole, centre = pl.col(exposure), pl.col("centre")
+    value, margin = pl.col("value"), 3 * (centre / whole).sqrt()
+    chart = (
+        infections.with_columns(
+            value=pl.col("numerator") / whole, centre=pl.col("numerator").sum() / whole.sum()
+        )
+        .with_columns(lower=(centre - margin).clip(lower_bound=0), upper=centre + margin)
+        .with_columns(signal=(value > pl.col("upper")) | (value < pl.col("lower")))
+    )
+    agree(chart_figures(with_run_signals(chart, BY), key[name], per))
 
 
 def test_xmr_chart(key: dict[str, Any], agree: Any) -> None:

@@ -12,7 +12,6 @@ from registry_pipeline.statistics.control_charts import (
     over_dispersion,
     p_chart,
     run_chart,
-    u_chart,
     xmr_chart,
 )
 
@@ -58,12 +57,6 @@ def test_a_missing_period_stays_missing(missing):
     middle = got.row(1, named=True)
     assert (middle["value"], middle["lower"], middle["reason"]) == (None, None, "not_computable")
     assert got["centre"][0] == 11 / 20
-
-
-def test_u_chart_with_equal_exposure_is_a_c_chart():
-    got = u_chart(periods((4, 1), (9, 1), (5, 1)), BY, "period")
-    assert got["upper"].to_list() == pytest.approx([6 + 3 * math.sqrt(6)] * 3)
-    assert got["lower"].to_list() == [0] * 3
 
 
 def test_xmr_by_hand_and_across_a_gap():

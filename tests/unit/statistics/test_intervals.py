@@ -11,7 +11,6 @@ from statsmodels.stats.proportion import proportion_confint
 from registry_pipeline.statistics.intervals import (
     why_no_mean,
     with_curve_interval,
-    with_exact,
     with_mean,
     with_wilson,
 )
@@ -34,18 +33,16 @@ def test_published_consent_share():
     assert [round(100 * value, 1) for value in got] == [21.3, 17.3, 26.1]
 
 
-@pytest.mark.parametrize("add", [with_wilson, with_exact])
-def test_bounds_are_exact_at_nobody_and_everybody(add):
-    got = add(shares((0, 9), (9, 9)), "x", "n")
+def test_bounds_are_exact_at_nobody_and_everybody():
+    got = with_wilson(shares((0, 9), (9, 9)), "x", "n")
     assert got["ci_low"][0] == got["estimate"][0] == 0
     assert got["ci_high"][1] == got["estimate"][1] == 1
 
 
-@pytest.mark.parametrize("add", [with_wilson, with_exact])
 @pytest.mark.parametrize("pair", [(0, 0), (3, None), (None, 3)])
 @pytest.mark.hazard("empty denominators", "no number, and the reason")
-def test_no_denominator_no_number(add, pair):
-    assert estimates(add(shares(pair), "x", "n")) == (None, None, None)
+def test_no_denominator_no_number(pair):
+    assert estimates(with_wilson(shares(pair), "x", "n")) == (None, None, None)
 
 
 @pytest.mark.parametrize("pair", [(4, 3), (-1, 3)])
@@ -57,11 +54,10 @@ def test_impossible_share_is_an_error(pair):
 @QUICK
 @given(SHARES, st.sampled_from([0.9, 0.95, 0.99]))
 def test_share_intervals_hold_the_share_and_agree_with_statsmodels(pair, confidence):
-    for add, method in ((with_wilson, "wilson"), (with_exact, "beta")):
-        share, low, high = estimates(add(shares(pair), "x", "n", confidence=confidence))
-        assert 0 <= low <= share <= high <= 1
-        peer = proportion_confint(*pair, alpha=1 - confidence, method=method)
-        assert (low, high) == pytest.approx(peer, abs=1e-9)
+    share, low, high = estimates(with_wilson(shares(pair), "x", "n", confidence=confidence))
+    assert 0 <= low <= share <= high <= 1
+    peer = proportion_confint(*pair, alpha=1 - confidence, method="wilson")
+    assert (low, high) == pytest.approx(peer, abs=1e-9)
 
 
 def sums(*values):
