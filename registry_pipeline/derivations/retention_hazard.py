@@ -111,7 +111,8 @@ def _model(
     kept, carried = np.ones(len(exits), dtype=np.bool_), _dense(left)
     if _between(asked, carried):  # else there is no model
         kept, carried = _carried(people, exits, carried)
-    terms = _between(asked, carried)
+    told = _between(asked, carried)
+    terms = [*told, *(_beside(asked, carried) if told else [])]
     is_adjusted = len(of_level) > 1
     n_events, model_events = int(exits.sum()), int(exits[kept].sum())
     too_many = is_adjusted and not 0 < len(terms) * EVENTS_PER_TERM <= model_events
@@ -140,7 +141,7 @@ def _model(
             }
             if too_many:
                 numbers: dict[str, Any] = {"reason": TOO_FEW_FOR_TERMS}
-            elif term not in terms:
+            elif term not in told:
                 numbers = {"reason": reasons.SPARSE_CELLS}
             else:
                 numbers = {"reason": found} if isinstance(found, str) else found[term]
@@ -162,6 +163,19 @@ def _dense(left: Levels) -> dict[str, set[str]]:
 def _between(asked: Sequence[Term], levels: dict[str, set[str]]) -> list[Term]:
     """The terms of which both level and reference are there."""
     return [term for term in asked if {term.level, term.reference} <= levels[term.factor]]
+
+
+def _beside(asked: Sequence[Term], levels: dict[str, set[str]]) -> list[Term]:
+    """The terms that adjust and are not told: of a factor whose reference has too few exits.
+
+    Its other levels are still there and differ, so that they are compared with the first of them.
+    """
+    without = {term.factor for term in asked if term.reference not in levels[term.factor]}
+    return [
+        Term(name, level, min(levels[name]))
+        for name in sorted(without)
+        for level in sorted(levels[name])[1:]
+    ]
 
 
 def _carried(

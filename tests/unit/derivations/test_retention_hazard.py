@@ -159,6 +159,36 @@ def test_a_level_with_few_exits_is_refused_and_its_people_left_out() -> None:
     assert enough["estimate"] is not None
 
 
+def test_a_factor_whose_reference_has_few_exits_still_adjusts_the_others() -> None:
+    draw = np.random.default_rng(7)
+    groups, sexes = draw.integers(2, size=120), draw.integers(2, size=120)
+    days = [int(day) + 1 for day in draw.exponential(np.where(groups, 90, 300) - 30 * sexes)]
+    people: list[Person] = [
+        (("female", "male")[sex], day, "patient_absent")
+        for sex, day in zip(sexes, days, strict=True)
+    ]
+    ages = [("age_30_39", "age_40_49")[group] for group in groups]
+    people += [("female", 700, None)] * 90
+    made = derive(people, age_group=[*ages, *["age_23_29"] * 90])
+    rows = hazard(made, exit_type="patient_absent", model="adjusted")
+    told = {row["factor"]: row for row in rows}
+    assert told["age_group"]["reference"] == "age_23_29"
+    assert told["age_group"]["reason"] == "sparse_cells"
+    stays = Stays(
+        terms=np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float),
+        which=2 * sexes + groups,
+        entry_day=np.zeros(120, dtype=np.int64),
+        exit_day=np.array(days),
+        is_event=np.ones(120, dtype=np.bool_),
+        people=np.ones(120, dtype=np.int64),
+    )
+    fit = cox(stays)
+    assert fit is not None
+    ratio = fit.estimate[0] * (1 if told["sex"]["level"] == "male" else -1)
+    assert told["sex"]["n"] == 120
+    assert told["sex"]["estimate"] == pytest.approx(math.exp(ratio), rel=1e-9)
+
+
 def test_more_terms_than_one_per_ten_exits_are_refused() -> None:
     people = two_sexes(24)
     disorder = [number % 3 == 0 for number in range(24)]
