@@ -141,7 +141,7 @@ def _units_table(cohort: Cohort, rows: pl.DataFrame) -> str:
                 text.count(row["n"], cohort.rule),
                 text.count(row["numerator"], cohort.rule),
                 text.count(row["n_missing"], cohort.rule),
-                text.share(row["value"], row["ci_low"], row["ci_high"]),
+                text.share(row["value"], row["ci_low"], row["ci_high"], text.absent(row["n"])),
                 text.percent(row["centre"]),
                 FUNNEL_SIGNAL.label(row["signal"]) if row["signal"] else "",
             ]

@@ -104,7 +104,7 @@ def funnel(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) -> pl.Dat
     """derived.funnel: units against all units together.
 
     - `retained`: in treatment at the first wave compared (month 12), of those for whom it is
-      known; missing are those censored before.
+      known; missing are those censored before. A unit where all are left out has a row of nobody.
     - `dropout`: whose first episode of treatment ended as drop-out so far; missing are exits of
       unknown type.
 
@@ -115,16 +115,21 @@ def funnel(core: Mapping[str, Frame], rows: Frame, protocol: Protocol) -> pl.Dat
     """
     units = core["core.patient"].select("patient_id", "unit_id")
     wave = compared_waves(protocol)[0]
-    asked = (nw.col("wave") == wave) & nw.col("is_stay_expected")
+    asked = "is_stay_expected"
+    there = (nw.col("wave") == wave) & (nw.col(asked) | nw.col("is_stay_excluded"))
     retained = counts(
-        rows.filter(asked).join(units, on="patient_id", how="left"), ["unit_id", "retained"]
-    ).with_columns(measure=pl.lit("retained"), event=pl.col("retained") == 1)
+        rows.filter(there).join(units, on="patient_id", how="left"), ["unit_id", asked, "retained"]
+    ).with_columns(
+        measure=pl.lit("retained"),
+        event=pl.col("retained") == 1,
+        n=pl.when(asked).then(N).otherwise(0),
+    )
     ended = nw.when(nw.col("exit_type").fill_null("") != UNKNOWN).then("is_dropout")
     dropout = counts(
         treatment_stays(core, protocol).filter(in_curves()).with_columns(event=ended),
         ["unit_id", "event"],
     ).with_columns(measure=pl.lit("dropout"))
-    cells = pl.concat([retained.drop("retained"), dropout], how="diagonal")
+    cells = pl.concat([retained.drop("retained", asked), dropout], how="diagonal")
     known = pl.col("event").is_not_null()
     counted = (
         cells.with_columns(pl.col("unit_id").fill_null(UNKNOWN))

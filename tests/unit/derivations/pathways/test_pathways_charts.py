@@ -163,6 +163,20 @@ def test_units_around_all_units(pathways: Make) -> None:
     assert dropout["north"]["over_dispersion"] > 1
 
 
+def test_a_unit_where_nobody_can_be_followed_up_says_so(pathways: Make) -> None:
+    """All of west are dead at 12 months: a row without a value, not a unit that is not there."""
+    stayed = {"n": 20, "treatment": (0, 425, None)}
+    dead = dict.fromkeys(range(9), "dead")
+    people = [
+        *(stayed | {"unit_id": unit} for unit in ("north", "south")),
+        {"n": 3, "unit_id": "west", "treatment": (0, 100, "death_other"), "waves": dead},
+    ]
+    west = funnel(pathways(people), "retained")["west"]
+    assert (west["n"], west["n_missing"], west["value"], west["reason"]) == (
+        0, 0, None, "not_computable",
+    )  # fmt: skip
+
+
 def test_one_unit_has_nothing_to_lie_beside(pathways: Make) -> None:
     (row,) = (
         pathways([{"n": 20, "treatment": (0, 425, None)}])["derived.funnel"]
