@@ -9,6 +9,7 @@ when it closes, however we end, the process leaves. It is kept for whoever asks 
 from __future__ import annotations
 
 import atexit
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,3 +117,4 @@ def serve(answer: Callable[[Any], Any]) -> None:
         line.send("ready")
         while True:
             line.send(answer(line.recv()))
+    os._exit(0)  # whoever hung up waits: libraries take half a second to take leave
