@@ -90,19 +90,24 @@ def comment(connection: duckdb.DuckDBPyConnection, table: Table, catalog: str = 
 
 
 def ensure(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
-    """Creates the tables that are missing, and adds columns a protocol brought since."""
+    """Creates the tables that are missing, and adds columns a protocol brought since.
+
+    Not inside a transaction: those that are missing are created in one of its own.
+    """
     present: dict[str, set[str]] = {}
     for schema, name, column in connection.execute(
         "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
         "WHERE database_name = current_database() AND NOT internal"
     ).fetchall():
         present.setdefault(f"{schema}.{name}", set()).add(column)
-    for table in tables:
-        if table.full_name not in present:
-            connection.execute(create_sql(table))
-            comment(connection, table)
-            continue
-        for column in table.columns:
+    wanted = list(tables)
+    if missing := [table for table in wanted if table.full_name not in present]:
+        with transaction(connection):  # a table that a killed run left would stay uncommented
+            for table in missing:
+                connection.execute(create_sql(table))
+                comment(connection, table)
+    for table in wanted:
+        for column in table.columns if table.full_name in present else ():
             if column.name not in present[table.full_name]:
                 connection.execute(
                     f"ALTER TABLE {table.full_name} "

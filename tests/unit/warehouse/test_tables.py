@@ -102,6 +102,20 @@ def test_a_protocol_with_new_substances_adds_columns(
     assert {"opioid_days", "doping_days"} <= set(connection.table("intake.interviews").columns)
 
 
+def test_tables_are_made_with_their_comments_or_not_at_all(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that a run left without comments would be there for the next, which adds none."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("registry_pipeline.warehouse.tables.comment", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ensure(connection, [intake_table("interviews", load_shipped("lar_x"))])
+    assert not connection.execute("SELECT 1 FROM duckdb_tables()").fetchall()
+
+
 def test_a_transaction_is_all_or_nothing(connection: duckdb.DuckDBPyConnection) -> None:
     replace(connection, UNIT, [part("a")])
 
