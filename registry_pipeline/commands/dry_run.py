@@ -18,9 +18,9 @@ import duckdb
 from rich.console import Console
 
 from registry_pipeline.commands.printing import show
-from registry_pipeline.deliveries.arriving import arrival_of
+from registry_pipeline.deliveries.arriving import arrivals
 from registry_pipeline.deliveries.folders import deliveries, left_alone, partition_key, unannounced
-from registry_pipeline.deliveries.opening import brought, opened
+from registry_pipeline.deliveries.opening import opened
 from registry_pipeline.deliveries.staging import Arrival, sha256_of
 from registry_pipeline.deliveries.taken import FileReport, line, provenance
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, counted
@@ -95,18 +95,10 @@ def _tried_of(
     erased = erasure.tombstones(connection)
     persons = Persons(protocol, key, erased, is_production=home.is_production)
     trying = _Trying(connection, folder.name, manifest, protocol, persons)
-    for form in brought(found, manifest):
-        yield trying.form(
-            arrival_of(
-                connection,
-                folder,
-                form,
-                found=found,
-                manifest=manifest,
-                protocol=protocol,
-                persons=persons,
-            )
-        )
+    for arrival in arrivals(
+        connection, folder, found, manifest=manifest, protocol=protocol, persons=persons
+    ):
+        yield trying.form(arrival)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Does not belong here: reading the file (`staging`), taking it in (`intake`), jud
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import duckdb
 import polars as pl
 
 from registry_pipeline.deliveries.folders import Contents, partition_key
+from registry_pipeline.deliveries.opening import brought
 from registry_pipeline.deliveries.staging import Arrival
 from registry_pipeline.gate.errors import RefusedFileError
 from registry_pipeline.gate.manifest import MANIFEST, Manifest
@@ -25,7 +27,38 @@ from schemas.forms import form_table, intake_table
 from schemas.protocol import Protocol
 
 
-def arrival_of(
+def arrivals(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    found: Contents,
+    *,
+    manifest: Manifest,
+    protocol: Protocol,
+    persons: Persons,
+) -> Iterator[Arrival]:
+    """The forms that a delivery brings, in order, and what the ledger has of each when it is asked.
+
+    Args:
+        connection: to a database that has the ledger, and the forms' intake tables.
+        folder: the delivery's folder.
+        found: what stands in it.
+        manifest: the delivery's.
+        protocol: the delivery's.
+        persons: under the key that the database was filled under.
+    """
+    for form in brought(found, manifest):
+        yield _arrival(
+            connection,
+            folder,
+            form,
+            found=found,
+            manifest=manifest,
+            protocol=protocol,
+            persons=persons,
+        )
+
+
+def _arrival(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
     form: str,
@@ -35,28 +68,18 @@ def arrival_of(
     protocol: Protocol,
     persons: Persons,
 ) -> Arrival:
-    """A form that a delivery brings, and what the ledger has of it.
-
-    Args:
-        connection: to a database that has the ledger, and the form's intake table.
-        folder: the delivery's folder.
-        form: a form that it brings.
-        found: what stands in the folder.
-        manifest: the delivery's.
-        protocol: the delivery's.
-        persons: under the key that the database was filled under.
-    """
+    """A form that a delivery brings, and what the ledger has of it. Arguments as in `arrivals`."""
     path, refused = found.files.get(form), found.refused.get(form)
     place = partition_key(folder)
     name = f"{place}/{path.name if path else f'{MANIFEST} [retract.{form}]'}"
     before = ledger.taken_in(connection, manifest, folder.name, form)
-    brought = Arrival(form, path, name, folder.name in before, set(), refused=refused)
+    arrival = Arrival(form, path, name, folder.name in before, set(), refused=refused)
     retracted = None
     if form in manifest.retract:
         try:
             retracted = retracted_rows(form, protocol, manifest, persons, place)
         except RefusedFileError as error:
-            return replace(brought, refused=error)
+            return replace(arrival, refused=error)
     same = {
         None if path is None and delivery == folder.name else sha
         for delivery, (sha, n_retracted) in before.items()
@@ -69,7 +92,7 @@ def arrival_of(
             retracted=retracted,
         )
     }
-    return replace(brought, same=same, retracted=retracted)
+    return replace(arrival, same=same, retracted=retracted)
 
 
 def _took_back(

@@ -16,9 +16,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from registry_pipeline.deliveries.arriving import arrival_of
+from registry_pipeline.deliveries.arriving import arrivals
 from registry_pipeline.deliveries.folders import partition_key
-from registry_pipeline.deliveries.opening import brought, opened
+from registry_pipeline.deliveries.opening import opened
 from registry_pipeline.deliveries.staging import Arrival, staged_ahead
 from registry_pipeline.deliveries.taken import DeliveryReport, FileReport, line, provenance
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, RepeatedKeysError
@@ -72,19 +72,10 @@ def take_in(
     erased = erasure.tombstones(connection)
     persons = Persons(protocol, key, erased, is_production=home.is_production)
     taking = _Taking(connection, home, folder, manifest, protocol, persons)
-    arrivals = [
-        arrival_of(
-            connection,
-            folder,
-            form,
-            found=found,
-            manifest=manifest,
-            protocol=protocol,
-            persons=persons,
-        )
-        for form in brought(found, manifest)
-    ]
-    with staged_ahead(home, manifest, arrivals, taking.judged) as staged:
+    told = arrivals(
+        connection, folder, found, manifest=manifest, protocol=protocol, persons=persons
+    )
+    with staged_ahead(home, manifest, [*told], taking.judged) as staged:
         report.files.extend(taking.form(arrival) for arrival in staged)
     report.leaving = taking.leaving
     return report
