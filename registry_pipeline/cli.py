@@ -154,8 +154,6 @@ def withdraw(  # noqa: PLR0917 - as above
         )
     for proof in done.proofs:
         console.print(f"erased and proved: {proof}", soft_wrap=True)
-    if done.n_older:
-        console.print(f"{done.n_older} erased and proved before the key was rotated")
     for sentence in done.errors:
         errors.print(sentence, style="red", markup=False, soft_wrap=True)
     if done.errors:
@@ -213,7 +211,7 @@ def check_proof(
 ) -> None:
     """Say whether a proof of erasure stands as this registry's key signed it."""
     from registry_pipeline.gate.pseudonym import KeyFileError, read_key  # noqa: PLC0415
-    from registry_pipeline.withdrawal.proof import is_genuine  # noqa: PLC0415
+    from registry_pipeline.withdrawal.proof import TO_COMPLETE, is_genuine, lacks_id  # noqa: PLC0415
 
     place = existing(home)
     if not proof.is_file():
@@ -224,7 +222,8 @@ def check_proof(
         fail(str(error))
     if not genuine:
         fail(f"{proof}: not as it was signed, or not by this registry's key")
-    console.print(f"{proof}: genuine", soft_wrap=True)
+    more = f"; the id was not searched for: {TO_COMPLETE}" if lacks_id(proof) else ""
+    console.print(f"{proof}: genuine{more}", markup=False, soft_wrap=True)
 
 
 @app.command()

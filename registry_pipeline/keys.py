@@ -47,11 +47,16 @@ def standing_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key | Non
 
     Raises:
         KeyFileError: missing though the database was filled under one, unsafe, or another; or it
-            lies among what is published, which others read.
+            lies among what is published, which others read; or a killed rotation left it beside.
     """
     if home.key_file.resolve().is_relative_to(home.published.resolve()):
         raise KeyFileError(
             f"{home.key_file}: the key file lies in the folder that is published; keep it elsewhere"
+        )
+    if _fits_beside(home, in_use.key_check_value(connection)):
+        raise KeyFileError(
+            f"{home.key_file}: a rotation of the key was interrupted and the new key file still "
+            "lies beside it; registry run puts it in place and goes on"
         )
     if not home.key_file.exists():
         if in_use.key_check_value(connection) is None:
@@ -67,17 +72,18 @@ def standing_key(connection: duckdb.DuckDBPyConnection, home: Home) -> Key | Non
 
 def _settle(home: Home, check_value: str | None) -> None:
     """Puts the key file of a killed rotation in place, or away, as the database says."""
-    beside = home.next_key_file
-    if not beside.exists():
-        return
-    try:
-        fits = read_key(beside).check_value == check_value
-    except KeyFileError:
-        fits = False
-    if fits:
+    if _fits_beside(home, check_value):
         _exchange(home)
     else:
-        beside.unlink()
+        home.next_key_file.unlink(missing_ok=True)
+
+
+def _fits_beside(home: Home, check_value: str | None) -> bool:
+    """Whether a rotation was killed between its exchanges: the key beside is the database's."""
+    try:
+        return read_key(home.next_key_file).check_value == check_value
+    except (FileNotFoundError, KeyFileError):
+        return False
 
 
 def rotate(home: Home, key: Key) -> Key:

@@ -18,13 +18,15 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from rich.console import Console
 
 from registry_pipeline.commands.printing import show, tables
+from registry_pipeline.gate.errors import counted
 from registry_pipeline.home import Home
 from registry_pipeline.operation.instance import prepare_instance
 from registry_pipeline.operation.reconcile import was_killed
 from registry_pipeline.operation.run_names import run_name
-from registry_pipeline.warehouse import refusals
+from registry_pipeline.warehouse import erasure, refusals
 from registry_pipeline.warehouse.database import DatabaseBusyError, connect, connect_published
 from registry_pipeline.warehouse.faults import StoreError
+from registry_pipeline.withdrawal.proof import TO_COMPLETE, lacks_id, proof_file
 
 MOST = 8
 """Lines of a list before it says how many more there are."""
@@ -153,6 +155,11 @@ def _print_tables(console: Console, home: Home, connection: duckdb.DuckDBPyConne
         if refused:
             close = f"registry close --home {quote(str(home.path))} --delivery COHORT/DELIVERY"
             said = f"Have it mended and put in the same folder; what nobody will mend: {close}"
+            console.print(said, markup=False, soft_wrap=True)
+    if _has(connection, "meta.erasure"):
+        proofs = [proof_file(home, one) for one in erasure.tombstones(connection)]
+        if n := sum(map(lacks_id, proofs)):
+            said = f"{counted(n, 'erasure')} proved without a search for the id: {TO_COMPLETE}"
             console.print(said, markup=False, soft_wrap=True)
     if _has(connection, "meta.quarantine"):
         waiting = connection.execute(_QUARANTINE).fetchall()

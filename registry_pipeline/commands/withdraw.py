@@ -44,12 +44,10 @@ class Withdrawn:
 
     Attributes:
         proofs: the proof of each person, those written before among them.
-        n_older: people erased before the key was rotated: their proofs bear older names.
         errors: one sentence per fault.
     """
 
     proofs: list[Path] = field(default_factory=list)
-    n_older: int = 0
     errors: list[str] = field(default_factory=list)
 
 
@@ -95,9 +93,7 @@ def withdraw_people(
     except _SAID as error:
         done.errors.append(str(error))
     else:
-        proofs = [proof_file(home, one.tombstone) for one in wanted]
-        done.proofs = [path for path in proofs if path.exists()]
-        done.n_older = len(proofs) - len(done.proofs)
+        done.proofs = [proof_file(home, one.tombstone) for one in wanted]
     return done
 
 
@@ -142,8 +138,8 @@ def rotate_key(
                 raise WithdrawalError(
                     "an erasure is not finished: let registry run finish it, then rotate the key"
                 )
+            drop_copies(home)  # before: a rotation that is killed leaves none under the old key
             rotated = rotate(home, key)
-            drop_copies(home)
         done.old, done.new = key.key_id, rotated.key_id
         outcome = run_job(
             home, None, observer=observer, job_name="rebuild", wait_seconds=wait_seconds, say=say

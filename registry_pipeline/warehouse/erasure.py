@@ -75,6 +75,20 @@ def request(connection: duckdb.DuckDBPyConnection, people: pl.DataFrame) -> None
         )
 
 
+def request_again(connection: duckdb.DuckDBPyConnection, people: pl.DataFrame) -> None:
+    """Has people leave once more who were erased; the first request stays as noted.
+
+    Args:
+        connection: to the live database, with the ledger prepared.
+        people: tombstone, pseudonym.
+    """
+    with registered(connection, people) as rows:
+        connection.execute(
+            "UPDATE meta.erasure SET pseudonym = people.pseudonym, proved_at = NULL "
+            f"FROM {rows} people WHERE erasure.tombstone = people.tombstone"
+        )
+
+
 def rows_of(connection: duckdb.DuckDBPyConnection, pseudonym: str) -> int:
     """How many rows of intake and quarantine are a person's."""
     return sum(
@@ -155,8 +169,8 @@ def _without_the_erased(
     )
     chosen["meta.erasure"] = f"""
         SELECT * REPLACE (NULL AS pseudonym, coalesce(erased_at, TIMESTAMP '{now}') AS erased_at,
-            coalesce(n_rows, (SELECT coalesce(sum(n), 0) FROM gone_people
-                WHERE gone_people.pseudonym = erasure.pseudonym)) AS n_rows)
+            coalesce(n_rows, 0) + (SELECT coalesce(sum(n), 0)::BIGINT FROM gone_people
+                WHERE gone_people.pseudonym = erasure.pseudonym) AS n_rows)
         FROM meta.erasure"""
     if "meta.built" in tables:
         chosen["meta.built"] = f"SELECT * FROM meta.built WHERE cohort {_UNTOUCHED}"

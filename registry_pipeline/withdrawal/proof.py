@@ -24,6 +24,9 @@ from registry_pipeline.withdrawal.search import Place
 LIMIT_DAYS: Final = 30
 """The person is told within so many days of the request (domain notes, section 5)."""
 
+TO_COMPLETE: Final = "repeat registry withdraw with the id, and the proof is written anew"
+"""How a person completes a search for which the id was not at hand."""
+
 _WAITING: Final = ".waiting"
 _THE_ID: Final = "the id, in every way of writing it"
 _TOO_SHORT: Final = "the id, which is too short to be told from other text"
@@ -71,17 +74,26 @@ def write_proof(
             id is too short, None where it was not at hand.
         places: what was searched, and nothing found.
 
+    A proof that stands there is replaced; the first one says whether the limit was kept.
+
     Returns:
         The time of the proof, UTC.
     """
     now = datetime.now(UTC)
-    days = (now.date() - request.requested_on).days
+    before = _read(proof_file(home, request.tombstone), key)
+    first = (
+        datetime.fromisoformat(before.get("first_proved_at", before["proved_at"]))
+        if before
+        else now
+    )
+    days = (first.date() - request.requested_on).days
     proof: dict[str, Any] = {
         "tombstone": request.tombstone,
         "key_id": key.key_id,
         "source": request.source,
         "requested_on": request.requested_on.isoformat(),
         "erased_at": request.erased_at and f"{request.erased_at.isoformat()}+00:00",
+        "first_proved_at": first.isoformat(),
         "proved_at": now.isoformat(),
         "days_from_request": days,
         "limit_days": LIMIT_DAYS,
@@ -89,6 +101,7 @@ def write_proof(
         "rows_erased": request.n_rows,
         "searched_for": ["the pseudonym", *([_THE_ID] if ways else [])],
         "not_searched_for": [] if ways else [_TOO_SHORT if ways is not None else _NOT_AT_HAND],
+        "to_complete": TO_COMPLETE if ways is None else None,
         "found": 0,
         "tables": [
             {"file": place.file, "table": place.table, "rows": place.size}
@@ -105,14 +118,35 @@ def write_proof(
 
 def is_genuine(path: Path, key: Key) -> bool:
     """Whether a proof file stands as it was signed, by any key of the chain."""
-    try:
-        proof = json.loads(path.read_text(encoding="utf-8"))
-        signature = proof.pop("signature")
-    except (ValueError, KeyError, AttributeError, TypeError):  # not JSON, or no object, or unsigned
-        return False
+    return bool(_read(path, key))
+
+
+def is_whole(path: Path, key: Key) -> bool:
+    """Whether a genuine proof stands there and nothing is left that a person could complete."""
+    return is_genuine(path, key) and not lacks_id(path)
+
+
+def lacks_id(path: Path) -> bool:
+    """Whether a proof stands there that says the id was not at hand for the search."""
+    return path.exists() and _NOT_AT_HAND in _parsed(path).get("not_searched_for", ())
+
+
+def _read(path: Path, key: Key) -> dict[str, Any]:
+    """A proof without its signature; empty where none stands as any key of the chain signed it."""
+    proof = _parsed(path) if path.exists() else {}
+    signature = str(proof.pop("signature", ""))
     content = _canonical(proof)
     made = [Key((secret,)).sign(content) for secret in key.secrets]
-    return any(hmac.compare_digest(one, str(signature)) for one in made)
+    return proof if any(hmac.compare_digest(one, signature) for one in made) else {}
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """What a file says as a JSON object; empty where it is none."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _canonical(proof: dict[str, Any]) -> bytes:

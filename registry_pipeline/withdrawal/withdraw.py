@@ -30,6 +30,7 @@ from registry_pipeline.keys import open_key
 from registry_pipeline.warehouse import erasure, in_use, ledger
 from registry_pipeline.warehouse.database import connect, transaction
 from registry_pipeline.withdrawal.proof import (
+    is_whole,
     proof_file,
     wait_for_proof,
     waiting,
@@ -76,6 +77,9 @@ def note_requests(
 ) -> list[Wanted]:
     """Notes people to be erased, all of them or none.
 
+    Who was erased before leaves once more where rows of theirs stand again, or where the proof
+    lacks a search for the id, which is at hand now.
+
     Args:
         home: the home folder; its lock must be held.
         ids: ids as delivered.
@@ -93,7 +97,7 @@ def note_requests(
         judged = persons.apply(texts).with_columns(tombstone=persons.tombstones(texts))
         if judged["pseudonym"].has_nulls():
             raise WithdrawalError(_not_an_id(protocol_id))
-        known = erasure.tombstones(connection)
+        known = erasure.requests(connection)
         wanted = [
             Wanted(
                 tombstone,
@@ -121,6 +125,18 @@ def note_requests(
                 for word in one.words:
                     erasure.claim_quarantined(connection, pseudonym, word)
             erasure.request(connection, people)
+            again = [
+                pseudonym
+                for tombstone, pseudonym in people.select("tombstone", "pseudonym").iter_rows()
+                if tombstone in known
+                and (
+                    erasure.rows_of(connection, pseudonym)
+                    or not (
+                        tombstone in waiting(home) or is_whole(proof_file(home, tombstone), key)
+                    )
+                )
+            ]
+            erasure.request_again(connection, people.filter(pl.col("pseudonym").is_in(again)))
     return wanted
 
 

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from registry_pipeline.building.build import build_core
+from registry_pipeline.commands.dry_run import try_out
 from registry_pipeline.commands.withdraw import rotate_key
 from registry_pipeline.deliveries.intake import take_in
 from registry_pipeline.deliveries.landing import write_manifest
@@ -170,8 +171,8 @@ KILL = """
 import os, sys
 from pathlib import Path
 from registry_pipeline import keys
+from registry_pipeline.commands import withdraw
 from registry_pipeline.home import Home
-from registry_pipeline.gate.pseudonym import read_key
 home, when = Home(Path(sys.argv[1])), sys.argv[2]
 def die(*_):
     os.kill(os.getpid(), 9)
@@ -179,14 +180,11 @@ if when == "before the database":
     keys.rekey = die
 else:
     keys._exchange = die
-keys.rotate(home, read_key(home.key_file))
+withdraw.rotate_key(home)
 """
 
 
-@pytest.mark.parametrize(
-    ("when", "n_keys"), [("before the database", 1), ("between database and key file", 2)]
-)
-def test_killed_half_way(home: Home, when: str, n_keys: int) -> None:
+def killed_rotation(home: Home, when: str) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", KILL, str(home.path), when],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
@@ -195,11 +193,39 @@ def test_killed_half_way(home: Home, when: str, n_keys: int) -> None:
     )
     assert killed.returncode == -9, killed.stderr
     assert home.next_key_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("when", "n_keys"), [("before the database", 1), ("between database and key file", 2)]
+)
+def test_killed_half_way(home: Home, when: str, n_keys: int) -> None:
+    copy = home.published / "analysis-2014-Q2.duckdb"
+    shutil.copy(home.database, copy)
+    killed_rotation(home, when)
+    assert not copy.exists()
     with connect(home) as connection:
         key = open_key(connection, home)
     assert len(key.secrets) == n_keys
     assert not home.next_key_file.exists()
     assert stored(home, "core.patient") == sorted(pseudonyms(key, "FIRST-1", "SECOND-2"))
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_who_only_looks_is_told_of_a_rotation_that_was_interrupted(
+    home: Home, tmp_path: Path, is_lost: bool
+) -> None:
+    killed_rotation(home, "between database and key file")
+    if is_lost:
+        home.key_file.unlink()
+    before = home.next_key_file.read_text()
+    with pytest.raises(KeyFileError, match=r"interrupted .* registry run puts it in place"):
+        list(try_out(home, [], None))
+    assert home.next_key_file.read_text() == before
+
+
+def test_a_dry_run_goes_on_beside_a_rotation_that_did_not_reach_the_database(home: Home) -> None:
+    killed_rotation(home, "before the database")
+    assert list(try_out(home, [], None)) == []
 
 
 @pytest.mark.parametrize("content", ["nothing of a key\n", "aaaaaaaa " + "0" * 64 + "\n"])

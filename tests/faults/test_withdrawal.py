@@ -17,15 +17,17 @@ import dagster as dg
 import duckdb
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from registry_pipeline.building.build import build_core
+from registry_pipeline.cli import app
 from registry_pipeline.deliveries.intake import take_in
 from registry_pipeline.deliveries.landing import write_manifest
 from registry_pipeline.deliveries.taken import DeliveryReport
 from registry_pipeline.gate.persons import Persons
 from registry_pipeline.gate.pseudonym import read_key
 from registry_pipeline.home import Home
-from registry_pipeline.keys import open_key
+from registry_pipeline.keys import open_key, rotate
 from registry_pipeline.operation.instance import prepare_instance
 from registry_pipeline.warehouse import database, ledger
 from registry_pipeline.warehouse.database import connect
@@ -347,6 +349,58 @@ def test_an_erasure_by_delivery_searches_for_the_id_that_its_run_knew(
     unknown = "the id, which only the run knew that took the request in"
     assert proof["not_searched_for"] == ([] if same_run else [unknown])
     assert holds(home, GONE) == []
+
+
+def test_a_proof_that_lacks_the_id_is_completed_by_who_repeats_the_command_with_it(
+    home: Home, tmp_path: Path
+) -> None:
+    good = "".join(f"{STAYS},2014-06-{day:02},overdose\n" for day in range(1, 26))
+    deliver(
+        home,
+        tmp_path,
+        "2014-Q2-2",
+        number=2,
+        withdrawals=f"patient_id,withdrawn_date,scope\n{GONE},2014-06-20,erase\n",
+    )
+    carry_out(home)
+    deliver(home, tmp_path, "2014-Q2-3", number=3, events=f"{EVENTS}{good},2014-06-01,{GONE}\n")
+    key = read_key(home.key_file)
+    (path,) = prove(home, key)  # by a run that never knew the id
+    partial = json.loads(path.read_text())
+    assert partial["to_complete"].startswith("repeat registry withdraw with the id")
+    for arguments in (["status"], ["check-proof", str(path)]):
+        said = CliRunner().invoke(app, [*arguments, "--home", str(home.path)])
+        assert said.exit_code == 0, said.output
+        assert partial["to_complete"] in said.output
+    assert partial["rows_erased"] == 6
+    assert holds(home, GONE) == ["registry.duckdb"]  # the row names them in the type's place
+
+    (wanted,) = note_requests(home, [GONE], "lar_x", TODAY, unseen=False)
+    assert carry_out(home)
+    (path,) = prove(home, key, {wanted.tombstone: wanted.words})
+    whole = json.loads(path.read_text())
+    assert (whole["not_searched_for"], whole["to_complete"]) == ([], None)
+    assert whole["requested_on"] == partial["requested_on"] == "2014-06-20"
+    assert whole["erased_at"] == partial["erased_at"]
+    assert whole["first_proved_at"] == partial["proved_at"] < whole["proved_at"]
+    assert whole["rows_erased"] == 7
+    assert is_genuine(path, key)
+    assert holds(home, GONE) == holds(home, pseudonym(home, GONE)) == []
+    note_requests(home, [GONE], "lar_x", TODAY, unseen=False)
+    assert not carry_out(home)  # nothing is left to be done
+    assert prove(home, key) == []
+
+
+def test_a_proof_under_the_name_before_a_rotation_is_written_anew(home: Home) -> None:
+    leave(home, GONE)
+    (before,) = prove(home, read_key(home.key_file))
+    rotated = rotate(home, read_key(home.key_file))
+    (wanted,) = note_requests(home, [GONE], "lar_x", TODAY, unseen=False)
+    carry_out(home)
+    (after,) = prove(home, rotated, {wanted.tombstone: wanted.words})
+    assert after != before
+    assert is_genuine(before, rotated)
+    assert is_genuine(after, rotated)
 
 
 def test_an_id_too_short_to_be_told_from_other_text_is_said_so(home: Home, tmp_path: Path) -> None:
