@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import signal
 import socket
 import sys
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from registry_pipeline.commands.terminal import (
     fail,
 )
 from registry_pipeline.commands.writers import deliver_command, import_ctn0027_command, synth
-from registry_pipeline.home import WAIT_SECONDS, Home
+from registry_pipeline.home import WAIT_SECONDS, Home, note_stopped
 
 app = typer.Typer(
     cls=OneSentence,
@@ -42,7 +43,9 @@ app = typer.Typer(
 QUARTER = re.compile(r"\d{4}-Q[1-4]")
 
 
-def _interrupted() -> None:
+def _interrupted(told: int) -> None:
+    if told == signal.SIGINT:  # a person at the terminal: nobody needs to be told of it
+        note_stopped()
     console.show_cursor()
     errors.print("Interrupted: what was stored is kept; the same command goes on.", style="red")
 

@@ -26,6 +26,19 @@ WAIT_SECONDS: Final = 60.0
 Say = Callable[[str], None]
 """Told a sentence at once, while a command goes on."""
 
+_LIVING: Final[set[Path]] = set()
+"""The files of the runs that live in this process, as `Home.alive` makes them."""
+
+
+def note_stopped() -> None:
+    """Notes beside each run of this process that a person stops it, just before it ends."""
+    for file in tuple(_LIVING):
+        _stopped(file).touch(mode=0o600)
+
+
+def _stopped(file: Path) -> Path:
+    return file.with_name(f"{file.name}.stopped")
+
 
 @dataclass(frozen=True)
 class Home:
@@ -189,9 +202,11 @@ class Home:
         self.running.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self.running / run_id
         with FileLock(file, mode=0o600):
+            _LIVING.add(file)
             try:
                 yield
             finally:
+                _LIVING.discard(file)
                 file.unlink(missing_ok=True)
 
     def is_alive(self, run_id: str) -> bool:
@@ -205,3 +220,11 @@ class Home:
         except Timeout:
             return True
         return False
+
+    def was_stopped(self, run_id: str) -> bool:
+        """Whether a run whose process is gone was stopped by a person, as `note_stopped` noted."""
+        return _stopped(self.running / run_id).exists()
+
+    def forget_stopped(self, run_id: str) -> None:
+        """Removes what says so, once the run is marked as ended."""
+        _stopped(self.running / run_id).unlink(missing_ok=True)

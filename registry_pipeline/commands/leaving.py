@@ -21,21 +21,23 @@ SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 @contextmanager
-def leaving_when_told(say: Callable[[], None]) -> Iterator[None]:
+def leaving_when_told(say: Callable[[int], None]) -> Iterator[None]:
     """While it lasts either signal ends the process, with 128 and its number, as shells have it.
 
     To be entered before any other thread is there, since threads that come later hear no signal.
 
     Args:
-        say: tells the person who ended it, just before.
+        say: given the signal, tells the person who ended it, just before.
     """
     over = threading.Event()
 
     def listen() -> None:
         told = signal.sigwait(SIGNALS)
         if not over.is_set():
-            say()
-            os._exit(128 + told)
+            try:
+                say(told)
+            finally:
+                os._exit(128 + told)
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     listener = threading.Thread(target=listen, daemon=True)

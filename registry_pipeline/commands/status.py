@@ -125,7 +125,9 @@ def _print_home(console: Console, home: Home, instance: dg.DagsterInstance) -> N
 
 
 def _became(home: Home, run: dg.DagsterRun) -> str:
-    return "KILLED (the next run goes on)" if was_killed(run, home) else run.status.value
+    if not was_killed(run, home):
+        return run.status.value
+    return f"{'STOPPED' if home.was_stopped(run.run_id) else 'KILLED'} (the next run goes on)"
 
 
 def _words(record: dg.RunRecord) -> str:

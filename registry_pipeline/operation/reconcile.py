@@ -1,7 +1,7 @@
 """What a killed run leaves in the Dagster instance, set right.
 
-Belongs here: finding runs whose process is gone, marking them failed, telling of them, freeing
-their pool slots.
+Belongs here: finding runs whose process is gone, marking them ended, telling of those that were
+killed, freeing their pool slots.
 Does not belong here: what a killed run leaves on the disk (see `home`).
 """
 
@@ -32,9 +32,10 @@ def dead_runs(instance: dg.DagsterInstance, home: Home) -> list[dg.DagsterRun]:
 def end_runs(
     instance: dg.DagsterInstance, home: Home, run_ids: Collection[str], found_by: str
 ) -> list[str]:
-    """Marks runs as failed whose process is gone, and tells of each: nobody else can.
+    """Ends runs whose process is gone; the queue counts them as running else.
 
-    The queue counts them as running else.
+    One that a person stopped is marked as canceled. Others were killed: they are marked as failed,
+    and told of, since nobody else can.
 
     Args:
         instance: the home's instance.
@@ -49,6 +50,10 @@ def end_runs(
     for run in filter(None, map(instance.get_run_by_id, run_ids)):
         if was_killed(run, home):
             instance.add_run_tags(run.run_id, {TOLD: found_by})
+            if home.was_stopped(run.run_id):
+                instance.report_run_canceled(run, "A person stopped this run.")
+                home.forget_stopped(run.run_id)
+                continue
             instance.report_run_failed(run, "The process of this run is gone: it was killed.")
             said = f"Run {run.run_id}.", "What it had stored is kept, and the next run goes on."
             failed += send(home, Notice(f"registry: {run_name(run)} was killed", said))
@@ -70,7 +75,7 @@ def free_slots(instance: dg.DagsterInstance, home: Home, living: str = "") -> No
 
 
 def end_dead_runs(instance: dg.DagsterInstance, home: Home, living: str) -> list[str]:
-    """Marks runs that a killed process left as failed, tells of them, and frees their slots.
+    """Ends runs that a process left that is gone, as `end_runs` does, and frees their slots.
 
     To be called under the home's lock. A run that waits for the lock holds a file of its own
     meanwhile, and is left alone.
@@ -90,8 +95,10 @@ def end_dead_runs(instance: dg.DagsterInstance, home: Home, living: str) -> list
 
 
 def ended_by(instance: dg.DagsterInstance, living: str) -> list[str]:
-    """One sentence per killed run that a run found and ended when it began."""
+    """One sentence per run without a process that a run found and ended when it began."""
     return [
-        f"{run_name(run)} before this one was killed: run {run.run_id}; this one went on"
+        f"{run_name(run)} before this one was "
+        f"{'stopped' if run.status is dg.DagsterRunStatus.CANCELED else 'killed'}: "
+        f"run {run.run_id}; this one went on"
         for run in instance.get_runs(filters=dg.RunsFilter(tags={TOLD: living}))
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from registry_pipeline.commands.operate import Outcome, run_job
 from registry_pipeline.gate.identity import find_identity
 from registry_pipeline.home import Home
 from registry_pipeline.operation.instance import prepare_instance
+from registry_pipeline.operation.notices import Notice
 from schemas.catalog import published_tables
 
 CLOCK = {"meta.delivery": ["received_at"], "meta.publication": ["version", "run_id"]}
@@ -238,3 +240,35 @@ def test_a_run_killed_between_any_two_steps_is_repeated(
     with dg.DagsterInstance.get() as instance:
         statuses = [run.status for run in instance.get_runs()]
     assert statuses == [dg.DagsterRunStatus.SUCCESS, *[dg.DagsterRunStatus.FAILURE] * 6]
+
+
+def test_a_run_that_a_person_stops_is_not_told_of_as_killed(
+    built: Home, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Notice] = []
+    monkeypatch.setattr("registry_pipeline.operation.notices.log", told.append)
+    home = Home(tmp_path / "home")
+    shutil.copytree(built.path, home.path)
+    arguments = ["run", "--landing", str(sample), "--home", str(home.path)]
+    with subprocess.Popen(
+        [Path(sys.executable).with_name("registry"), *arguments],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as one:
+        assert one.stdout is not None
+        assert "1/13" in one.stdout.readline()
+        one.send_signal(signal.SIGINT)
+    assert one.returncode == 128 + signal.SIGINT
+    status = CliRunner().invoke(app, ["status", "--home", str(home.path)]).output
+    assert "STOPPED (the next run goes on), the whole job" in status
+    outcome = run_job(home, sample)
+    assert outcome.success
+    (stopped,) = outcome.killed
+    assert stopped.startswith("the whole job before this one was stopped: run ")
+    assert told == []
+    assert not list(home.running.iterdir())
+    prepare_instance(home)
+    with dg.DagsterInstance.get() as instance:
+        statuses = [run.status for run in instance.get_runs(limit=2)]
+    assert statuses == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED]

@@ -14,7 +14,7 @@ from registry_pipeline.commands.leaving import leaving_when_told
 DEAF = """
 import signal, sys, time
 from registry_pipeline.commands.leaving import leaving_when_told
-with leaving_when_told(lambda: print("told", flush=True)):
+with leaving_when_told(lambda _: print("told", flush=True)):
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: None)  # as where an exception is swallowed
     print("ready", flush=True)
@@ -36,7 +36,7 @@ def test_a_process_that_would_not_hear_leaves(told: signal.Signals) -> None:
 
 def test_afterwards_everything_is_as_it_was() -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with leaving_when_told(os.abort):
+    with leaving_when_told(lambda _: os.abort()):
         pass
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
     # What a shell starts in the background ignores the signal, and so do its children.
