@@ -1,4 +1,4 @@
-"""What a quarter still owes: forms not delivered, files refused, interviews due and not there.
+"""What is owed: quarters and forms not delivered, files refused, interviews due and not there.
 
 Belongs here: comparing the ledger with itself and with the visits.
 Does not belong here: when someone looks (see `assets.automation`).
@@ -8,23 +8,35 @@ from __future__ import annotations
 
 import duckdb
 
+from registry_pipeline.indicators.coverage import SILENT
 from registry_pipeline.warehouse.database import scalar
 from registry_pipeline.warehouse.refusals import open_refusals
 from schemas.protocol import Disclosure
 
 MIN_COUNT = Disclosure().min_count
-_FORMS = """
+_SENDERS = """
 WITH whole AS (
-    SELECT DISTINCT protocol, sender, quarter, form FROM meta.delivery
+    SELECT DISTINCT protocol, sender, quarter, form, extracted_on FROM meta.delivery
     WHERE status = 'accepted' AND kind = 'full'
 ), latest AS (
-    SELECT protocol, sender, max(quarter) AS quarter FROM whole GROUP BY ALL
+    SELECT protocol, sender, max(quarter) AS quarter,
+        max(max(quarter)) OVER (PARTITION BY protocol) AS newest
+    FROM whole GROUP BY protocol, sender
+    QUALIFY max(extracted_on) > max(max(extracted_on)) OVER (PARTITION BY protocol) - $silent
 )
+"""
+"""The accepted files, and the latest quarter of each sender that has not stopped delivering."""
+
+_FORMS = f"""{_SENDERS}
 SELECT protocol, sender, latest.quarter, form
 FROM (SELECT DISTINCT protocol, sender, form FROM whole) known
 JOIN latest USING (protocol, sender)
 ANTI JOIN whole USING (protocol, sender, quarter, form)
 ORDER BY ALL
+"""
+
+_QUARTERS = f"""{_SENDERS}
+SELECT protocol, sender, quarter, newest FROM latest WHERE quarter < newest ORDER BY ALL
 """
 
 _WAVES = """
@@ -37,12 +49,20 @@ HAVING count(*) FILTER (status = 'missed' AND interview_date IS NULL) > 0 ORDER 
 def owed(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """One sentence per thing owed, with counts; empty when nothing is.
 
+    A sender that is a year behind the cohort has stopped delivering, and owes no file (ADR 53).
+
     Args:
         connection: to the live database, with the ledger prepared.
     """
+    silent = {"silent": SILENT}
     sentences = [
         f"{protocol}, {sender}: {quarter} has no accepted {form}, earlier quarters had"
-        for protocol, sender, quarter, form in connection.execute(_FORMS).fetchall()
+        for protocol, sender, quarter, form in connection.execute(_FORMS, silent).fetchall()
+    ]
+    sentences += [
+        f"{protocol}, {sender}: nothing accepted for {', '.join(_between(last, newest))}, which "
+        "another sender has delivered"
+        for protocol, sender, last, newest in connection.execute(_QUARTERS, silent).fetchall()
     ]
     sentences += [f"refused and not mended: {reason}" for *_, reason in open_refusals(connection)]
     has_visits = scalar(
@@ -55,6 +75,12 @@ def owed(connection: duckdb.DuckDBPyConnection) -> list[str]:
             for cohort, wave, missing, due in connection.execute(_WAVES).fetchall()
         ]
     return sentences
+
+
+def _between(last: str, newest: str) -> list[str]:
+    """The quarters after one, up to another and with it."""
+    first, end = (4 * int(quarter[:4]) + int(quarter[-1]) - 1 for quarter in (last, newest))
+    return [f"{place // 4}-Q{place % 4 + 1}" for place in range(first + 1, end + 1)]
 
 
 def _part(n: int, whole: int) -> str:
