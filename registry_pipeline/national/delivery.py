@@ -97,6 +97,9 @@ class Written:
 def deliver(home: Home, year: int, to: Path, protocol: str | None = None) -> Written:
     """Writes the year's delivery and, beside it, the description of its indicators.
 
+    Whoever is killed in the midst leaves the two as they were, or rows whose description is missing
+    until the command is repeated: never rows beside another delivery's description.
+
     Args:
         home: the home folder; what is published there is read.
         year: the calendar year.
@@ -116,8 +119,13 @@ def deliver(home: Home, year: int, to: Path, protocol: str | None = None) -> Wri
     if wrong := problems(delivery):
         raise NationalDeliveryError("; ".join(f"{cohort} {year}: {sentence}" for sentence in wrong))
     metadata = to.with_name(f"{to.stem}.indicators.csv")
-    for path, frame in ((to, delivery.rows), (metadata, delivery.indicators)):
-        _write(path, frame)
+    partials = [
+        (_written_beside(path, frame), path)
+        for path, frame in ((to, delivery.rows), (metadata, delivery.indicators))
+    ]
+    metadata.unlink(missing_ok=True)  # an old one never stands beside new rows
+    for partial, path in partials:
+        partial.replace(path)
     return Written(
         cohort,
         delivery.rows.height,
@@ -238,8 +246,8 @@ def _only_cohort(connection: duckdb.DuckDBPyConnection) -> str:
     return str(found[0])
 
 
-def _write(path: Path, frame: pl.DataFrame) -> None:
-    """Whole or not at all, for the owner alone; whole numbers without a decimal point."""
+def _written_beside(path: Path, frame: pl.DataFrame) -> Path:
+    """A file beside its place, for the owner alone; whole numbers without a decimal point."""
     whole = [
         pl.col(name).cast(pl.Int64)
         for name, kind in frame.schema.items()
@@ -248,4 +256,4 @@ def _write(path: Path, frame: pl.DataFrame) -> None:
     partial = path.with_name(f".{path.name}.tmp")
     partial.touch(mode=0o600)
     frame.with_columns(whole).write_csv(partial)
-    partial.replace(path)
+    return partial

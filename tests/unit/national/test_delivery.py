@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,40 @@ def test_the_same_bytes_again(tmp_path: Path) -> None:
     for suffix in (".csv", ".indicators.csv"):
         one, two = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "two"))
         assert one == two
+
+
+@pytest.mark.parametrize("survived", [0, 1, 2, 3])
+def test_killed_between_the_two_files_leaves_no_rows_beside_another_description(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, survived: int
+) -> None:
+    """Killed before the first, second, ... change of what stands in the folder."""
+    home, to = published(tmp_path), tmp_path / "x.csv"
+    described = tmp_path / "x.indicators.csv"
+    deliver(home, 2023, to)
+    old = (to.read_text(), described.read_text())
+    steps = iter(range(survived))
+
+    def until_killed(change: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*given: Any, **more: Any) -> Any:
+            if next(steps, None) is None:
+                raise KeyboardInterrupt
+            return change(*given, **more)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        for name in ("unlink", "replace"):
+            patch.setattr(Path, name, until_killed(getattr(Path, name)))
+        if survived < 3:
+            with pytest.raises(KeyboardInterrupt):
+                deliver(home, 2024, to)
+        else:
+            deliver(home, 2024, to)
+    left = (to.read_text(), described.read_text() if described.exists() else None)
+    deliver(home, 2024, to)
+    new = (to.read_text(), described.read_text())
+    assert old[1] != new[1]
+    assert left == [old, (old[0], None), (new[0], None), new][survived]
 
 
 @pytest.mark.parametrize(
