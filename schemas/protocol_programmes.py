@@ -64,7 +64,7 @@ class Programmes(Part):
         ors_cut_off: below this the ORS total is that of people who seek help.
         alliance_srs: below this the SRS total is a concern.
         off_track_sessions: from this session on a course without improvement is off track.
-        no_show_days: on the worklist: no-shows of the last so many days,
+        no_show_days: on the worklist: no-shows of the stay in the last so many days,
         no_show_count: when there are so many.
         high_risk: on the worklist: the checklist's level of risk from here on.
         interventions: what is charted before and after.

@@ -88,12 +88,14 @@ def worklist(core: Core, stays: Frame, protocol: Protocol) -> Frame:
 
 
 def _missed(core: Core, now: Frame, rule: Programmes) -> Frame:
-    """So many no-shows, or late cancellations, in the days before the cut-off."""
+    """So many no-shows, or late cancellations, in the stay's days that lie before the cut-off."""
     missed = with_epoch_days(
         core["core.appointment"].filter(nw.col("status").is_in(MISSED)), ["scheduled_date"]
     ).select("patient_id", "scheduled_date", day="scheduled_date_epoch")
-    ago = CUTOFF - nw.col("day")
-    lately = now.join(missed, on="patient_id").filter(ago >= 0, ago < rule.no_show_days)
+    day = nw.col("day")
+    lately = now.join(missed, on="patient_id").filter(
+        day >= START, day <= CUTOFF, CUTOFF - day < rule.no_show_days
+    )
     counted = lately.group_by(*ROW).agg(
         number=nw.len().cast(nw.Int64), since_date=nw.col("scheduled_date").max()
     )

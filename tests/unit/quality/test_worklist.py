@@ -91,6 +91,13 @@ def test_two_missed_appointments_in_sixty_days(reasons, days, on_the_list):
     assert found == ({"missed_appointments": (ago(10), 2)} if on_the_list else {})
 
 
+def test_appointments_of_an_earlier_stay_are_no_sign_of_how_the_present_one_goes(reasons):
+    stays = [stay(100, 40), stay(15)]
+    assert reasons(stays, appointment=missed(45, 50)) == {}
+    assert reasons(stays, appointment=missed(10, 50)) == {}
+    assert reasons(stays, appointment=missed(10, 15)) == {"missed_appointments": (ago(10), 2)}
+
+
 def test_attended_appointments_and_those_cancelled_in_time_do_not_count(reasons):
     rows = missed(10, status="attended") + missed(20, status="cancelled_in_time") + missed(30)
     assert reasons(appointment=rows) == {}
