@@ -26,7 +26,12 @@ from registry_pipeline.charts.svg import (
     number,
 )
 from registry_pipeline.charts.text import Section, english
-from registry_pipeline.disclosure.small_numbers import percentage_hidden, share_hidden, without
+from registry_pipeline.disclosure.small_numbers import (
+    is_small,
+    percentage_hidden,
+    share_hidden,
+    without,
+)
 from schemas import codes, result_codes
 
 ESTIMATE: Final = ["estimate", "ci_low", "ci_high"]
@@ -81,7 +86,10 @@ def coping_association(cohort: Cohort) -> Section:
 
 
 def _safe(cohort: Cohort) -> pl.DataFrame:
-    """The rows with `hidden` and kind and factor in words; hidden estimates are null."""
+    """The rows with `hidden` and kind and factor in words; hidden estimates are null.
+
+    Counted and missing add up to everyone, so where few are missing `n` is null too.
+    """
     rule = cohort.rule
     events = share_hidden(pl.col("n_events"), pl.col("n_observations"), rule)
     rows = cohort.rows("derived.coping_association").with_columns(
@@ -90,6 +98,7 @@ def _safe(cohort: Cohort) -> pl.DataFrame:
     )
     in_place = place("outcome", OUTCOMES.codes), place("kind", KINDS)
     safe = without(rows, pl.col("hidden"), [*ESTIMATE, "p_value_adjusted"])
+    safe = without(safe, is_small(pl.col("n_missing"), rule), ["n"])
     return safe.sort(*in_place, maintain_order=True).with_columns(pl.col("kind").replace(KINDS))
 
 

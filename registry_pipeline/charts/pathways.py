@@ -30,9 +30,11 @@ from registry_pipeline.disclosure.small_numbers import (
     is_small,
     percentage_hidden,
     share_hidden,
+    with_company,
     without,
 )
 from schemas.outcomes import OUTCOMES
+from schemas.protocol import Disclosure
 
 EVERYONE: Final = "everyone"
 ACHIEVED: Final = ["Achieved (filled: of those observed,", "open: missing as not achieved)"]
@@ -40,6 +42,8 @@ RULES: Final = {"observed": "observed", "missing_is_failure": "missing counted a
 ESTIMATE: Final = ["estimate", "ci_low", "ci_high"]
 AT_DAYS: Final = (365, 731)
 OF: Final = ["outcome", "wave", "missing_rule"]
+TOLD_OF_ALL: Final = ("retained", "no_opioid", "no_illicit", "no_injection")
+"""Outcomes of which other pages tell what everyone has: retention, and use by wave."""
 
 
 def outcome_by_pathway(cohort: Cohort) -> Section:
@@ -67,7 +71,10 @@ def outcome_by_pathway(cohort: Cohort) -> Section:
                 "An observed share is hidden where those who achieved it, did not, or are missing "
                 "are few: with everyone expected beside it, any two give the third."
             ),
-            f"“{text.capital(EVERYONE)}” is left out where a pathway is hidden.",
+            (
+                f"“{text.capital(EVERYONE)}” is left out where a pathway is hidden; where another "
+                "page tells of everyone, another pathway is."
+            ),
         ),
     )
 
@@ -76,7 +83,8 @@ def may_be_shown(cohort: Cohort) -> pl.DataFrame:
     """The rows of the page with `is_mean` and `hidden`; hidden numbers are null.
 
     Of a mean only the number observed is hidden where few are missing: with the number expected,
-    which the shares give, it would tell how many.
+    which the shares give, it would tell how many. Everyone together would give a hidden pathway
+    back; where another page tells of them, a second pathway is hidden instead.
     """
     rule = cohort.rule
     rows = cohort.rows(
@@ -91,11 +99,35 @@ def may_be_shown(cohort: Cohort) -> pl.DataFrame:
     not_apart = share_hidden(pl.col("n_success"), n, rule) | (few_missing & ~is_mean)
     marked = (
         rows.filter(observed | ~is_mean, (pl.col("n_expected") > 0).any().over("pathway"))
-        .with_columns(hidden=percentage_hidden(n, rule) | not_apart, n_hidden=few_missing)
-        .with_columns(_with_margin(HIDDEN), _with_margin("n_hidden"))
+        .with_columns(hidden=percentage_hidden(n, rule) | not_apart, n_hidden=few_missing & is_mean)
+        .with_columns(_with_margin("n_hidden"))
     )
-    safe = without(marked, pl.col(HIDDEN), [*ESTIMATE, "n_success"])
+    protected = _with_pathways(marked, rule)
+    safe = without(protected, pl.col(HIDDEN), [*ESTIMATE, "n_success"])
     return without(safe, pl.col(HIDDEN) | pl.col("n_hidden"), ["n", "sum_score"])
+
+
+def _with_pathways(rows: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
+    """Adds to `hidden` what a hidden pathway would follow from: everyone, or the next pathway."""
+    of_all, told = pl.col("pathway") == "all", pl.col("outcome").is_in(TOLD_OF_ALL)
+    parts = rows.filter(told & ~of_all).with_columns(n_not=pl.col("n") - pl.col("n_success"))
+    parts = _with_next_pathway(_with_next_pathway(parts, "n_success", rule), "n_not", rule)
+    seen = pl.col("missing_rule") == "observed"
+    return pl.concat(
+        [
+            rows.filter(~told).with_columns(_with_margin(HIDDEN)),
+            rows.filter(told & of_all).with_columns(pl.col(HIDDEN).any().over("outcome", "wave")),
+            parts.filter(~seen).drop("n_not"),
+            _with_next_pathway(parts.filter(seen), "n_missing", rule).drop("n_not"),
+        ]
+    )
+
+
+def _with_next_pathway(parts: pl.DataFrame, count: str, rule: Disclosure) -> pl.DataFrame:
+    """The pathways with company for the hidden ones, where the count is anybody's at all."""
+    anybody = pl.col(count).sum().over(OF) > 0
+    company = with_company(parts.filter(anybody), OF, count, pl.col(HIDDEN), rule)
+    return pl.concat([parts.filter(~anybody), company])
 
 
 def _with_margin(hidden: str) -> pl.Expr:

@@ -116,7 +116,10 @@ def _words() -> dict[str, tuple[str, str]]:
 
 
 def _shares(cohort: Cohort) -> pl.DataFrame:
-    """derived.poly_use for everyone, hidden numbers null; `missing` is the share missing."""
+    """derived.poly_use for everyone, hidden numbers null; `missing` is the share missing.
+
+    Where users are few the missing are hidden too: other pages tell both together.
+    """
     rule = cohort.rule
     rows = cohort.rows("derived.poly_use", stratum_by=["all"], measure=SHARES)
     few_seen, few = (percentage_hidden(pl.col(n), rule) for n in ("n_observed", "n_expected"))
@@ -126,7 +129,7 @@ def _shares(cohort: Cohort) -> pl.DataFrame:
     marked = rows.with_columns(missing=share, split=split | few_seen, small=small | few)
     safe = without(marked, pl.col("split"), SLOPE)
     safe = without(safe, pl.col("split") | pl.col("small"), FILLED)
-    safe = without(safe, pl.col("small"), ["missing", "n_missing"])
+    safe = without(safe, pl.col("split") | pl.col("small"), ["missing", "n_missing"])
     return safe.sort(place("measure", SHARES), "wave", maintain_order=True)
 
 

@@ -30,7 +30,7 @@ from registry_pipeline.disclosure.small_numbers import (
     HIDDEN,
     parts_together,
     percentage_hidden,
-    with_parts_hidden,
+    with_parts_hidden_along,
     without,
 )
 
@@ -45,6 +45,7 @@ STATES: Final = {
 COLOURS: Final = dict(
     zip((*STATES.values(), text.TOGETHER), (SKY, ORANGE, RED, GREY, PALE), strict=True)
 )
+USE: Final = ("n_episodic", "n_regular")
 OF: Final = ["substance", "wave"]
 OBSERVED: Final = ["any_use", "any_use_ci_low", "any_use_ci_high"]
 EXPECTED: Final = [name.replace("any_use", "any_use_missing_is_use") for name in OBSERVED]
@@ -53,7 +54,7 @@ EXPECTED: Final = [name.replace("any_use", "any_use_missing_is_use") for name in
 def substance_trend(cohort: Cohort) -> Section:
     """States of use by wave, a panel per substance or group."""
     rows = cohort.rows("derived.substance_trend", stratum_by=["all"])
-    parts = rows.unpivot(list(STATES), index=OF, variable_name="state", value_name="n")
+    parts = _states(rows, cohort)
     together = parts_together(parts, OF, "state", "n", text.TOGETHER, rule=cohort.rule)
     return Section(
         words=(
@@ -85,6 +86,21 @@ def substance_trend(cohort: Cohort) -> Section:
     )
 
 
+def _states(rows: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
+    """People by substance, wave and state, with `hidden`.
+
+    The moves from a state over all waves are how often it was seen, so a wave is not hidden alone.
+    Other pages tell how many use a group of substances, unless they are few.
+    """
+    parts = rows.unpivot(list(STATES), index=OF, variable_name="state", value_name="n")
+    is_use, groups = pl.col("state").is_in(USE), [group.code for group in cohort.protocol.groups]
+    users = pl.col("n").filter(is_use).sum().over(OF)
+    is_told = pl.col("substance").is_in(groups) & (users >= cohort.rule.min_count)
+    told = parts.with_columns(told=pl.when(is_told).then(is_use.cast(pl.String)).otherwise("state"))
+    margins = (OF, ["substance", "state"], [*OF, "told"])
+    return with_parts_hidden_along(told, margins, "n", cohort.rule)
+
+
 def _chart(shown: pl.DataFrame) -> Spec:
     """A panel of stacked bars per substance."""
     bars = stacked_by_wave(shown, "Of the expected", COLOURS)
@@ -112,7 +128,7 @@ def _table(rows: pl.DataFrame, parts: pl.DataFrame, cohort: Cohort) -> str:
 def _safe(rows: pl.DataFrame, parts: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
     """The rows with hidden numbers null: those that a hidden state would follow from, too."""
     rule = cohort.rule
-    hidden = with_parts_hidden(parts, OF, "n", rule).pivot("state", index=OF, values=HIDDEN)
+    hidden = parts.pivot("state", index=OF, values=HIDDEN)
     marked = rows.join(hidden, on=OF, suffix="_hidden")
     no_use, missing = pl.col("n_abstinent_hidden"), pl.col("n_missing_hidden")
     few_seen, few = (percentage_hidden(pl.col(n), rule) for n in ("n_observed", "n_expected"))

@@ -34,6 +34,8 @@ from registry_pipeline.disclosure.small_numbers import (
     parts_together,
     percentage_hidden,
     with_parts_hidden,
+    with_parts_hidden_along,
+    without,
 )
 from schemas.codes import TRAJECTORY_CLASS
 from schemas.result_codes import MOVE_STATE
@@ -69,11 +71,23 @@ def substance_transition(cohort: Cohort) -> Section:
 
 
 def _moves(pooled: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
-    """The moves with `share`, null where the cell is hidden or too few moves begin there."""
+    """The moves with `share`, null where the cell is hidden or too few moves begin there.
+
+    There are as many moves of every substance, so a state that few moves begin in takes another
+    with it: both have no number at all, and `denominator` is null. Moves to a state are how often
+    it was seen from the second wave on.
+    """
+    begin, end = ["substance", "from_state"], ["substance", "to_state"]
+    starts = pooled.unique([*begin, "denominator"], maintain_order=True)
+    begun = with_parts_hidden(starts, ["substance"], "denominator", cohort.rule)
+    unknown = begun.select(*begin, begins_hidden=HIDDEN)
     few = percentage_hidden(pl.col("denominator"), cohort.rule)
-    marked = with_parts_hidden(pooled, ["substance", "from_state"], "n", cohort.rule)
-    shown = ~(pl.col(HIDDEN) | few) & (pl.col("denominator") > 0)
-    return marked.with_columns(share=pl.when(shown).then(pl.col("n") / pl.col("denominator")))
+    marked = with_parts_hidden_along(pooled, (begin, end), "n", cohort.rule).join(
+        unknown, on=begin, maintain_order="left"
+    )
+    absent = pl.col(HIDDEN) | few | pl.col("begins_hidden") | (pl.col("denominator") == 0)
+    share = pl.when(~absent).then(pl.col("n") / pl.col("denominator"))
+    return without(marked.with_columns(share=share), pl.col("begins_hidden"), ["denominator"])
 
 
 def _moves_chart(shown: pl.DataFrame) -> Spec:
@@ -104,7 +118,7 @@ def _moves_table(moves: pl.DataFrame, cohort: Cohort) -> str:
     cells = {}
     for row in moves.iter_rows(named=True):
         start = (row["substance"], row["from_state"])
-        absent = text.absent(row["denominator"])
+        absent = text.NOT_COMPUTABLE if row["denominator"] == 0 else text.HIDDEN
         shown = absent if row["share"] is None else f"{text.percent(row['share'])}, {row['n']}"
         begun[start] = text.count(row["denominator"], cohort.rule)
         cells[*start, row["to_state"]] = shown

@@ -99,13 +99,38 @@ def with_parts_hidden(
     return with_company(frame, by, n, is_small(pl.col(n), rule) | is_small(whole, rule), rule)
 
 
+def with_parts_hidden_along(
+    frame: pl.DataFrame, margins: Sequence[Sequence[str]], n: str, rule: Disclosure
+) -> pl.DataFrame:
+    """As `with_parts_hidden`, of cells that add up to known totals in more ways than one.
+
+    Company hidden along a row of a table may be alone in its column, and the other way round, so
+    each way is asked in turn until none hides more.
+
+    Args:
+        frame: one row per cell.
+        margins: columns of the groups whose `n` add up to a known total, a list per way; small
+            cells are looked for along the first.
+        n: the column of counts.
+        rule: the thresholds.
+    """
+    marked = with_parts_hidden(frame, margins[0], n, rule)
+    while True:
+        before = marked[HIDDEN]
+        for by in (*margins[1:], margins[0]):
+            marked = with_company(marked, by, n, pl.col(HIDDEN), rule)
+        if marked[HIDDEN].equals(before):
+            return marked
+
+
 def parts_together(
     frame: pl.DataFrame, by: Sequence[str], part: str, n: str, name: str, *, rule: Disclosure
 ) -> pl.DataFrame:
     """The parts of a whole with the hidden ones put together as one part.
 
     Args:
-        frame: one row per part; the `n` of a group add up to its whole.
+        frame: one row per part; the `n` of a group add up to its whole. What `hidden` marks is
+            put together where it stands; parts that are few and their company, where it does not.
         by: columns of the group.
         part: the column that names the part.
         n: the column of counts.
@@ -118,9 +143,9 @@ def parts_together(
     """
     named = pl.when(HIDDEN).then(pl.lit(name)).otherwise(pl.col(part)).alias(part)
     whole = pl.col(n).sum().over(by)
+    marked = frame if HIDDEN in frame.columns else with_parts_hidden(frame, by, n, rule)
     return (
-        with_parts_hidden(frame, by, n, rule)
-        .filter((whole >= rule.min_count) & (pl.col(n) > 0))
+        marked.filter((whole >= rule.min_count) & (pl.col(n) > 0))
         .group_by(*by, named, maintain_order=True)
         .agg(pl.col(n).sum())
         .with_columns(whole=whole)
