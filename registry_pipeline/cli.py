@@ -29,6 +29,7 @@ from registry_pipeline.commands.terminal import (
     errors,
     existing,
     fail,
+    speak_utf8,
 )
 from registry_pipeline.commands.writers import deliver_command, import_ctn0027_command, synth
 from registry_pipeline.home import WAIT_SECONDS, Home, note_stopped
@@ -277,6 +278,7 @@ def main() -> NoReturn:
     leaked once charts were drawn; every connection and the instance are closed by then.
     """
     code: int | str | None = 0
+    speak_utf8()
     gc.set_threshold(100_000, 20, 20)  # what is imported stays, and was looked through in vain
     os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")  # Pandera imports it, and it imports them
     try:

@@ -1,4 +1,4 @@
-"""The terminal of the command line: its two consoles, options that commands share, one sentence.
+"""The terminal of the command line: consoles, letters, options that commands share, one sentence.
 
 Belongs here: what every command needs to speak. Does not belong here: any command (see `cli` and
 `writers`).
@@ -6,6 +6,7 @@ Belongs here: what every command needs to speak. Does not belong here: any comma
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -63,3 +64,12 @@ def fail(sentence: str) -> NoReturn:
     """Tells what is wrong, and ends the command."""
     errors.print(sentence, style="red", markup=False, soft_wrap=True)
     sys.exit(1)
+
+
+def speak_utf8() -> None:
+    """Begins anew in UTF-8 where the locale has names of files in another encoding.
+
+    DuckDB takes names in UTF-8 alone: under such a locale a home of other letters would not open.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONUTF8": "1"})  # noqa: S606

@@ -332,6 +332,26 @@ def one_delivery(tmp_path: Path, sample: Path) -> Path:
     return landing
 
 
+def test_a_home_of_other_letters_under_a_locale_without_them(built: Home, tmp_path: Path) -> None:
+    home = tmp_path / "hjemmet på Ås"
+    shutil.copytree(built.path, home)
+    told = subprocess.run(
+        [Path(sys.executable).with_name("registry"), "status", "--home", home],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "LC_ALL": "POSIX",
+            "PYTHONUTF8": "0",
+            "PYTHONCOERCECLOCALE": "0",
+        },
+        capture_output=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert f"Home       {home}: ".encode() in told.stdout
+    assert b"Red checks: none" in told.stdout
+
+
 def test_a_dry_run_judges_and_stores_nothing(tmp_path: Path, sample: Path) -> None:
     landing, home = one_delivery(tmp_path, sample), tmp_path / "home"
     arguments = ["run", "--landing", str(landing), "--home", str(home), "--dry-run"]
