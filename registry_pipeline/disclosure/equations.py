@@ -109,12 +109,22 @@ class Equations:
         factors = [count[rows] for count, rows in zip(self._counts, small, strict=True)]
         return np.concatenate(small), vstack(factors).tocsr()
 
+    def numbers(self, rows: Iterable[Iterable[int]]) -> list[int]:
+        """The numbers of rows of each family among those of all."""
+        return [start + row for start, own in zip(self.starts, rows, strict=True) for row in own]
+
     def blocks(self, wanted: Sparse) -> IntArray:
         """The block of each count that has factors."""
         return np.asarray(self._block[wanted.indices[wanted.indptr[:-1]]])
 
-    def ends(self, wanted: Sparse, signs: FloatArray) -> list[FloatArray]:
+    def ends(self, wanted: Sparse, signs: FloatArray, near: float = np.inf) -> list[FloatArray]:
         """The counts where their signed sum is least, and where it is most.
+
+        Args:
+            wanted: the counts, a line each, as factors of the variables.
+            signs: of each count.
+            near: how far from the truth a variable may be. A program ends where few variables have
+                moved as far as they can; with this, it is where many have moved a little.
 
         Raises:
             ValueError: what is shown fits no counts at all.
@@ -123,15 +133,18 @@ class Equations:
         lines = inside[self._lines.indices[self._lines.indptr[:-1]]]
         factors = wanted[:, inside]
         direction = signs @ factors
-        return [factors @ self._solve(inside, lines, sign * direction) for sign in (1, -1)]
+        return [factors @ self._solve(inside, lines, sign * direction, near) for sign in (1, -1)]
 
-    def _solve(self, inside: Mask, lines: Mask, direction: FloatArray) -> FloatArray:
+    def _solve(self, inside: Mask, lines: Mask, direction: FloatArray, near: float) -> FloatArray:
         from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 - slow to import
 
+        true = np.concatenate([self._fulfilled, self._others])[inside]
         solved = milp(  # none of its variables is bound to be whole: a linear program
             direction,
             options={"presolve": False},  # costs more than it spares
-            bounds=Bounds(0, self._ceiling[inside]),
+            bounds=Bounds(
+                np.maximum(true - near, 0), np.minimum(true + near, self._ceiling[inside])
+            ),
             constraints=LinearConstraint(
                 self._lines[lines][:, inside], self._least[lines], self._most[lines]
             ),

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class Family:
     unprinted: frozenset[int] = frozenset()
     decided: Mapping[int, Exposure] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def denominator(self) -> IntArray:
         """Both counts together."""
         return self.fulfilled + self.others

@@ -159,15 +159,16 @@ def _protect(
     attacked = [pair for pair in zip(families, hidings, strict=True) if pair[1].exposure.any()]
     for one, hiding in attacked:
         _keep_company(one, hiding, to, rule)
+    asked = None
     while attacked:
-        found = unsafe(
-            [one for one, _ in attacked], [hiding.exposure for _, hiding in attacked], rule
-        )
-        attacked = [
-            (one, hiding)
-            for (one, hiding), rows in zip(attacked, found, strict=True)
-            if rows and _hide_beside(one, hiding, rows, to)
+        families = [one for one, _ in attacked]
+        found = unsafe(families, [hiding.exposure for _, hiding in attacked], rule, asked)
+        still = [
+            (pair, rows)
+            for pair, rows in zip(attacked, found, strict=True)
+            if rows and _hide_beside(*pair, rows, to)
         ]
+        attacked, asked = [pair for pair, _ in still], [rows for _, rows in still]
 
 
 def _hide_beside(family: Family, hiding: _Hiding, rows: set[int], to: Exposure) -> bool:
@@ -189,25 +190,29 @@ def _keep_company(family: Family, hiding: _Hiding, to: Exposure, rule: Disclosur
     Of the parts the smallest that anyone is in; the total only where no part is left. The hidden
     parts of a shown total must not be few people together either.
     """
-    denominator, exposure = family.denominator, hiding.exposure
+    size, exposure = family.denominator.tolist(), hiding.exposure
     changed = True
     while changed:
         changed = False
+        is_hidden = (exposure >= to).tolist()
         for relation in family.relations:
-            unknown = [row for row in relation.rows if exposure[row] >= to]
-            secret = [
-                row
-                for row in unknown
-                if row not in family.unprinted or denominator[row] < rule.min_count
-            ]
-            together = sum(int(denominator[row]) for row in unknown if row != relation.total)
-            few = relation.total not in unknown and 0 < together < rule.min_count
-            known = [row for row in relation.rows if _may_hide(family, exposure, row, to)]
-            if not secret or not known or (len(unknown) > 1 and not few):
+            unknown = [row for row in relation.rows if is_hidden[row]]
+            if not unknown:
                 continue
-            row = min(known, key=lambda row: (row == relation.total, int(denominator[row]), row))
+            secret = any(
+                row not in family.unprinted or size[row] < rule.min_count for row in unknown
+            )
+            together = sum(size[row] for row in unknown if row != relation.total)
+            few = not is_hidden[relation.total] and 0 < together < rule.min_count
+            if not secret or (len(unknown) > 1 and not few):
+                continue
+            known = [row for row in relation.rows if _may_hide(family, exposure, row, to)]
+            if not known:
+                continue
+            row = min(known, key=lambda row: (row == relation.total, size[row], row))
             exposure[row], hiding.why[row] = to, relation.words
             hiding.hide_line(family, row, to)
+            is_hidden = (exposure >= to).tolist()
             changed = True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_pipeline.disclosure.attack import unsafe
+from registry_pipeline.disclosure.equations import Equations
 from registry_pipeline.disclosure.family import Exposure, Family, Relation, family
 from registry_pipeline.disclosure.suppress import (
     ATTACKED,
@@ -262,3 +264,41 @@ def test_the_attacker_is_as_good_as_trying_everything(
         if told or max(values) - min(values) < RULE.min_count - 2:
             expected.add(row)
     assert unsafe([one], [exposure], RULE) == [expected]
+
+
+@settings(deadline=None, max_examples=40)
+@given(tables, st.data())
+def test_hiding_more_makes_nothing_unsafe_that_was_safe(
+    units: list[list[tuple[int, int]]], data: st.DataObject
+) -> None:
+    one = made({f"unit_{number}": pairs for number, pairs in enumerate(units)})
+    drawn = st.lists(
+        st.sampled_from(list(Exposure)),
+        min_size=len(one.fulfilled),
+        max_size=len(one.fulfilled),
+    )
+    before = np.array(data.draw(drawn))
+    after = np.maximum(before, data.draw(drawn))
+    (was,), (now,) = (unsafe([one], [exposure], RULE) for exposure in (before, after))
+    assert now <= was
+    assert unsafe([one], [after], RULE, [was]) == [now]
+
+
+def test_many_units_take_few_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cleared together, or was safe before, is not asked for one by one."""
+    solved = 0
+    solve = Equations._solve
+
+    def counting(*given: Any) -> Any:
+        nonlocal solved
+        solved += 1
+        return solve(*given)
+
+    monkeypatch.setattr(Equations, "_solve", counting)
+    drawn = np.random.default_rng(1).integers(0, 12, size=(10, 40, 4, 2)).cumsum(axis=3)
+    measures = [
+        made({f"unit_{n}": [tuple(pair) for pair in unit] for n, unit in enumerate(units)})
+        for units in drawn
+    ]
+    hidden = [verdict.exposure > Exposure.SHOWN for verdict in suppress(measures, RULE)]
+    assert 0 < 5 * solved < sum(int(rows.sum()) for rows in hidden)
