@@ -12,7 +12,7 @@ import polars as pl
 
 from registry_pipeline.charts import text
 from registry_pipeline.charts.cohort import Cohort, place
-from registry_pipeline.charts.pathways import OF, may_be_shown
+from registry_pipeline.charts.pathways import OF, as_printed, may_be_shown
 from registry_pipeline.charts.svg import (
     BLUE,
     GREEN,
@@ -113,8 +113,9 @@ def _drawn(rows: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
     in_place = rows.filter(pl.col("estimate").is_not_null()).sort(
         place("outcome", OUTCOMES), "wave", place("pathway", cohort.pathways), place("way", COLOURS)
     )
-    return in_place.select(
-        *ESTIMATE,
+    is_mean = pl.col("measure") == "mean_difference"
+    return in_place.with_columns(is_mean=is_mean).select(
+        *as_printed("is_mean"),
         "measure",
         "way",
         outcome=pl.col("outcome").replace(outcomes),

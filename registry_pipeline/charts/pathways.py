@@ -153,13 +153,19 @@ def _drawn(rows: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
     times = {wave: f"{time} {cohort.time_unit}" for wave, time in cohort.wave_time.items()}
     drawn = rows.filter(pl.col("estimate").is_not_null().any().over("outcome"))
     return drawn.sort(place("outcome", OUTCOMES), "wave", place("pathway", words)).select(
-        *ESTIMATE,
+        *as_printed("is_mean"),
         "is_mean",
         outcome=pl.col("outcome").replace(outcomes),
         time=pl.col("wave").replace_strict(times, return_dtype=pl.String),
         pathway=pl.col("pathway").replace(words),
         rule=pl.col("missing_rule").replace(RULES),
     )
+
+
+def as_printed(is_mean: str) -> list[pl.Expr]:
+    """The estimate and its interval with the digits of the table: all would tell a hidden `n`."""
+    every = (pl.col(name) for name in ESTIMATE)
+    return [pl.when(is_mean).then(one.round(1)).otherwise(one.round(2)) for one in every]
 
 
 def _chart(shown: pl.DataFrame) -> Spec:

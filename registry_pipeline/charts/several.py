@@ -87,8 +87,7 @@ def poly_use(cohort: Cohort) -> Section:
     rows = _shares(cohort)
     labels = {code: f"{text.capital(en)}|{text.capital(nb)}" for code, (nb, en) in _words().items()}
     drawn = rows.filter(pl.col("estimate").is_not_null()).select(
-        *SLOPE,
-        "missing",
+        pl.col(*SLOPE, "missing").round(2),  # all digits of a share would tell its denominator
         panel=pl.col("measure").replace(labels),
         x=pl.col("wave").replace_strict(
             {wave: float(time) for wave, time in cohort.wave_time.items()},
