@@ -21,6 +21,7 @@ from registry_pipeline.statistics.intervals import FloatArray
 MISSING: Final = -1
 SEED: Final = 2014
 MAX_STEPS: Final = 2000
+MAX_STEPS_OF_BEST: Final = 20_000
 CONVERGED: Final = 1e-10
 TINY: Final = 1e-300
 AT_BOUND: Final = 1e-6
@@ -69,33 +70,57 @@ def mixture(
     posterior = draw.dirichlet(np.ones(n_classes), (starts, len(sequences)))
     reached = np.full(starts, -np.inf)
     for _ in range(MAX_STEPS):
-        weight = posterior * people[:, None]
-        share = weight.sum(axis=1) / people.sum()
-        said = np.einsum("swk,wd->skd", weight, answers)
-        probability = said / np.maximum(np.einsum("swk,wd->skd", weight, asked), TINY)
-        joint = np.einsum("wd,skd->swk", answers, np.log(np.maximum(probability, TINY)))
-        joint += np.log(np.maximum(share, TINY))[:, None, :]
-        most = joint.max(axis=2, keepdims=True)
-        total = np.exp(joint - most).sum(axis=2, keepdims=True)
-        posterior = np.exp(joint - most) / total
-        before, reached = reached, ((most + np.log(total))[:, :, 0] @ people)
+        before = reached
+        posterior, reached, *_ = _step(posterior, people, answers, asked)
         if np.all(reached - before <= CONVERGED * np.abs(reached)):
             break
-    best = int(reached.argmax())
+    # Near the maximum the likelihood is flat: it stands still long before the shares do.
+    best = posterior[reached.argmax()][None]
+    for _ in range(MAX_STEPS_OF_BEST):
+        earlier = best
+        best, reached, share, probability = _step(best, people, answers, asked)
+        if np.abs(best - earlier).max() < CONVERGED:
+            break
     waves = sequences.shape[1]
-    probability = probability[best].reshape(n_classes, waves, n_states)
+    probability = probability[0].reshape(n_classes, waves, n_states)
     order = np.argsort((probability * np.arange(n_states)).sum(axis=(1, 2)), kind="stable")
     free = n_classes - 1 + n_classes * waves * (n_states - 1)
-    value = float(reached[best])
+    value = float(reached[0])
     return Mixture(
-        share[best][order],
+        share[0][order],
         probability[order],
-        posterior[best][:, order],
+        best[0][:, order],
         value,
         free,
         -2 * value + free * float(np.log(people.sum())),
-        _entropy(posterior[best], people),
+        _entropy(best[0], people),
     )
+
+
+def _step(
+    posterior: FloatArray, people: FloatArray, answers: FloatArray, asked: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """One step of EM of every start.
+
+    Args:
+        posterior: starts x sequences x classes.
+        people: with each sequence.
+        answers: sequences x (waves x states), whether it is the state.
+        asked: the same, whether the wave has a state.
+
+    Returns:
+        The posterior of the shares and probabilities it led to, their log likelihood, and these.
+    """
+    weight = posterior * people[:, None]
+    share = weight.sum(axis=1) / people.sum()
+    said = np.einsum("swk,wd->skd", weight, answers)
+    probability = said / np.maximum(np.einsum("swk,wd->skd", weight, asked), TINY)
+    joint = np.einsum("wd,skd->swk", answers, np.log(np.maximum(probability, TINY)))
+    joint += np.log(np.maximum(share, TINY))[:, None, :]
+    most = joint.max(axis=2, keepdims=True)
+    total = np.exp(joint - most).sum(axis=2, keepdims=True)
+    reached = (most + np.log(total))[:, :, 0] @ people
+    return np.exp(joint - most) / total, reached, share, probability
 
 
 def _entropy(posterior: FloatArray, people: FloatArray) -> float | None:
