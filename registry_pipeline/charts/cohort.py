@@ -22,7 +22,7 @@ from schemas.protocol import Disclosure, Origin, Protocol, parse_protocol
 
 _DAYS_PER: Final = {"months": 30.4375, "weeks": 7, "days": 1}
 _STRATA: Final[dict[str, CodeList]] = {"sex": codes.SEX, "age_group": codes.AGE_GROUP}
-_WHAT: Final = {
+WHAT: Final = {
     "sex": "sex",
     "age_group": "age",
     "pathway": "pathway",
@@ -137,6 +137,10 @@ class Cohort:
         """A day in the schedule's unit."""
         return day / _DAYS_PER[self.time_unit]
 
+    def in_units(self, day: float) -> float:
+        """A number of days in the schedule's unit."""
+        return day / _DAYS_PER[self.time_unit]
+
     @property
     def wave_time(self) -> dict[int, str]:
         """Wave to its nominal day in the schedule's unit, for reading."""
@@ -191,7 +195,7 @@ class Cohort:
     def stratum(self, by: str, code: str) -> str:
         """A stratum in words; of who is unknown, what of them is."""
         if code == "unknown":
-            return f"{_WHAT[by]} unknown"
+            return f"{WHAT[by]} unknown"
         if by in _STRATA:
             return _STRATA[by].label(code)
         words = self.pathways if by == "pathway" else _DISORDER

@@ -310,6 +310,22 @@ def test_a_factor_alone_and_in_one_model(store: Store, cells: Cells) -> None:
     ]  # fmt: skip
 
 
+def test_time_in_short_is_in_units_of_the_schedule(store: Store, cells: Cells) -> None:
+    same = {"n": 40, "n_event": 30, "from_day": 0, "horizon_day": 731}
+    left = {"median_day": 100.0, "median_ci_low": 86.0, "median_ci_high": 110.0,
+            "restricted_mean_days": 95.0, "restricted_mean_ci_low": 85.0,
+            "restricted_mean_ci_high": 106.0}  # fmt: skip
+    # beyond the last scheduled day nothing is told of when people left
+    late = {"median_day": 862.0, "median_ci_low": 700.0, "restricted_mean_days": 600.0}
+    rows = [{**same, **left, "kind": "treatment"}, {**same, **late, "kind": "study"}]
+    store.put("derived.retention_summary", rows)
+    at_end = [{"kind": row["kind"], "day": 731, "n": 40, "n_event_cum": 10} for row in rows]
+    store.put("derived.retention_at", at_end)
+    _, treatment, study = cells(store.page("derived.retention_summary"))
+    assert treatment[2:] == ["all", "3 (3 to 4)", "3.1 (2.8 to 3.5)"]
+    assert study[2:] == ["all", "not reached", "19.7"]
+
+
 def test_a_trial_counts_its_weeks(store: Store, cells: Cells) -> None:
     store.protocol("ctn0027", shipped_protocols()["ctn0027"])
     row = {"wave": 6, "n_enrolled": 100, "n_expected": 100, "n_completed": 60, "n_missed": 40,

@@ -63,6 +63,42 @@ def put_retention(store: Store, small: int) -> None:
     store.put("derived.retention_at", at)
 
 
+def put_short(store: Store, small: int) -> None:
+    """Of 25 women `small` left, of 45 men the others of 9; of 38 and 32 by disorder 10 each."""
+    groups = {
+        ("all", "all"): (70, 9, 650.0),
+        ("sex", "female"): (25, small, 731 - 100.0 * small),
+        ("sex", "male"): (45, 9 - small, 600 + 50.0 * small),
+        ("co_occurring_disorder", "true"): (38, 10, 620.0),
+        ("co_occurring_disorder", "false"): (32, 10, 640.0),
+    }
+    rows = [
+        {"stratum_by": by, "stratum": stratum, "n": n, "n_event": left, "from_day": 0,
+         "horizon_day": 731, "restricted_mean_days": mean, "restricted_mean_ci_low": mean - 40,
+         "restricted_mean_ci_high": mean + 40, "median_day": 400.0 if stratum == "true" else None,
+         "median_ci_low": 300.0}
+        for (by, stratum), (n, left, mean) in groups.items()
+    ]  # fmt: skip
+    store.put("derived.retention_summary", rows)
+    at_end = [
+        {"stratum_by": by, "stratum": stratum, "day": 731, "n": n, "n_event_cum": left}
+        for (by, stratum), (n, left, _) in groups.items()
+    ]
+    store.put("derived.retention_at", at_end)
+
+
+def put_tests(store: Store, small: int) -> None:
+    """Log-rank tests between the groups of `put_short`: the one of the sexes tells who left."""
+    put_short(store, small)
+    same = {"exit_type": "any", "n": 70, "n_events": 9}
+    rows = [
+        {**same, "test": test, "stratum_by": by, "p_value": p}
+        for by, p in (("sex", small / 10), ("co_occurring_disorder", 0.5))
+        for test in ("log_rank", "stratified_log_rank")
+    ]
+    store.put("derived.retention_comparison", rows)
+
+
 def put_life_table(store: Store, small: int) -> None:
     """The life table of the same people, the same numbers hidden."""
     put_retention(store, small)
@@ -347,6 +383,8 @@ PAGES = {
     "derived.response_by_wave": put_response,
     "derived.retention_curve": put_retention,
     "derived.retention_at": put_retention,
+    "derived.retention_summary": put_short,
+    "derived.retention_comparison": put_tests,
     "derived.retention_life_table": put_life_table,
     "derived.cumulative_incidence": put_exits,
     "derived.retention_hazard": put_hazards,
@@ -384,7 +422,10 @@ def test_without_thresholds_the_same_numbers_would_tell(
     assert one != other
 
 
-NUMBERS_ONLY = ("derived.retention_at", "derived.retention_life_table", "derived.substance_slope")
+NUMBERS_ONLY = (
+    "derived.retention_at", "derived.retention_summary", "derived.retention_comparison",
+    "derived.retention_life_table", "derived.substance_slope",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("table", [table for table in PAGES if table not in NUMBERS_ONLY])
