@@ -23,6 +23,7 @@ from registry_pipeline.derivations.pathways_models import (
     others,
     pathway_model,
     reference_of,
+    tells_apart,
 )
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.intervals import FloatArray, floats
@@ -101,6 +102,8 @@ def _one_outcome(part: pl.DataFrame, outcome: str, protocol: Protocol) -> list[d
         refusal = reasons.SPARSE_CELLS
     elif len(terms) > most_terms(int(model["n"].sum()), n_events):
         refusal = TOO_FEW_FOR_TERMS
+    elif not tells_apart(model, terms):
+        refusal = reasons.SPARSE_CELLS
     else:
         fitted = _fit(model, terms, protocol.comparison, is_mean=is_mean)
         refusal = None if any(fitted.values()) or not is_mean else reasons.NO_VARIATION

@@ -24,6 +24,7 @@ from registry_pipeline.derivations.pathways_factors import (
     adjusters_of,
     carried,
     factor_terms,
+    is_carried,
     terms_of,
 )
 from registry_pipeline.derivations.pathways_models import Term
@@ -141,11 +142,15 @@ def _univariable(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
 
 
 def _adjusted(outcome: Outcome, protocol: Protocol) -> list[dict[str, Any]]:
-    """Every factor that people differ in: in one model, or each with what it is adjusted for."""
+    """Every factor that people differ in: in one model, or each with what it is adjusted for.
+
+    Where a factor follows from others, as where every unit has a pathway of its own, no model of
+    all of them could tell it.
+    """
     differing = [name for name in KINDS if factor_terms(outcome.people, name, protocol)[0]]
     model = outcome.people.usable(differing)
     terms = terms_of(model, differing, protocol)
-    if len(terms) <= carried(outcome, model):
+    if is_carried(outcome, model, terms):
         return _rows(outcome, "adjusted", model, terms, _fit(outcome, model, terms))
     found = []
     for factor in differing:

@@ -25,7 +25,7 @@ from registry_pipeline.derivations.pathways_models import (
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import compact
 from registry_pipeline.statistics.intervals import FloatArray
-from registry_pipeline.statistics.regression import People
+from registry_pipeline.statistics.regression import People, independent
 from schemas.protocol import Protocol
 
 MIN_LEVEL: Final = 10
@@ -173,15 +173,20 @@ def factor_terms(
 def adjusters_of(
     outcome: Outcome, factor: str, differing: Sequence[str], protocol: Protocol
 ) -> list[str]:
-    """The adjusters that fit into a model with the factor."""
+    """The adjusters that fit into a model with the factor, and do not follow from it."""
     chosen: list[str] = []
     for name in ADJUSTERS:
         if name in differing and name != factor:
             wider = [factor, *chosen, name]
             model = outcome.people.usable(wider)
-            if len(terms_of(model, wider, protocol)) <= carried(outcome, model):
+            if is_carried(outcome, model, terms_of(model, wider, protocol)):
                 chosen.append(name)
     return chosen
+
+
+def is_carried(outcome: Outcome, people: Cells, terms: Sequence[Term]) -> bool:
+    """Whether the people are enough for the terms, and tell each of them from the others."""
+    return len(terms) <= carried(outcome, people) and independent(people.alike(terms).terms)
 
 
 def carried(outcome: Outcome, people: Cells) -> int:

@@ -41,6 +41,7 @@ from registry_pipeline.derivations.pathways_models import (
     others,
     pathway_model,
     reference_of,
+    tells_apart,
 )
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.contrasts import pool, with_interval
@@ -114,6 +115,8 @@ def _one_outcome(
         refusal = reasons.SPARSE_CELLS
     elif len(terms) > carried:
         refusal = TOO_FEW_FOR_TERMS
+    elif not tells_apart(model, terms):
+        refusal = reasons.SPARSE_CELLS
     else:
         fitted = _pooled(model, covariates, terms, protocol.comparison, is_mean=is_mean)
         refusal = None if any(fitted.values()) or not is_mean else reasons.NO_VARIATION

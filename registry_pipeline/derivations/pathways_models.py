@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from registry_pipeline.statistics.intervals import FloatArray
+from registry_pipeline.statistics.regression import independent
 from schemas.protocol import Protocol
 
 COVARIATES: Final = [
@@ -71,9 +72,29 @@ def known_covariates(people: pl.DataFrame) -> list[str]:
 
 def pathway_model(people: pl.DataFrame, covariates: Sequence[str], reference: str) -> list[Term]:
     """The terms of an adjusted comparison: every pathway against the reference, then covariates."""
-    levels = levels_of(people, ["pathway", *covariates])
-    terms = against("pathway", levels.pop("pathway"), [reference])
-    return terms + [term for name, found in levels.items() for term in against(name, found, [])]
+    pathways = against("pathway", levels_of(people, ["pathway"])["pathway"], [reference])
+    return pathways + covariate_terms(people, covariates)
+
+
+def covariate_terms(people: pl.DataFrame, covariates: Sequence[str]) -> list[Term]:
+    """The terms that hold the covariates equal; one that follows from those before it is not there.
+
+    It would say nothing that they do not, and with it no term could be told from the others.
+    """
+    known = people.drop_nulls(covariates)
+    levels = levels_of(people, covariates).items()
+    asked = [term for name, found in levels for term in against(name, found, [])]
+    matrix, kept = design(known, asked), [0]
+    for column in range(1, len(asked) + 1):
+        if independent(matrix[:, [*kept, column]]):
+            kept.append(column)
+    return [asked[column - 1] for column in kept[1:]]
+
+
+def tells_apart(people: pl.DataFrame, terms: Sequence[Term]) -> bool:
+    """Whether no term follows from the others among people with all of them known."""
+    known = people.drop_nulls(list(dict.fromkeys(term.factor for term in terms)))
+    return independent(design(known, terms))
 
 
 def levels_of(frame: pl.DataFrame, factors: Sequence[str]) -> dict[str, dict[str, int]]:

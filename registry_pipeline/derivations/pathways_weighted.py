@@ -25,10 +25,9 @@ from registry_pipeline.derivations.pathways_adjusted import (
 )
 from registry_pipeline.derivations.pathways_counts import MEANS, NOT_ASKED, TOO_FEW_FOR_TERMS
 from registry_pipeline.derivations.pathways_models import (
-    against,
+    covariate_terms,
     design,
     known_covariates,
-    levels_of,
     most_terms,
     others,
     reference_of,
@@ -94,8 +93,7 @@ def _pair(people: pl.DataFrame, code: str, reference: str) -> Pair:
     keys = ["pathway", *covariates]
     known = both.filter(pl.all_horizontal(pl.col(keys).is_not_null()))
     cells = known.group_by(keys).agg(pl.col("n").sum()).sort(keys)
-    levels = levels_of(cells, covariates).items()
-    terms = [term for name, found in levels for term in against(name, found, [])]
+    terms = covariate_terms(cells, covariates)
     n = per_pathway(cells, "n")
     weighing, reason = None, None
     if not n[code] or not n[reference]:

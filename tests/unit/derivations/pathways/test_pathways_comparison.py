@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 import statsmodels.api as sm
+from polars.testing import assert_frame_equal
 from statsmodels.duration.hazard_regression import PHReg
 
 from registry_pipeline.derivations.pathways_models import compared_waves
@@ -198,8 +199,31 @@ def test_more_terms_than_the_events_carry_are_refused(pathways: Make) -> None:
 def test_terms_that_depend_on_each_other_are_refused(pathways: Make) -> None:
     """All women in the clinic and all men with the GP: nothing tells the two apart."""
     people = [*group(80, 40, "clinic", sex="female"), *group(80, 30, "gp", sex="male")]
-    row = contrast(pathways(people), "odds_ratio", "crime_free", adjusted=True)
-    assert (row["estimate"], row["reason"]) == (None, "sparse_cells")
+    for number, person in enumerate(people):
+        person["waves"][LAST]["coping_score"] = number % 7
+    made = pathways(people)
+    for measure, outcome in (("odds_ratio", "crime_free"), ("mean_difference", "coping")):
+        row = contrast(made, measure, outcome, adjusted=True)
+        assert (row["estimate"], row["reason"]) == (None, "sparse_cells")
+
+
+def test_a_covariate_that_another_one_says_already_changes_nothing(pathways: Make) -> None:
+    """Everyone with a disorder is a woman and none without is: R leaves the second term out."""
+    people = confounded()
+    same = [person | {"co_occurring_disorder": person["sex"] == "female"} for person in people]
+    once, twice = (
+        made["derived.outcome_comparison"].filter(
+            pl.col("adjusted"), pl.col("outcome").is_in(["crime_free", "coping"]), wave=LAST,
+            pathway="clinic",
+        )
+        for made in (pathways(people), pathways(same))
+    )  # fmt: skip
+    assert once.filter(pl.col("estimate").is_not_null()).height == 7
+    keys = ["outcome", "measure", "method"]
+    shown = [*keys, "n", "estimate", "ci_low", "ci_high", "p_value", "effective_n", "reason"]
+    assert_frame_equal(once.select(shown).sort(keys), twice.select(shown).sort(keys))
+    covariates = "age_group,sex,co_occurring_disorder"
+    assert twice["covariates"].unique().to_list() == [covariates]
 
 
 # Hazard ratio of leaving treatment

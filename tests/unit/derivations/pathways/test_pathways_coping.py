@@ -230,6 +230,28 @@ def test_adjusted_is_the_gee_of_statsmodels_on_people_with_everything_known(
     assert {row["n"] for row in rows} == {len(followed(known))}
 
 
+def test_where_each_pathway_has_its_unit_they_are_adjusted_for_the_rest_one_by_one(
+    pathways: Make,
+) -> None:
+    """No model tells the unit from the pathway; it says so of none of the others."""
+    everyone = [p | {"unit_id": p["baseline_pathway"]} for p in cohort(240)]
+    rows = associations(pathways(everyone), outcome="coping_score", model="adjusted")
+    fit = on_rows(
+        everyone,
+        lambda p: [
+            p["baseline_pathway"] == "clinic", p["sex"] == "female", p["waves"][0]["hscl10_score"]
+        ],
+        "coping_score",
+    )  # fmt: skip
+    found = {row["factor"]: row for row in rows}
+    assert {row["reason"] for row in rows} == {None}
+    assert found["sex"]["covariates"] == "baseline_hscl10"
+    for factor in ("pathway", "unit_id"):
+        assert found[factor]["covariates"] == "sex,baseline_hscl10"
+        sign = 1 if found[factor]["level"] == "clinic" else -1
+        assert found[factor]["estimate"] == pytest.approx(sign * fit.params[1], abs=1e-8)
+
+
 def test_p_values_are_adjusted_for_all_that_is_looked_at(tables: Tables) -> None:
     rows = associations(tables, outcome="coping_score", model="univariable")
     tested = sorted((row["p_value"], row["p_value_adjusted"]) for row in rows if row["p_value"])
