@@ -117,10 +117,16 @@ def _judged(
 
 def _people(patients: Frame, fit: Rows, stays: Frame, ledger: Frame, protocol: Protocol) -> Frame:
     dates = known_dates(fit["interviews"], stays, fit["events"], fit["withdrawals"])
-    interviewed = (
-        _of(ledger, "interviews").select("sender", interview_cutoff_date="cutoff_date").unique()
+    return people(patients, dates, _of(ledger, "patients"), _known_until(ledger), protocol)
+
+
+def _known_until(ledger: Frame) -> Frame:
+    """One row per sender: the cut-offs of its interviews and its steps, null where it has none."""
+    form, cutoff = nw.col("form"), nw.col("cutoff_date")
+    return ledger.group_by("sender").agg(
+        interview_cutoff_date=nw.when(form == "interviews").then(cutoff).max(),
+        step_cutoff_date=nw.when(form == "process_events").then(cutoff).max(),
     )
-    return people(patients, dates, _of(ledger, "patients"), interviewed, protocol)
 
 
 def _interviews(rows: Frame, waves: Frame, protocol: Protocol) -> Frame:

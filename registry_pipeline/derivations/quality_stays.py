@@ -28,6 +28,8 @@ UNTIL = nw.col("until_epoch")
 """The day of leaving, else the last day the person is known to have been there."""
 
 PLANNED_START, CUTOFF = nw.col("planned_start_date_epoch"), nw.col("cutoff_date_epoch")
+STEPS_CUTOFF = nw.col("steps_cutoff_epoch")
+"""The last day on which both the stay and the person's steps of the process are known."""
 IS_ENDED, IS_DROPOUT = nw.col("is_ended"), nw.col("is_dropout")
 
 
@@ -35,10 +37,11 @@ def stay_rows(core: Core) -> Frame:
     """One row per row of core.episode, with its person.
 
     Adds to the stay's columns `STAY`, the dates as day numbers (`<date>_epoch`, the cut-off of the
-    sender's stays among them) and `UNTIL`, `AGE` at the start or the planned start, `DISORDER` as
-    text, and flags that are never null: is_planned (planned, or never met), is_begun, is_ended
-    (with an exit), is_open (begun, and still there at the cut-off), is_gone (dead, or moved out of
-    the country on the day the stay ended or later), is_dropout, is_unknown_end and is_never_met.
+    sender's stays among them), `UNTIL` and `STEPS_CUTOFF`, `AGE` at the start or the planned start,
+    `DISORDER` as text, and flags that are never null: is_planned (planned, or never met), is_begun,
+    is_ended (with an exit), is_open (begun, and still there at the cut-off), is_gone (dead, or
+    moved out of the country on the day the stay ended or later), is_dropout, is_unknown_end and
+    is_never_met.
     """
     rows = (
         core["core.episode"]
@@ -53,6 +56,7 @@ def stay_rows(core: Core) -> Frame:
     dated = with_epoch_days(rows, DATES)
     flagged = dated.with_columns(until_epoch=nw.coalesce(END, _last_day())).with_columns(
         (year - nw.col("birth_year")).cast(nw.Int32).alias(AGE),
+        steps_cutoff_epoch=nw.min_horizontal(CUTOFF, "step_cutoff_date_epoch"),
         is_planned=nw.col("planned").fill_null(value=False) | never,
         is_begun=begun,
         is_ended=ended,
@@ -76,6 +80,7 @@ def stay_rows(core: Core) -> Frame:
             "disorder_treated",
             *(f"{date}_epoch" for date in DATES),
             "until_epoch",
+            "steps_cutoff_epoch",
             AGE,
             DISORDER,
             "is_planned",
@@ -91,11 +96,12 @@ def stay_rows(core: Core) -> Frame:
 
 
 def _last_days(patients: Frame) -> Frame:
-    """patient_id, and the origin, death and moving out of the country in days since 1970."""
-    dated = with_epoch_days(patients, ["origin_date"])
+    """patient_id, and in days since 1970 the origin, death, moving out and the steps' cut-off."""
+    dated = with_epoch_days(patients, ["origin_date", "step_cutoff_date"])
     origin = nw.col("origin_date_epoch")
     return dated.select(
         "patient_id",
+        "step_cutoff_date_epoch",
         origin_epoch=origin,
         death_epoch=origin + nw.col("death_day"),
         moved_epoch=origin + nw.col("moved_day"),

@@ -36,13 +36,13 @@ from registry_pipeline.derivations.quality_programmes import (
     shares,
 )
 from registry_pipeline.derivations.quality_stays import (
-    CUTOFF,
     END,
     IS_DROPOUT,
     IS_ENDED,
     PLANNED_START,
     START,
     STAY,
+    STEPS_CUTOFF,
     TO_TREATMENT,
     UNTIL,
     first_step,
@@ -98,7 +98,7 @@ def _checklist(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
     days = where.protocol.programmes.checklist_days
     early = (STEP_DAY >= START) & (days >= STEP_DAY - START)
     used = first_step(treated, steps(core, "dropout_checklist"), early)
-    rows = treated.filter(START + days <= CUTOFF).join(used, on=STAY, how="left")
+    rows = treated.filter(START + days <= STEPS_CUTOFF).join(used, on=STAY, how="left")
     sums = {"n": nw.lit(value=True), "used": ~STEP_DAY.is_null()}
     cells = tally(in_quarters(rows, "start_date", where), CELL, sums)
     counted = rolled(by_group(cells, where, DISORDER), GROUP, list(sums), where)
@@ -135,7 +135,7 @@ def _milestones(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
         AGE,
         DISORDER,
         next_turn=before // days,
-        passed=(UNTIL - START) // days,
+        passed=(nw.min_horizontal(UNTIL, STEPS_CUTOFF) - START) // days,
     )
     due = each_number(numbered, "turn", "next_turn", "passed")
     turn = (STEP_DAY - START + days - 1) // days
@@ -158,7 +158,7 @@ def _milestones(core: Core, treated: Frame, where: Setting) -> pl.DataFrame:
 
 def _calls(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     days = where.protocol.programmes.call_days
-    planned = stays.filter(nw.col("is_planned"), PLANNED_START <= CUTOFF)
+    planned = stays.filter(nw.col("is_planned"), PLANNED_START <= STEPS_CUTOFF)
     ahead = (STEP_DAY <= PLANNED_START) & (days >= PLANNED_START - STEP_DAY)
     called = first_step(planned, steps(core, "preadmission_call"), ahead)
     rows = _with_and_without(planned, called, "preadmission_call")
@@ -175,7 +175,7 @@ def _calls(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
 
 def _returns(core: Core, stays: Frame, where: Setting) -> pl.DataFrame:
     days = where.protocol.programmes.return_days
-    left = stays.filter(IS_DROPOUT, END + days <= CUTOFF)
+    left = stays.filter(IS_DROPOUT, END + days <= STEPS_CUTOFF)
     back = next_stays(stays, TO_TREATMENT).select(STAY, "next_start")
     dropped = left.join(back, on=STAY, how="left")
     soon = (STEP_DAY >= END) & (days >= STEP_DAY - END)

@@ -19,6 +19,7 @@ from registry_pipeline.derivations.quality_stays import (
     IS_DROPOUT,
     START,
     STAY,
+    STEPS_CUTOFF,
     TO_TREATMENT,
     next_stays,
     steps,
@@ -112,7 +113,7 @@ def _high_risk(core: Core, now: Frame, rule: Programmes) -> Frame:
 def _not_assessed(core: Core, now: Frame, rule: Programmes) -> Frame:
     """No checklist in the stay, and the time for it has passed."""
     assessed = _last_step(core, now, "dropout_checklist").select("patient_id")
-    late = now.filter(rule.checklist_days < CUTOFF - START)
+    late = now.filter(rule.checklist_days < STEPS_CUTOFF - START)
     rows = late.join(assessed, on="patient_id", how="anti")
     return rows.with_columns(number=nw.lit(None, nw.Int64), since_date="start_date")
 
@@ -120,7 +121,7 @@ def _not_assessed(core: Core, now: Frame, rule: Programmes) -> Frame:
 def _overdue(core: Core, now: Frame, rule: Programmes) -> Frame:
     """So long since the last milestone meeting of the stay, or since its start."""
     rows = now.join(_last_step(core, now, "milestone_meeting"), on="patient_id", how="left")
-    days = CUTOFF - nw.coalesce("step_day", "start_date_epoch")
+    days = STEPS_CUTOFF - nw.coalesce("step_day", "start_date_epoch")
     return rows.filter(days > rule.milestone_days).with_columns(
         number=days, since_date=nw.coalesce("step_date", "start_date")
     )

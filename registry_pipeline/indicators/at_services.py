@@ -62,7 +62,7 @@ def appointments(core: Core, protocol: Protocol) -> Frame:
     registered = at_registering_units(core).with_columns(is_registered=nw.lit(1))
     ends = (
         people(core)
-        .select("patient_id", "until_epoch")
+        .select("patient_id", "steps_until_epoch")
         .join(registered, on="patient_id", how="left")
     )
     rows = with_epoch_days(
@@ -73,7 +73,7 @@ def appointments(core: Core, protocol: Protocol) -> Frame:
         .join(followed, on=DAY, how="left")
         .with_columns(
             nw.col("scheduled_date").alias("marked_on"),
-            observed_days=nw.col("until_epoch") - nw.col("scheduled_date_epoch"),
+            observed_days=nw.col("steps_until_epoch") - nw.col("scheduled_date_epoch"),
         )
     )
 
@@ -100,7 +100,7 @@ def requests(core: Core, _: Protocol) -> Frame:
     rows = asked.join(first, on=key, how="left").join(people(core), on="patient_id")
     return with_home_unit(rows).with_columns(
         nw.col("event_date").alias("marked_on"),
-        observed_days=nw.col("until_epoch") - nw.col("event_date_epoch"),
+        observed_days=nw.col("steps_until_epoch") - nw.col("event_date_epoch"),
     )
 
 

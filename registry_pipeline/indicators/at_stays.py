@@ -40,9 +40,13 @@ LEVELS: Final = {"inpatient": "assessment_inpatient", "outpatient": "assessment_
 
 
 def _stays(core: Core) -> Frame:
-    """Stays with their dates in days since 1970, the person's cut-off and the unit."""
-    dated = with_epoch_days(core["core.episode"], ["start_date", "end_date", "referred_date"])
-    return with_home_unit(dated.join(people(core), on="patient_id"))
+    """Stays with their dates in days since 1970, the unit, and until when they are followed."""
+    dates = ["start_date", "end_date", "referred_date", "cutoff_date"]
+    dated = with_epoch_days(core["core.episode"], dates)
+    return with_home_unit(dated.join(people(core), on="patient_id")).with_columns(
+        until_epoch=nw.min_horizontal("until_epoch", "cutoff_date_epoch"),
+        steps_until_epoch=nw.min_horizontal("steps_until_epoch", "cutoff_date_epoch"),
+    )
 
 
 def referrals(core: Core, _: Protocol) -> Frame:
@@ -84,7 +88,7 @@ def assessments(core: Core, _: Protocol) -> Frame:
     )
     return stays.join(first, on=STAY, how="left").with_columns(
         nw.col("start_date").alias("marked_on"),
-        observed_days=nw.col("until_epoch") - nw.col("start_date_epoch"),
+        observed_days=nw.col("steps_until_epoch") - nw.col("start_date_epoch"),
     )
 
 

@@ -61,20 +61,24 @@ def people(core: Core) -> Frame:
     """Enrolled people with the days their observation ends, in days since 1970.
 
     One row per enrolled person: patient_id, home_unit_id, birth_year, origin_date, baseline_date,
-    and until_epoch: the cut-off, or the day of death or of moving out of the country before it.
+    until_epoch: the cut-off, or the day of death or of moving out of the country before it; and
+    steps_until_epoch: the same by the cut-off of the sender's steps, which may lie before.
     Who is not followed until a deadline is not counted. Who stopped the interviews is followed:
     stays, events and steps are told on.
     """
     origin = nw.col("origin_date_epoch")
     ends = [origin + nw.col(f"{name}_day") for name in ("death", "moved")]
+    until = nw.min_horizontal(nw.col("cutoff_date_epoch"), *ends)
     enrolled = core["core.patient"].filter(nw.col("enrolled"))
-    return with_epoch_days(enrolled, ["origin_date", "cutoff_date"]).select(
+    dated = with_epoch_days(enrolled, ["origin_date", "cutoff_date", "step_cutoff_date"])
+    return dated.select(
         "patient_id",
         "birth_year",
         "origin_date",
         "baseline_date",
         nw.col("unit_id").alias("home_unit_id"),
-        nw.min_horizontal(nw.col("cutoff_date_epoch"), *ends).alias("until_epoch"),
+        until_epoch=until,
+        steps_until_epoch=nw.min_horizontal(until, "step_cutoff_date_epoch"),
     )
 
 

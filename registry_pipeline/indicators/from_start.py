@@ -72,8 +72,8 @@ def starts(core: Core, _: Protocol) -> Frame:
     """Enrolled people who started, with the days from the start to the first step of each kind.
 
     One row per person at a unit that registers steps. `days_<kind>` and `days_<method>` are null
-    without such a step on or after the start; observed_days runs until the cut-off, death or
-    moving out of the country.
+    without such a step on or after the start; observed_days runs until the cut-off of steps, death
+    or moving out of the country.
     """
     stays = core["core.episode"].group_by("patient_id").agg(first_stay=nw.col("start_date").min())
     known = people(core).join(at_registering_units(core), on="patient_id")
@@ -105,7 +105,7 @@ def starts(core: Core, _: Protocol) -> Frame:
         nw.col("start_date").alias("marked_on"),
         *(f"days_{name}" for name in firsts),
         age=nw.col("start_date").dt.year() - nw.col("birth_year"),
-        observed_days=nw.col("until_epoch") - nw.col("start_date_epoch"),
+        observed_days=nw.col("steps_until_epoch") - nw.col("start_date_epoch"),
     )
 
 

@@ -49,7 +49,7 @@ def panel(core: Core, protocol: Protocol) -> Frame:
     """People in a treatment stay at a quarter's end; one row per person and quarter.
 
     A stay without an end goes on until it was last seen, and nobody is there after death or
-    moving out of the country, whatever the stay says.
+    moving out of the country, whatever the stay says, nor after the cut-off of the steps.
     in_stay_days counts from the start of the longest such stay, whose unit it is; feedback_recent,
     goals_recent and screened are 1 where such a step was registered within the look-back, else
     null.
@@ -70,10 +70,10 @@ def panel(core: Core, protocol: Protocol) -> Frame:
     ).join(
         people(core)
         .join(at_registering_units(core), on="patient_id")
-        .select("patient_id", "origin_date", "until_epoch", "home_unit_id"),
+        .select("patient_id", "origin_date", "steps_until_epoch", "home_unit_id"),
         on="patient_id",
     )
-    seen = nw.coalesce(nw.col("origin_date_epoch") + nw.col("last_seen_day"), "until_epoch")
+    seen = nw.coalesce(nw.col("origin_date_epoch") + nw.col("last_seen_day"), "steps_until_epoch")
     left = nw.coalesce(nw.col("end_date_epoch") + nw.col("cover_days"), seen)
     key = ["patient_id", "end_epoch"]
     there = (
@@ -81,7 +81,9 @@ def panel(core: Core, protocol: Protocol) -> Frame:
         .with_columns(left=left)
         .join(days, how="cross")
         .filter(
-            nw.col("start_date_epoch") <= end, end <= nw.col("left"), end <= nw.col("until_epoch")
+            nw.col("start_date_epoch") <= end,
+            end <= nw.col("left"),
+            end <= nw.col("steps_until_epoch"),
         )
         .with_columns(
             in_stay_days=end - nw.col("start_date_epoch"),

@@ -34,6 +34,9 @@ _ENROLLED_ONLY: Final = (
 )
 """Columns that people who are not enrolled do not carry into core."""
 
+_OF_FORMS: Final = ("interview_cutoff_date", "step_cutoff_date")
+"""Until when the person's interviews, and steps of the process, are known."""
+
 _DAYS: Final = {
     "treatment_start_date": "treatment_start_day",
     "cutoff_date": "cutoff_day",
@@ -75,7 +78,7 @@ def people(
     patients: Frame,
     dates: Frame,
     deliveries: Frame,
-    interview_cutoffs: Frame,
+    known_until: Frame,
     protocol: Protocol,
 ) -> Frame:
     """One row per row of patients, with every column of core.patient but baseline_pathway.
@@ -84,8 +87,8 @@ def people(
         patients: current rows of the form.
         dates: `known_dates`.
         deliveries: the form's deliveries, with sender and sender_cutoff_date.
-        interview_cutoffs: [sender, interview_cutoff_date] for senders of interviews; the people of
-            other senders have their own sender's, and no interview is due where nobody sends any.
+        known_until: [sender, interview_cutoff_date, step_cutoff_date], null for who sends none: its
+            people have their own sender's, and null where nobody sends any (no interview is due).
         protocol: says what the two clocks count from.
 
     Returns:
@@ -97,18 +100,23 @@ def people(
     numbered = deliveries.with_row_index("place", order_by="delivery").select(
         "delivery", "place", "sender", cutoff_date="sender_cutoff_date"
     )
-    rows = patients.join(numbered, on="delivery", how="left").join(
-        interview_cutoffs, on="sender", how="left"
+    latest = known_until.select(nw.col(name).max().alias(f"latest_{name}") for name in _OF_FORMS)
+    rows = (
+        patients.join(numbered, on="delivery", how="left")
+        .join(known_until, on="sender", how="left")
+        .join(latest, how="cross")
+        .join(dates, on="patient_id", how="left")
     )
-    asked = interview_cutoffs.select(is_asked=nw.len() > 0)
-    rows = rows.join(dates, on="patient_id", how="left").join(asked, how="cross")
     rows = rows.with_columns(
         enrolled=enrolled(),
         sex=nw.col("sex").fill_null("unknown"),
         legal_basis=nw.col("legal_basis").fill_null("consent"),
-        interview_cutoff_date=nw.coalesce(
-            "interview_cutoff_date", nw.when(nw.col("is_asked")).then("cutoff_date")
-        ),
+        **{
+            name: nw.coalesce(
+                name, nw.when(~nw.col(f"latest_{name}").is_null()).then("cutoff_date")
+            )
+            for name in _OF_FORMS
+        },
         person=nw.col("place").cast(nw.Int64) * MOST_ROWS + nw.col("row_number"),
     ).with_columns(
         nw.when(nw.col("enrolled")).then(nw.col(name)).alias(name) for name in _ENROLLED_ONLY

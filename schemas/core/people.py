@@ -90,6 +90,13 @@ class Patient(RegistryModel):
         nb="Skjæringsdato",
         required=True,
     )
+    step_cutoff_date: pl.Date = field(
+        "Steps known until",
+        "Cut-off of the sender's steps of the process: of its latest full delivery that holds "
+        "them, which may lie before the person's.",
+        nb="Trinn kjent til",
+        null="no sender delivers steps",
+    )
     cutoff_day: pl.Int32 = day_from_origin(
         "Cut-off day", "The cut-off", "Skjæringsdag", "no origin"
     )

@@ -391,6 +391,31 @@ def test_who_counts_and_who_is_fulfilled(store, protocol, case):
     assert found == case.persons
 
 
+@pytest.mark.parametrize(
+    ("indicator_id", "where", "known_until"),
+    [
+        *(
+            (indicator_id, PATIENT, {"step_cutoff_date": on(6)})
+            for indicator_id in (
+                "suicide_screen_start", "assessed_in_time", "therapist_changed", "feedback_recent",
+                "no_show_followed_up",
+            )
+        ),
+        ("started_in_time", STAY, {"cutoff_date": on(13)}),
+        ("day_after_inpatient", STAY, {"cutoff_date": on(113)}),
+        ("ambulatory_after_inpatient", STAY, {"cutoff_date": on(113)}),
+    ],
+)  # fmt: skip
+def test_nobody_is_due_after_the_cut_off_of_the_form_that_answers(
+    store, protocol, indicator_id, where, known_until
+):
+    (case,) = (case for case in CASES if case.indicator_id == indicator_id)
+    given = case.given | {where: [row | known_until for row in case.given[where]]}
+    only = [one for one in INDICATORS if one.id == indicator_id]
+    table = person_table(indicator_tables(only, store(given), protocol).by_name, indicator_id)
+    assert not table["in_denominator"].any()
+
+
 def test_a_unit_that_registers_no_steps_has_no_result_instead_of_failures(store, protocol):
     given = {
         PATIENT: [*people("a b"), *people("c", unit_id="south"), *people("d", unit_id=None)],

@@ -50,9 +50,10 @@ def where(protocol) -> Setting:
 
 @pytest.fixture
 def core(store):
-    def build(stays: list[dict[str, Any]], steps: list[dict[str, Any]] = ()):
+    def build(stays: list[dict[str, Any]], steps: list[dict[str, Any]] = (), **same: Any):
         people = sorted({one["patient_id"] for one in stays})
-        patients = [{"patient_id": who, "birth_year": 1980, "cutoff_date": LAST} for who in people]
+        usual = {"birth_year": 1980, "cutoff_date": LAST, **same}
+        patients = [{"patient_id": who, **usual} for who in people]
         return store(
             {"core.patient": patients, "core.episode": stays, "core.process_event": list(steps)}
         )
@@ -62,8 +63,10 @@ def core(store):
 
 @pytest.fixture
 def used(core, where):
-    def build(stays: list[dict[str, Any]], steps: list[dict[str, Any]]) -> pl.DataFrame:
-        made = core(stays, steps)
+    def build(
+        stays: list[dict[str, Any]], steps: list[dict[str, Any]], **same: Any
+    ) -> pl.DataFrame:
+        made = core(stays, steps, **same)
         return checklist_use(made, stay_rows(made), where)
 
     return build
@@ -76,6 +79,22 @@ def test_a_checklist_counts_within_thirty_days_of_the_start(used):
     steps = [step("a", checklist, 0), step("b", checklist, 30), step("c", checklist, 31)]
     steps += [step("d", checklist, -1), step("e", checklist, 355)]
     assert rows(used(stays, steps), "checklist_used") == {"all": (2, 4, 0)}
+
+
+def test_no_tool_is_due_after_the_last_day_on_which_steps_are_known(used):
+    stays = [stay("a", 0, 100, "patient_absent"), stay("b", 0, None, None)]
+    tools = ("dropout_checklist", "milestone_meeting", "peer_outreach")
+    steps = [step("a", tool, 5) for tool in tools]
+
+    def counted(known: int) -> list[tuple[int, ...] | None]:
+        table = used(stays, steps, step_cutoff_date=day(known))
+        measures = ("checklist_used", "milestone_in_time", "returned")
+        return [rows(table, measure).get("all", (0, 0, 0))[1] for measure in measures]
+
+    assert counted(29) == [0, 0, 0]
+    assert counted(30) == [2, 0, 0]
+    assert counted(90) == [2, 2, 0]
+    assert counted(130) == [2, 2, 1]
 
 
 def test_what_happened_by_the_level_of_risk_first_given(used):

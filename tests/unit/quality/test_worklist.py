@@ -131,6 +131,12 @@ def test_the_last_checklist_gave_a_high_level(reasons):
     assert reasons(steps=falling) == {}
 
 
+def test_nothing_is_overdue_for_which_the_steps_are_not_delivered_yet(reasons):
+    assert set(reasons([stay(100)], [])) == {"not_assessed", "milestone_overdue"}
+    assert set(reasons([stay(100)], [], {"step_cutoff_date": ago(69)})) == {"not_assessed"}
+    assert reasons([stay(100)], [], {"step_cutoff_date": ago(70)}) == {}
+
+
 def test_risk_was_not_assessed_in_the_first_thirty_days(reasons):
     assert reasons([stay(31)], []) == {"not_assessed": (ago(31), None)}
     assert reasons([stay(30)], []) == {}

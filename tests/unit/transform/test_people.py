@@ -59,9 +59,13 @@ def one(both: Any, protocol: Protocol = LAR_X, **facts: Any) -> dict[str, Any]:
             {"delivery": ["2014-Q3"], "sender": ["bergen"], "sender_cutoff_date": [CUTOFF]}
         ),
         asked=pl.DataFrame(
-            {"sender": ["bergen"], "interview_cutoff_date": [facts.get("asked_until")]},
-            schema_overrides={"interview_cutoff_date": pl.Date},
-        ).head(0 if facts.get("nobody_asks") else 1),
+            {
+                "sender": ["bergen", "another"],
+                "interview_cutoff_date": [facts.get("asked_until"), facts.get("another")],
+                "step_cutoff_date": [facts.get("steps_until"), facts.get("another")],
+            },
+            schema_overrides=dict.fromkeys(("interview_cutoff_date", "step_cutoff_date"), pl.Date),
+        ),
         known=known,
     )
     (person,) = rows.to_dicts()
@@ -133,16 +137,24 @@ def test_days_count_from_the_origin(both_engines: Any) -> None:
 def test_visits_are_due_by_the_cutoff_of_the_interviews(both_engines: Any) -> None:
     """The last delivery's interviews were refused: they are known until an earlier day."""
     until = date(2014, 7, 1)
-    assert one(both_engines)["interview_cutoff_day"] == (CUTOFF - BASELINE).days
+    person = one(both_engines, another=until)
+    assert person["interview_cutoff_day"] == (CUTOFF - BASELINE).days
     person = one(both_engines, asked_until=until)
     assert person["interview_cutoff_day"] == (until - BASELINE).days
     assert person["cutoff_day"] == (CUTOFF - BASELINE).days
 
 
 def test_no_visit_is_due_where_nobody_sends_interviews(both_engines: Any) -> None:
-    person = one(both_engines, nobody_asks=True)
+    person = one(both_engines)
     assert person["interview_cutoff_day"] is None
     assert person["cutoff_day"] == (CUTOFF - BASELINE).days
+
+
+def test_steps_are_known_until_the_cutoff_of_the_senders_own(both_engines: Any) -> None:
+    until = date(2014, 7, 1)
+    assert one(both_engines)["step_cutoff_date"] is None
+    assert one(both_engines, another=until)["step_cutoff_date"] == CUTOFF
+    assert one(both_engines, steps_until=until)["step_cutoff_date"] == until
 
 
 @pytest.mark.parametrize(
