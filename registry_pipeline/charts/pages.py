@@ -30,7 +30,11 @@ from registry_pipeline.charts.public import data_quality, guideline_coverage, pu
 from registry_pipeline.charts.quality import indicator
 from registry_pipeline.charts.rates import event_rate
 from registry_pipeline.charts.retention import retention_at, retention_curve
-from registry_pipeline.charts.retention_short import retention_comparison, retention_summary
+from registry_pipeline.charts.retention_short import (
+    retention_comparison,
+    retention_sensitivity,
+    retention_summary,
+)
 from registry_pipeline.charts.several import poly_use, substance_slope
 from registry_pipeline.charts.substances import substance_trend
 from registry_pipeline.charts.text import Section
@@ -46,6 +50,7 @@ PAGES: Final[Mapping[str, Callable[[Cohort], Section]]] = {
     "derived.retention_at": retention_at,
     "derived.retention_summary": retention_summary,
     "derived.retention_comparison": retention_comparison,
+    "derived.retention_sensitivity": retention_sensitivity,
     "derived.retention_life_table": retention_life_table,
     "derived.cumulative_incidence": cumulative_incidence,
     "derived.retention_hazard": retention_hazard,

@@ -1,6 +1,6 @@
-"""The pages on retention in short: medians and restricted means, and tests between groups.
+"""The pages on retention in short: medians and means, other rules, and tests between groups.
 
-Belongs here: derived.retention_summary and derived.retention_comparison put in words.
+Belongs here: derived.retention_summary, retention_sensitivity and retention_comparison in words.
 Does not belong here: the curves and retention at the scheduled days (see `retention`).
 
 A median is the day somebody left, so it is given in whole units of the schedule, and none beyond
@@ -19,6 +19,7 @@ from registry_pipeline.charts.retention import CLOCK, KINDS, by_kind, denominato
 from registry_pipeline.charts.text import Section
 from registry_pipeline.disclosure.small_numbers import (
     HIDDEN,
+    curve_hidden,
     is_small,
     percentage_hidden,
     share_hidden,
@@ -121,6 +122,71 @@ def _mean(row: dict[str, Any], cohort: Cohort) -> str:
     if mean is None or not row["horizon_day"]:
         return text.NOT_COMPUTABLE
     return f"{mean:.1f}" if low is None or high is None else f"{mean:.1f} ({low:.1f} to {high:.1f})"
+
+
+def retention_sensitivity(cohort: Cohort) -> Section:
+    """Retention at 12 and 24 months under each rule on the gap between stays."""
+    return Section(
+        words=(
+            "How much retention depends on a rule: stays are one episode where no more than so "
+            "many days lie between them. Shares still in, of everyone, with 95 % intervals; the "
+            f"other pages count with {cohort.protocol.retention.gap_days} days. "
+            f"{denominators(cohort, cohort.clocks)}"
+        ),
+        norwegian=(
+            "Hvor mye retensjonen avhenger av hvor mange dager det kan være mellom to opphold som "
+            "regnes som ett."
+        ),
+        table=_gaps_table(_gaps(cohort)),
+        notes=(
+            (
+                f"A share is hidden where 1 to {cohort.rule.min_count - 1} people more or fewer "
+                "have left, or are at risk, than under a rule that is shown."
+            ),
+        ),
+    )
+
+
+def _gaps(cohort: Cohort) -> pl.DataFrame:
+    """The curves read under each rule with `hidden`; hidden numbers are null.
+
+    Two rules tell of the people between them, so each is held against those shown before it, the
+    protocol's own first. Where that is not among them nothing is shown: other pages tell it.
+    """
+    rule, own = cohort.rule, cohort.protocol.retention.gap_days
+    rows = cohort.rows("derived.retention_sensitivity", stratum_by=["all"], origin=cohort.clocks)
+    few = curve_hidden(pl.col("n_event_cum"), pl.col("n_at_risk"), pl.col("n"), rule)
+    told = few | pl.lit(own not in rows["gap_days"])
+    asked = rows.with_columns(told.alias(HIDDEN)).sort(pl.col("gap_days") != own)
+    shown: dict[Any, list[dict[str, Any]]] = {}
+    hidden = []
+    for row in asked.iter_rows(named=True):
+        before = shown.setdefault((row["kind"], row["origin"], row["day"]), [])
+        apart = (abs(row[n] - one[n]) for one in before for n in ("n_event_cum", "n_at_risk"))
+        hidden.append(row[HIDDEN] or any(0 < n < rule.min_count for n in apart))
+        if not hidden[-1]:
+            before.append(row)
+    marked = asked.with_columns(pl.Series(HIDDEN, hidden, dtype=pl.Boolean))
+    safe = without(marked, pl.col(HIDDEN), ["retained", "ci_low", "ci_high"])
+    return by_kind(safe.sort("day", "gap_days"))
+
+
+def _gaps_table(rows: pl.DataFrame) -> str:
+    """A row per kind of retention, clock and time, the rules as columns."""
+    gaps = sorted(rows["gap_days"].unique())
+    lines: dict[tuple[str, str, int], dict[int, str]] = {}
+    for row in rows.iter_rows(named=True):
+        is_known = row["n"] and "beyond_follow_up" not in (row["reason"] or "")
+        absent = text.HIDDEN if is_known else text.NOT_COMPUTABLE
+        cell = text.share(row["retained"], row["ci_low"], row["ci_high"], absent)
+        lines.setdefault((row["kind"], row["origin"], row["month"]), {})[row["gap_days"]] = cell
+    return text.table(
+        ["Retention", "Since", "Months", *(f"{gap} days" for gap in gaps)],
+        (
+            [KINDS[kind], CLOCK[clock], str(month), *(cells[gap] for gap in gaps)]
+            for (kind, clock, month), cells in lines.items()
+        ),
+    )
 
 
 def retention_comparison(cohort: Cohort) -> Section:

@@ -326,6 +326,23 @@ def test_time_in_short_is_in_units_of_the_schedule(store: Store, cells: Cells) -
     assert study[2:] == ["all", "not reached", "19.7"]
 
 
+def test_rules_on_gaps_are_shown_where_none_tells_of_few(store: Store, cells: Cells) -> None:
+    left = {7: 20, 10: 20, 14: 17, 30: 12}
+    rows = [
+        {"gap_days": gap, "day": 731, "month": 24, "n": 70, "n_at_risk": 70 - n, "n_event_cum": n,
+         "retained": 1 - n / 70, "ci_low": 0.5, "ci_high": 0.9}
+        for gap, n in left.items()
+    ]  # fmt: skip
+    store.put("derived.retention_sensitivity", rows)
+    _, row = cells(store.page("derived.retention_sensitivity"))
+    assert row[2:] == ["24", "71 % (50–90)", "71 % (50–90)", "hidden", "83 % (50–90)"]
+    store.connection.execute(
+        "UPDATE derived.retention_sensitivity SET gap_days = 11 WHERE gap_days = 10"
+    )
+    _, row = cells(store.page("derived.retention_sensitivity"))
+    assert row[3:] == ["hidden"] * 4
+
+
 def test_a_trial_counts_its_weeks(store: Store, cells: Cells) -> None:
     store.protocol("ctn0027", shipped_protocols()["ctn0027"])
     row = {"wave": 6, "n_enrolled": 100, "n_expected": 100, "n_completed": 60, "n_missed": 40,

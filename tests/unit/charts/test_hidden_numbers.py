@@ -99,6 +99,17 @@ def put_tests(store: Store, small: int) -> None:
     store.put("derived.retention_comparison", rows)
 
 
+def put_gaps(store: Store, small: int) -> None:
+    """20 left by the protocol's 10 days, `small` more by 7 and fewer by 14, 12 by 30 days."""
+    left = {7: 20 + small, 10: 20, 14: 20 - small, 30: 12}
+    rows = [
+        {"gap_days": gap, "day": 731, "month": 24, "n": 70, "n_at_risk": 70 - n, "n_event_cum": n,
+         "retained": 1 - n / 70, "ci_low": 0.5, "ci_high": 0.9}
+        for gap, n in left.items()
+    ]  # fmt: skip
+    store.put("derived.retention_sensitivity", rows)
+
+
 def put_life_table(store: Store, small: int) -> None:
     """The life table of the same people, the same numbers hidden."""
     put_retention(store, small)
@@ -385,6 +396,7 @@ PAGES = {
     "derived.retention_at": put_retention,
     "derived.retention_summary": put_short,
     "derived.retention_comparison": put_tests,
+    "derived.retention_sensitivity": put_gaps,
     "derived.retention_life_table": put_life_table,
     "derived.cumulative_incidence": put_exits,
     "derived.retention_hazard": put_hazards,
@@ -424,7 +436,7 @@ def test_without_thresholds_the_same_numbers_would_tell(
 
 NUMBERS_ONLY = (
     "derived.retention_at", "derived.retention_summary", "derived.retention_comparison",
-    "derived.retention_life_table", "derived.substance_slope",
+    "derived.retention_sensitivity", "derived.retention_life_table", "derived.substance_slope",
 )  # fmt: skip
 
 
