@@ -294,21 +294,25 @@ def _check_run(landing: Path, protocol: Path | None, log: str, as_of: str | None
     if not landing.is_dir():
         fail(f"{landing}: there is no such landing folder")
     if protocol:
-        _check_protocol(protocol)
+        _check_protocol(protocol, landing)
     if log not in {"text", "json"}:
         fail("--log is one of text, json")
     if as_of and not QUARTER.fullmatch(as_of):
         fail("--as-of takes a quarter, as in 2015-Q2")
 
 
-def _check_protocol(file: Path) -> None:
-    """A run with nothing to take in would never read it."""
-    from schemas.protocol import ProtocolError, parse_protocol  # noqa: PLC0415 - slow to import
+def _check_protocol(file: Path, landing: Path) -> None:
+    """A run with nothing of its protocol to take in would never read it."""
+    from registry_pipeline.deliveries.folders import deliveries  # noqa: PLC0415 - slow to import
+    from schemas.protocol import ProtocolError, parse_protocol  # noqa: PLC0415
 
     if not file.exists():
         fail(f"{file}: there is no such protocol")
+    there = {folder.parent.name for folder in deliveries(landing)}
     try:
-        parse_protocol(file.read_text("utf-8"), str(file))
+        protocol = parse_protocol(file.read_text("utf-8"), str(file))
+        if there and protocol.id not in there:
+            fail(f"{file}: is protocol {protocol.id}, and no delivery of it is in {landing}")
     except UnicodeDecodeError:
         fail(f"{file}: not a text in UTF-8")
     except ProtocolError as error:

@@ -34,8 +34,6 @@ def opened(
         protocol, text = in_use.protocol_in_use(connection, manifest.protocol, protocol_text)
     except ProtocolError as error:
         raise DeliveryError(f"{place}: {error}") from error
-    if protocol.id != manifest.protocol:
-        raise DeliveryError(f"{place}: the protocol given is {protocol.id}")
     ledger.refuse_other_manifest(connection, manifest, folder.name)
     taken = ledger.forms_taken_in(connection, protocol.id, folder.name)
     return manifest, protocol, text, contents(folder, protocol, manifest, taken)

@@ -19,11 +19,18 @@ def protocol_in_use(
 ) -> tuple[Protocol, str]:
     """A protocol and its text: the given one, else the stored one, else the one that ships.
 
+    Args:
+        connection: to the live database.
+        protocol_id: id of the protocol.
+        given: a protocol given for this run, of this id or of another one.
+
     Raises:
-        ProtocolError: unknown, unreadable, or a given text that is another protocol's.
+        ProtocolError: unknown or unreadable.
     """
+    if given and (protocol := parse_protocol(given, protocol_id)).id == protocol_id:
+        return protocol, given
     stored = stored_protocols(connection)
-    text = given or stored.get(protocol_id) or shipped_text(protocol_id, also_known=stored)
+    text = stored.get(protocol_id) or shipped_text(protocol_id, also_known=stored)
     return parse_protocol(text, protocol_id), text
 
 

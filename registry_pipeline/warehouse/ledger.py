@@ -19,6 +19,7 @@ import duckdb
 from registry_pipeline.gate.errors import DeliveryError
 from registry_pipeline.gate.manifest import MANIFEST, Manifest
 from registry_pipeline.warehouse.changes import Changes
+from registry_pipeline.warehouse.database import transaction
 from registry_pipeline.warehouse.refusals import mark_complete
 from registry_pipeline.warehouse.tables import ensure, insert
 from schemas.catalog import TABLES
@@ -98,22 +99,24 @@ def record_folder(
         delivery: id of the delivery.
         reason: of the manifest, or of files that no form reads; empty when nothing is wrong.
     """
-    connection.execute(
-        "DELETE FROM meta.delivery WHERE protocol = ? AND delivery = ? AND status = 'refused' "
-        "AND file_sha256 IS NULL",
-        [protocol, delivery],
-    )
-    if reason:
-        row = {
-            "protocol": protocol,
-            "delivery": delivery,
-            "form": MANIFEST,
-            "status": "refused",
-            "reason": reason,
-            **{name: 0 for name in DELIVERY.dtypes if name.startswith("n_")},
-        }
-        _insert(connection, row)
-    mark_complete(connection, protocol, delivery)
+    with transaction(connection):
+        gone = connection.execute(
+            "DELETE FROM meta.delivery WHERE protocol = ? AND delivery = ? AND status = 'refused' "
+            "AND file_sha256 IS NULL RETURNING form",
+            [protocol, delivery],
+        ).fetchall()
+        if reason:
+            row = {
+                "protocol": protocol,
+                "delivery": delivery,
+                "form": MANIFEST,
+                "status": "refused",
+                "reason": reason,
+                **{name: 0 for name in DELIVERY.dtypes if name.startswith("n_")},
+            }
+            _insert(connection, row)
+        if gone or reason:
+            mark_complete(connection, protocol, delivery)
 
 
 def store_sender(

@@ -43,12 +43,13 @@ def clear_other_bytes(
     connection: duckdb.DuckDBPyConnection, protocol: str, delivery: str, form: str
 ) -> None:
     """Takes back that other bytes stood under a delivery's name: the right ones stand there."""
-    connection.execute(
+    gone = connection.execute(
         f"DELETE FROM meta.delivery WHERE {_OTHER_BYTES} AND protocol = ? AND delivery = ? "
-        "AND form = ?",
+        "AND form = ? RETURNING form",
         [protocol, delivery, form],
-    )
-    mark_complete(connection, protocol, delivery)
+    ).fetchall()
+    if gone:
+        mark_complete(connection, protocol, delivery)
 
 
 def open_refusals(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:

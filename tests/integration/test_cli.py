@@ -30,6 +30,7 @@ from registry_pipeline.commands.telling import JsonTeller
 from registry_pipeline.commands.withdraw import Withdrawn
 from registry_pipeline.home import Home
 from registry_pipeline.warehouse.database import connect
+from schemas.protocol import shipped_text
 
 runner = CliRunner()
 
@@ -270,6 +271,15 @@ def test_a_bad_protocol_is_told_also_when_nothing_came(
     assert result.exit_code == 1
     assert said in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_protocol_of_which_nothing_is_there_is_told(tmp_path: Path, sample: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(shipped_text("lar_x").replace('id = "lar_x"', 'id = "mine"', 1), "utf-8")
+    arguments = ["run", "--landing", str(sample), "--home", str(tmp_path / "home")]
+    result = runner.invoke(app, [*arguments, "--protocol", str(mine)])
+    assert result.exit_code == 1
+    assert "is protocol mine, and no delivery of it is in" in " ".join(result.output.split())
 
 
 def test_a_second_run_on_a_held_home_says_so(tmp_path: Path, sample: Path) -> None:
