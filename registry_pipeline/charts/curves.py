@@ -15,10 +15,19 @@ from typing import Final
 import polars as pl
 
 from registry_pipeline.charts.cohort import Cohort
-from registry_pipeline.disclosure.small_numbers import HIDDEN, curve_hidden, with_company, without
+from registry_pipeline.disclosure.small_numbers import (
+    HIDDEN,
+    curve_hidden,
+    with_company,
+    with_tells_of_few,
+    without,
+)
 
 CURVE: Final = ("kind", "origin", "stratum_by", "stratum")
 ESTIMATE: Final = ("retained", "ci_low", "ci_high")
+DRAWN: Final = {"sex"}
+"""Groups that have a curve."""
+
 STEPS_PER_INTERVAL: Final = 3
 QUARTER: Final = 365.25 / 4
 QUARTERS_PER_TICK: Final = 20
@@ -80,8 +89,11 @@ def curve_points(cohort: Cohort, strata: Sequence[str]) -> pl.DataFrame:
     days = [fixed_days(cohort, origin, last_day) for origin, last_day in last_days.rows()]
     points = _read(curve, starts.join(pl.concat(days), on="origin"))
     few = curve_hidden(pl.col("events"), pl.col("n_at_risk"), pl.col("observed"), cohort.rule)
-    marked = with_company(points, _TOGETHER, "events", few, cohort.rule)
-    return without(marked, pl.col(HIDDEN), [*ESTIMATE, "n_at_risk", "events"]).drop("events")
+    read = with_tells_of_few(points, CURVE, _TOGETHER, "events", cohort.rule)
+    marked = with_company(read, _TOGETHER, "events", few | pl.col("tells"), cohort.rule)
+    return without(marked, pl.col(HIDDEN), [*ESTIMATE, "n_at_risk", "events"]).drop(
+        "events", "tells"
+    )
 
 
 def _read(curve: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
@@ -105,10 +117,18 @@ def scheduled_points(cohort: Cohort, strata: Sequence[str]) -> pl.DataFrame:
     """derived.retention_at as it may be shown.
 
     Returns:
-        Its rows with `hidden` and `not_computable`; the numbers are null under either.
+        Its rows with `hidden` and `not_computable`; the numbers are null under either. A group
+        that has a curve is hidden where the curve has a gap, for it is read on more days.
     """
     rows = cohort.rows("derived.retention_at", stratum_by=strata)
     few = curve_hidden(pl.col("n_event_cum"), pl.col("n_at_risk"), pl.col("n"), cohort.rule)
+    if drawn := DRAWN & set(strata):
+        gaps = curve_points(cohort, ["all", *drawn]).filter(
+            pl.col("stratum_by").is_in(drawn), pl.col("retained").is_null()
+        )
+        on_curve = gaps.select(*CURVE, "day", gap=pl.lit(value=True))
+        rows = rows.join(on_curve, on=[*CURVE, "day"], how="left", maintain_order="left")
+        few = few | pl.col("gap").fill_null(value=False)
     marked = with_company(rows, _TOGETHER, "n_event_cum", few, cohort.rule).with_columns(
         not_computable=pl.col("retained").is_null()
     )

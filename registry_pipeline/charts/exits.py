@@ -34,6 +34,7 @@ from registry_pipeline.disclosure.small_numbers import (
     is_small,
     with_company,
     with_parts_hidden,
+    with_tells_of_few,
     without,
 )
 from schemas.result_codes import RETENTION_EXIT
@@ -92,27 +93,11 @@ def _points(cohort: Cohort) -> pl.DataFrame:
         pl.col("n", "incidence").sum(),
         *(pl.when(pl.len() == 1).then(pl.col(name).first()).alias(name) for name in LIMITS),
     )
-    few = is_small(pl.col("n"), cohort.rule)
-    tells = _tells_of_few_before(together, few, cohort)
-    marked = with_company(tells, ["kind", "day"], "n", few | pl.col("tells"), cohort.rule)
+    on_a_day = ["kind", "day"]
+    so_far = with_tells_of_few(together, ["kind", "label"], on_a_day, "n", cohort.rule)
+    few = is_small(pl.col("n"), cohort.rule) | pl.col("tells")
+    marked = with_company(so_far, on_a_day, "n", few, cohort.rule)
     return by_kind(without(marked, pl.col(HIDDEN), ["n", "incidence", *LIMITS]))
-
-
-def _tells_of_few_before(points: pl.DataFrame, few: pl.Expr, cohort: Cohort) -> pl.DataFrame:
-    """Adds `tells`: the count tells of few on a day before, since hardly anybody left in between.
-
-    All who have left are known on each day, so those few were at least the count of now less who
-    left since, and at most that of now: a range narrower than that of a small count.
-    """
-    least = cohort.rule.min_count
-    every = points.with_columns(every=pl.col("n").sum().over("kind", "day"))
-    known_few = pl.when(few & (pl.col("every") >= least)).then("every")
-    before = every.sort("day", maintain_order=True).with_columns(
-        before=known_few.forward_fill().over("kind", "label")
-    )
-    left_since = pl.col("every") - pl.col("before")
-    tells = (pl.col("n") >= least) & (left_since < least - 2)
-    return before.with_columns(tells=tells.fill_null(value=False))
 
 
 def _on_scheduled_days(every: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:

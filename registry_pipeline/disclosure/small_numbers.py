@@ -167,6 +167,41 @@ def curve_hidden(events: pl.Expr, at_risk: pl.Expr, observed: pl.Expr, rule: Dis
     return (is_small(events, rule) | few_censored | few).fill_null(value=True)
 
 
+def with_tells_of_few(
+    frame: pl.DataFrame, line: Sequence[str], together: Sequence[str], n: str, rule: Disclosure
+) -> pl.DataFrame:
+    """Adds `tells`: a count so far gives away that it was few on a day before.
+
+    All together are known on each day, so those few were at least the count of now less everyone
+    who left since, and at most that of now: a range narrower than that of a small count.
+
+    Args:
+        frame: a row per count so far and `day`; null before the first.
+        line: columns of the counts that go on from day to day.
+        together: columns of the counts that add up to a known total, the day among them.
+        n: the column of counts.
+        rule: the thresholds.
+
+    Returns:
+        The rows in their order.
+    """
+    few, every = is_small(pl.col(n), rule), pl.col(n).sum().over(together)
+    before = (
+        frame.with_row_index("row")
+        .with_columns(every=every)
+        .with_columns(before=pl.when(few & (pl.col("every") >= rule.min_count)).then("every"))
+        .sort("day", maintain_order=True)
+        .with_columns(pl.col("before").forward_fill().over(line))
+    )
+    left_since = pl.col("every") - pl.col("before")
+    tells = (pl.col(n) >= rule.min_count) & (left_since < rule.min_count - 2)
+    return (
+        before.with_columns(tells=tells.fill_null(value=False))
+        .sort("row")
+        .drop("row", "every", "before")
+    )
+
+
 def without(frame: pl.DataFrame, hidden: pl.Expr, columns: Sequence[str]) -> pl.DataFrame:
     """The frame with null in `columns` where `hidden`: what is drawn or written holds no more."""
     return frame.with_columns(

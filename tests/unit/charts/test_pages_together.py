@@ -144,3 +144,28 @@ def test_a_way_of_leaving_is_hidden_where_few_left_since_it_was_few(
     store.put("derived.cumulative_incidence", rows)
     _, *ways = cells(store.page("derived.cumulative_incidence"))
     assert {way[-1] for way in ways} == {"hidden"}
+
+
+def test_a_group_is_hidden_where_few_left_since_its_curve_had_a_gap(
+    store: Store, cells: Callable[[str], list[list[str]]]
+) -> None:
+    """Of 17 who left by day 731 five are women, the fifth after the reading on day 700."""
+    left = {"all": {600: 16, 720: 1}, "female": {600: 4, 720: 1}, "male": {600: 12}}
+    people = {"all": 70, "female": 30, "male": 40}
+    curve, at, summary = [], [], []
+    for stratum, by_day in left.items():
+        same = {"stratum_by": "all" if stratum == "all" else "sex", "stratum": stratum}
+        n, gone = people[stratum], 0
+        for day, exits in {**by_day, 800: 0}.items():
+            at_risk, gone = n - gone, gone + exits
+            curve.append({**same, "day": day, "n_at_risk": at_risk, "n_event": exits,
+                          "retained": 1 - gone / n})  # fmt: skip
+        at.append({**same, "day": 731, "month": 24, "n": n, "n_at_risk": n - gone,
+                   "n_event_cum": gone, "retained": 1 - gone / n})  # fmt: skip
+        summary.append({**same, "n": n, "from_day": 0})
+    store.put("derived.retention_curve", curve)
+    store.put("derived.retention_at", at)
+    store.put("derived.retention_summary", summary)
+    rows = cells(store.page("derived.retention_at"))
+    exits = {row[2]: row[-1] for row in rows if row[2] != "Group"}
+    assert exits == {"all": "17", "woman": "hidden", "man": "hidden"}

@@ -19,6 +19,8 @@ from registry_pipeline.disclosure.small_numbers import (
     share_hidden,
     with_company,
     with_parts_hidden,
+    with_parts_hidden_along,
+    with_tells_of_few,
     without,
 )
 from schemas.protocol import Disclosure
@@ -132,6 +134,34 @@ def test_company_is_the_next_smallest_that_anyone_is_in() -> None:
     )
     marked = with_company(frame, ["g"], "n", pl.col("small"), RULE)
     assert marked[HIDDEN].to_list() == [False, False, True, True]
+
+
+def test_company_is_not_alone_in_its_column() -> None:
+    frame = pl.DataFrame(
+        {
+            "line": [0] * 3 + [1] * 3,
+            "column": [0, 1, 2] * 2,
+            "n": [3, 8, 40, 30, 20, 10],
+        }
+    )
+    marked = with_parts_hidden_along(frame, (["line"], ["column"]), "n", RULE)
+    # (3) (8) 40
+    # (30) (20) 10: each of the two would follow from its column
+    assert marked[HIDDEN].to_list() == [True, True, False, True, True, False]
+
+
+@pytest.mark.parametrize(("later", "tells"), [(17, True), (18, True), (19, False), (25, False)])
+def test_a_count_tells_of_few_where_hardly_anybody_left_since(later: int, *, tells: bool) -> None:
+    left = {"women": (4, 5), "men": (12, later - 5)}
+    frame = pl.DataFrame(
+        {
+            "sex": [sex for sex in left for _ in range(2)],
+            "day": [600, 700] * 2,
+            "n": [n for counts in left.values() for n in counts],
+        }
+    )
+    marked = with_tells_of_few(frame, ["sex"], ["day"], "n", RULE)
+    assert marked["tells"].to_list() == [False, tells, False, False]
 
 
 def test_hidden_parts_are_put_together_as_one() -> None:
