@@ -147,4 +147,4 @@ def _section(cohort: Cohort, section: Section, table: Table, as_of: str) -> list
         parts.append(NOTHING_DRAWN)
     told = (*section.notes, text.legend(cohort.rule), f"As of delivery {as_of}.")
     notes = [f"- {note}" for note in told]
-    return [*parts, section.table, "\n".join(notes)]
+    return [*parts, *([section.table] if section.table else []), "\n".join(notes)]

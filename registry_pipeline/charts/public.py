@@ -38,6 +38,8 @@ STATUSES: Final = {
 }  # fmt: skip
 QUARTERS: Final = 6
 FAILED: Final = 30
+ABREAST: Final = 9
+"""Units side by side that fit a page 900 pixels wide; more go below."""
 
 
 def public_result(cohort: Cohort) -> Section:
@@ -173,13 +175,21 @@ def _cells(latest: pl.DataFrame, cohort: Cohort) -> pl.DataFrame:
 
 
 def _matrix(shown: pl.DataFrame) -> Spec:
-    """A row per indicator, a column per unit."""
+    """A row per indicator, a column per unit; where units are many, matrices below each other."""
     units = in_order(shown.sort("at"), "unit")
+    parts = [units[at : at + ABREAST] for at in range(0, len(units), ABREAST)]
+    drawn = [_abreast(shown.filter(pl.col("unit").is_in(part)), part) for part in parts]
+    return drawn[0] if len(drawn) == 1 else {"vconcat": drawn, "spacing": 24}
+
+
+def _abreast(shown: pl.DataFrame, units: list[str]) -> Spec:
+    """The matrix of some units: `shown` are their rows."""
     encoding = {
         "x": name("unit", units, axis={**PLAIN, "orient": "top", "labelAngle": -35}),
         "y": name("label", in_order(shown, "label"), axis=TWO_LINES),
     }
     return {
+        "transform": [{"filter": {"field": "unit", "oneOf": units}}],
         "width": {"step": 74},
         "height": {"step": 32},
         "encoding": encoding,

@@ -118,9 +118,14 @@ def absent(denominator: int) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: columns of numbers to the right, of words and the first to the left."""
+    """A Markdown table: columns of numbers to the right, of words and the first to the left.
+
+    Without rows there is none.
+    """
     body = list(rows)
-    columns = list(zip(*body, strict=True)) or [()] * len(headers)
+    if not body:
+        return ""
+    columns = list(zip(*body, strict=True))
     rule = ["---", *("--:" if _is_numbers(column) else "---" for column in columns[1:])]
     lines = [headers, rule, *body]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
@@ -129,7 +134,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _is_numbers(column: Sequence[str]) -> bool:
     """Whether every cell is a number, maybe with words after it, or says why there is none."""
     told = (cell for cell in column if cell and not cell.startswith(ABSENCES))
-    return bool(column) and all(map(_NUMBER.match, told))
+    return all(map(_NUMBER.match, told))
 
 
 def parts_note(rule: Disclosure) -> str:

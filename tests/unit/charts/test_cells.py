@@ -40,7 +40,7 @@ def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
     ]
     rule = text.table(["Sex", "Age", "Period", "Value", "Of", "Level"], rows).splitlines()[1]
     assert rule == "| --- | --- | --- | --: | --: | --- |"
-    assert text.table(["a", "b"], []).splitlines()[1] == "| --- | --- |"
+    assert text.table(["a", "b"], []) == ""
 
 
 def test_a_bar_in_a_label_does_not_break_the_table() -> None:
@@ -118,7 +118,7 @@ def test_from_treatment_start_the_years_count_and_nothing_is_said_before_enough_
     markdown = store.page("derived.retention_curve")
     assert {cell for _, cell in cells(markdown)[1:]} == {"n/a"}
     assert "Years since treatment start" in drawings(markdown)[0]
-    assert len(cells(store.page("derived.retention_at"))) == 1  # the header alone
+    assert not cells(store.page("derived.retention_at"))
 
 
 def test_exits_by_type_add_up_and_small_ones_stand_together(store: Store, cells: Cells) -> None:

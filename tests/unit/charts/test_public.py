@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+from registry_pipeline.charts.public import ABREAST
+
 Cells = Callable[[str], list[list[str]]]
 Drawings = Callable[[str], list[str]]
 Store = Any
@@ -45,6 +47,20 @@ def test_units_by_level_and_all_units_by_quarter(
     (drawing,) = drawings(page)
     assert "75 %" in drawing
     assert "few" not in drawing
+
+
+def test_more_units_than_fit_a_page_go_below_each_other(store: Store, drawings: Drawings) -> None:
+    few, many = (
+        [result("plan", unit, 45, 60) for unit in ["all", *(f"unit_{n:02}" for n in range(units))]]
+        for units in (ABREAST - 1, 3 * ABREAST)
+    )
+    size = []
+    for results in (few, many):
+        store.indicators(results)
+        (drawing,) = drawings(store.page("quality.public_result"))
+        size.append([int(side) for side in re.findall(r'viewBox="0 0 (\d+) (\d+)"', drawing)[0]])
+    assert size[1][0] == size[0][0]
+    assert size[1][1] > 2 * size[0][1]
 
 
 def test_a_quarter_in_which_nobody_was_counted_is_not_called_hidden(
