@@ -75,6 +75,8 @@ def _classes(words: pl.DataFrame, n: int, protocol: Protocol) -> list[dict[str, 
     people = words["n"].to_numpy().astype(np.float64)
     letters = [[CODES.get(letter, MISSING) for letter in word] for word in words["word"]]
     sequences = np.array(letters)
+    # A wave that nobody answered at has no probabilities.
+    sequences = sequences[:, (sequences != MISSING).any(axis=0)]
     fits = {
         k: mixture(
             sequences,

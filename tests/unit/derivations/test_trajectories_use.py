@@ -277,6 +277,15 @@ def test_shares_of_classes_have_no_interval_when_few_people_carry_many_numbers()
         assert (row["ci_low"], row["ci_high"], row["reason"]) == (None, None, "too_few_for_terms")
 
 
+def test_a_wave_that_nobody_answered_at_changes_nothing() -> None:
+    """As where a question came in later: there is nothing to estimate there."""
+    words = {f"a{n}": "AAAE" for n in range(40)} | {f"r{n}": "RRRE" for n in range(20)}
+    later = {person: f"{word[:2]}m.{word[2:]}" for person, word in words.items()}
+    assert_frame_equal(latent(words), latent(later))
+    states = latent(later).select(pl.sum_horizontal("abstinent", "episodic", "regular"))
+    assert states.to_series().to_list() == pytest.approx([1, 1, 1])
+
+
 def test_the_states_of_a_class_have_an_interval() -> None:
     """400 answers a wave at two waves, at random: as if 800 had been asked once."""
     draw = np.random.default_rng(1)
