@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -190,7 +190,8 @@ class Home:
                 f"waited {wait_seconds:g} seconds; try again when it has ended"
             ) from error
         try:
-            self._holder.write_text(f"{holder}, process {os.getpid()}", encoding="utf-8")
+            with suppress(OSError):  # on a full disk who waits is not told the name, and no more
+                self._holder.write_text(f"{holder}, process {os.getpid()}", encoding="utf-8")
             yield
         finally:
             self._holder.unlink(missing_ok=True)

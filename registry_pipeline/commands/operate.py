@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -17,7 +18,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from registry_pipeline.deliveries.folders import deliveries, left_alone, partition_key, unannounced
 from registry_pipeline.deliveries.settled import SETTLE_SECONDS, settled
-from registry_pipeline.home import WAIT_SECONDS, Home, Say
+from registry_pipeline.home import WAIT_SECONDS, Home, HomeBusyError, Say
 from registry_pipeline.operation.instance import prepare_instance
 from registry_pipeline.operation.notices import COMMAND_LINE, TOLD
 from registry_pipeline.operation.reconcile import ended_by
@@ -82,6 +83,9 @@ def run_job(
         settle_seconds: how long a folder without hashes is watched before it counts as whole.
         say: told at once who is waited for.
     """
+    if home.path.is_dir():
+        with suppress(HomeBusyError), home.lock():
+            home.prepare()  # on a full disk what a killed run left has the room its records need
     prepare_instance(home)
     from registry_pipeline.definitions import build_defs  # noqa: PLC0415 - imports every asset
 

@@ -74,7 +74,8 @@ SELECT protocol, delivery, any_value(kind), count(*) FILTER (status = 'accepted'
        sum(n_retracted)::BIGINT, sum(n_quarantined)::BIGINT,
        coalesce(sum(n_retracted_unmet), 0)::BIGINT, coalesce(sum(n_left_out), 0)::BIGINT
 FROM meta.delivery WHERE received_at >= ?
-GROUP BY protocol, delivery, quarter, number ORDER BY protocol, quarter, number, delivery
+GROUP BY protocol, delivery
+ORDER BY protocol, any_value(quarter), any_value(number), delivery
 """
 
 

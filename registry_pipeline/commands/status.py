@@ -7,6 +7,7 @@ waves, red checks, warnings. Does not belong here: what a run built (see `report
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from shlex import quote
@@ -14,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import sqlalchemy
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from rich.console import Console
 
@@ -91,15 +93,24 @@ _RULES = ("cohort", "form", "rule", "rows")
 
 
 def print_status(console: Console, home: Home) -> None:
-    """Prints one screen: how the home stands and what waits for someone."""
-    prepare_instance(home)
-    with dg.DagsterInstance.get() as instance:
-        _print_home(console, home, instance)
-        with _readable(console, home) as connection:
-            _print_tables(console, home, connection)
-        red, warnings = _checks(home, instance)
-        _print_some(console, "Red checks", _CHECK_COLUMNS, red)
-        _print_some(console, "Warnings, to be reviewed", _WARNED, warnings)
+    """Prints one screen: how the home stands and what waits for someone.
+
+    Where the records of runs do not open, a full disk most often, the rest is printed first.
+    """
+    fault: Exception | None = None
+    try:
+        prepare_instance(home)
+        with dg.DagsterInstance.get() as instance:
+            last, (red, warnings) = _last_run(home, instance), _checks(home, instance)
+    except (sqlalchemy.exc.DatabaseError, sqlite3.DatabaseError, OSError) as error:
+        fault, last = error, "not known, see below"
+    _print_home(console, home, last)
+    with _readable(console, home) as connection:
+        _print_tables(console, home, connection)
+    if fault:
+        raise fault
+    _print_some(console, "Red checks", _CHECK_COLUMNS, red)
+    _print_some(console, "Warnings, to be reviewed", _WARNED, warnings)
 
 
 def print_ledger(console: Console, home: Home) -> None:
@@ -109,9 +120,12 @@ def print_ledger(console: Console, home: Home) -> None:
         show(console, "Deliveries", _LEDGER_COLUMNS, rows)
 
 
-def _print_home(console: Console, home: Home, instance: dg.DagsterInstance) -> None:
+def _last_run(home: Home, instance: dg.DagsterInstance) -> str:
     runs = instance.get_run_records(limit=1)
-    last = "none" if not runs else f"{_became(home, runs[0].dagster_run)}, {_words(runs[0])}"
+    return "none" if not runs else f"{_became(home, runs[0].dagster_run)}, {_words(runs[0])}"
+
+
+def _print_home(console: Console, home: Home, last: str) -> None:
     free = shutil.disk_usage(home.path).free >> 20
     size = home.database.stat().st_size >> 20
     lines = [

@@ -56,6 +56,8 @@ def existing(home: Path) -> Home:
     """A home that something was taken in into; the command ends where it is none."""
     place = Home(home)
     if not place.database.exists():
+        if place.witness.exists():
+            fail(f"{place.database}: lost, and files were taken in: restore the home from a backup")
         fail(f"{home}: nothing has been taken in here yet; start with registry run")
     return place
 

@@ -118,6 +118,8 @@ def deliver(home: Home, year: int, to: Path, protocol: str | None = None) -> Wri
         delivery = _delivery(connection, cohort, year)
     if wrong := problems(delivery):
         raise NationalDeliveryError("; ".join(f"{cohort} {year}: {sentence}" for sentence in wrong))
+    if to.is_dir():
+        raise NationalDeliveryError(f"{to}: is a folder; name the file that is to be written")
     metadata = to.with_name(f"{to.stem}.indicators.csv")
     partials = [
         (_written_beside(path, frame), path)

@@ -70,6 +70,8 @@ def publish(
         for left in ("ROLLBACK", "DETACH out"):
             with suppress(duckdb.Error):  # what went wrong is told, not what it left behind
                 connection.execute(left)
+        for left_over in home.published.glob(f"{partial.name}*"):
+            left_over.unlink()  # on a full disk it would take up the room for going on
         raise
     connection.execute("DETACH out")
     with partial.open("rb") as file:

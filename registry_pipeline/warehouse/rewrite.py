@@ -65,13 +65,24 @@ def stored_tables(connection: duckdb.DuckDBPyConnection, catalog: str = "") -> d
 def rewrite(home: Home, plan: Plan) -> None:
     """Writes the live database anew through `plan`, and puts the new file in its place.
 
-    The connection of the caller must be closed; the home's lock must be held.
+    The connection of the caller must be closed; the home's lock must be held. What fails, on a full
+    disk most often, leaves nothing that takes up room.
 
     Raises:
         RewriteError: a log of uncommitted work stays beside the old file, whose rows would be
             played into the new one.
     """
     _remove(home.rewritten)
+    try:
+        _write_anew(home, plan)
+    except BaseException:
+        _remove(home.rewritten)
+        raise
+    home.rewritten.replace(home.database)
+    _to_disk(home.path)
+
+
+def _write_anew(home: Home, plan: Plan) -> None:
     with connect(home) as connection:
         tables = stored_tables(connection)
         chosen = plan(connection, tables)
@@ -85,8 +96,6 @@ def rewrite(home: Home, plan: Plan) -> None:
     if log.exists():
         raise RewriteError(f"{log.name}: not empty; run registry run once and try again")
     _to_disk(home.rewritten)
-    home.rewritten.replace(home.database)
-    _to_disk(home.path)
 
 
 def _copy(

@@ -5,6 +5,7 @@ Nothing acknowledged is lost, and nothing is deleted to make a damaged file open
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import resource
 import shutil
@@ -18,11 +19,15 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
+from registry_pipeline.cli import app
+from registry_pipeline.commands.operate import run_job
 from registry_pipeline.disclosure.checks import differences
 from registry_pipeline.home import Home, HomeBusyError
 from registry_pipeline.operation.instance import prepare_instance
 from registry_pipeline.operation.reconcile import was_killed
+from registry_pipeline.warehouse import rewrite
 from registry_pipeline.warehouse.database import connect, connect_published
 from registry_pipeline.warehouse.faults import DamagedStoreError
 from registry_pipeline.warehouse.witness import prove_whole
@@ -85,6 +90,63 @@ def test_a_file_size_limit_is_told_as_a_full_disk(undisturbed: Any, tmp_path: Pa
     assert done.stderr.strip().splitlines()[-1] == f"DiskFullError: {home.path}: {FULL}"
 
 
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_rewriting_that_finds_no_room_leaves_none_taken(
+    undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    monkeypatch.setattr(rewrite, "_to_disk", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        rewrite.rewrite(home, lambda *_: {})
+    assert not list(home.path.glob("registry.duckdb.new*"))
+    prove_whole(home)
+
+
+@pytest.mark.parametrize("what_is_full", ["prepare_instance", "write_text"])
+def test_a_run_makes_room_of_what_a_killed_one_left_before_it_needs_any(
+    undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what_is_full: str
+) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    left = (home.rewritten, home.published / "analysis.duckdb.tmp", home.staging / "0")
+    for file in left:
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.touch()
+    if what_is_full == "write_text":
+        monkeypatch.setattr(Path, "write_text", no_space)
+    monkeypatch.setattr("registry_pipeline.commands.operate.prepare_instance", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        run_job(home, None)
+    assert not any(file.exists() for file in left)
+
+
+def test_what_another_run_is_writing_is_let_be(
+    undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    monkeypatch.setattr("registry_pipeline.commands.operate.prepare_instance", no_space)
+    with home.lock():
+        home.rewritten.touch()
+        with pytest.raises(OSError, match="No space left"):
+            run_job(home, None)
+    assert home.rewritten.exists()
+
+
+def test_status_tells_what_it_can_where_the_records_of_runs_do_not_open(
+    undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    monkeypatch.setattr("registry_pipeline.commands.status.prepare_instance", no_space)
+    told = CliRunner().invoke(app, ["status", "--home", str(home.path)])
+    assert told.exit_code == 1
+    lines = told.output.splitlines()
+    assert lines[0].endswith("MiB free on its disk")
+    assert "Deliveries" in told.output
+    assert lines[-1] == "no space left on device"
+
+
 def damaged(file: Path) -> None:
     """Flips bytes of each block of a database file."""
     content = bytearray(file.read_bytes())
@@ -100,6 +162,16 @@ def commanded(home: Home, *command: str) -> str:
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout
     return done.stderr.strip()
+
+
+def test_a_home_whose_database_is_lost_is_not_taken_for_a_new_one(
+    undisturbed: Any, tmp_path: Path
+) -> None:
+    home = undisturbed.home(tmp_path / "home")
+    home.database.unlink()
+    assert commanded(home, "status") == (
+        f"{home.database}: lost, and files were taken in: restore the home from a backup"
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,11 @@ def test_a_run_with_a_refused_file_names_it_and_goes_on(tmp_path: Path, sample: 
     shutil.copytree(sample / "lar_x" / "2014-Q2", landing / "lar_x" / "2014-Q2")
     manifest = landing / "lar_x" / "2014-Q2" / "delivery.toml"
     manifest.write_text(manifest.read_text().replace("interviews = 71", "interviews = 72"))
+    (manifest.parent / "notes.txt").touch()
     home = tmp_path / "home"
     result = runner.invoke(app, ["run", "--landing", str(landing), "--home", str(home)])
     assert result.exit_code == 1
+    assert len(re.findall(r"^lar_x +2014-Q2 +", result.output, re.MULTILINE)) == 1
     assert "lar_x/2014-Q2/interviews.csv" in result.output
     assert "control_total" in result.output
     assert "A pseudonym key was made" in result.output

@@ -264,5 +264,9 @@ def test_the_command_says_what_it_wrote_or_why_not(tmp_path: Path) -> None:
     assert "no such file or directory" in nowhere.output.lower()
     assert "Traceback" not in nowhere.output
     assert nowhere.exception is None or isinstance(nowhere.exception, SystemExit)
+    folder = run("--home", str(home.path), "--to", str(tmp_path))
+    assert folder.exit_code == 1
+    assert "is a folder; name the file" in " ".join(folder.output.split())
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
     bare = run("--home", str(tmp_path))
     assert bare.exit_code == 1

@@ -85,6 +85,18 @@ def test_what_has_not_changed_is_copied_as_a_file(
     assert (names(home), len(seen)) == ({"c": SMALL, "d": LARGE}, 1)
 
 
+def test_a_publication_that_fails_leaves_nothing_that_takes_up_room(
+    home: Home, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.IOException("No space left on device")
+
+    monkeypatch.setattr("registry_pipeline.warehouse.publish._stamp", full)
+    with pytest.raises(duckdb.IOException):
+        publish(connection, home, "one")
+    assert [path.name for path in home.published.iterdir()] == ["snapshots"]
+
+
 def test_while_an_erasure_waits_for_its_proof_every_file_is_begun_anew(
     home: Home, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
