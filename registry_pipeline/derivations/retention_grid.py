@@ -19,7 +19,7 @@ from registry_pipeline.derivations.retention_curves import method, or_not_comput
 from registry_pipeline.statistics import reasons
 from registry_pipeline.statistics.grouping import GROUP
 from registry_pipeline.statistics.intervals import boundary_reason
-from registry_pipeline.statistics.survival import life_table
+from registry_pipeline.statistics.life_table import life_table
 from registry_pipeline.version import as_table
 from schemas.derived.hazards import RetentionLifeTable
 from schemas.fields import describe

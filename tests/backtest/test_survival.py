@@ -17,11 +17,11 @@ from registry_pipeline.statistics.competing import cumulative_incidence, gray_te
 from registry_pipeline.statistics.concordance import concordance
 from registry_pipeline.statistics.cox import Fit, Stays, cox
 from registry_pipeline.statistics.intervals import Scale, with_curve_interval
+from registry_pipeline.statistics.life_table import life_table
 from registry_pipeline.statistics.subdistribution import fine_gray
 from registry_pipeline.statistics.survival import (
     at_days,
     kaplan_meier,
-    life_table,
     summary,
     with_cumulative_hazard,
 )

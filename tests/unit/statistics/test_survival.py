@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from statsmodels.duration.survfunc import SurvfuncRight
 
+from registry_pipeline.statistics.life_table import life_table
 from registry_pipeline.statistics.survival import (
     at_days,
     kaplan_meier,
-    life_table,
     summary,
     with_cumulative_hazard,
 )
