@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import duckdb
 import polars as pl
@@ -19,6 +19,8 @@ from schemas import codes
 from schemas.catalog import TABLES, cohort_column
 from schemas.codes import CodeList
 from schemas.protocol import Disclosure, Origin, Protocol, parse_protocol
+
+_Day = TypeVar("_Day", float, pl.Expr)
 
 _DAYS_PER: Final = {"months": 30.4375, "weeks": 7, "days": 1}
 _STRATA: Final[dict[str, CodeList]] = {"sex": codes.SEX, "age_group": codes.AGE_GROUP}
@@ -133,12 +135,8 @@ class Cohort:
         """What the schedule is counted in: months, weeks or days."""
         return self.protocol.waves.interval_unit
 
-    def time(self, day: pl.Expr) -> pl.Expr:
-        """A day in the schedule's unit."""
-        return day / _DAYS_PER[self.time_unit]
-
-    def in_units(self, day: float) -> float:
-        """A number of days in the schedule's unit."""
+    def time(self, day: _Day) -> _Day:
+        """A day, or a number of days, in the schedule's unit."""
         return day / _DAYS_PER[self.time_unit]
 
     @property

@@ -41,7 +41,7 @@ def retention_summary(cohort: Cohort) -> Section:
     return Section(
         words=(
             "How long people stay, in two numbers. The mean time counts nobody beyond the last "
-            f"scheduled day ({cohort.in_units(cohort.last_day):.0f} {cohort.time_unit}), so it is "
+            f"scheduled day ({cohort.time(cohort.last_day):.0f} {cohort.time_unit}), so it is "
             "known though not everybody has left; the median is when half of them had. Both with "
             f"95 % intervals. {denominators(cohort, cohort.clocks)}"
         ),
@@ -113,12 +113,12 @@ def _median(row: dict[str, Any], cohort: Cohort) -> str:
 def _whole(day: float, cohort: Cohort) -> str:
     """A day in whole units of the schedule, and in whole weeks where that counts days."""
     step = DAYS_PER_WEEK if cohort.time_unit == "days" else 1
-    return str(step * round(cohort.in_units(day) / step))
+    return str(step * round(cohort.time(day) / step))
 
 
 def _mean(row: dict[str, Any], cohort: Cohort) -> str:
     """The restricted mean with its interval."""
-    mean, low, high = (None if row[name] is None else cohort.in_units(row[name]) for name in MEAN)
+    mean, low, high = (None if row[name] is None else cohort.time(row[name]) for name in MEAN)
     if mean is None or not row["horizon_day"]:
         return text.NOT_COMPUTABLE
     return f"{mean:.1f}" if low is None or high is None else f"{mean:.1f} ({low:.1f} to {high:.1f})"
