@@ -7,9 +7,11 @@ Does not belong here: the files' contents (`gate`), whether a folder is whole (`
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from registry_pipeline.gate.errors import DeliveryError, RefusedFileError, counted
 from registry_pipeline.gate.manifest import MANIFEST, Manifest, read_manifest
@@ -18,6 +20,9 @@ from schemas.forms import FORMS
 from schemas.protocol import Protocol
 
 SUFFIXES = (".csv", ".xlsx", ".parquet")
+
+_NOBODYS: Final = re.compile(r"\.ds_store|\._.*|~\$.*|thumbs\.db|desktop\.ini", re.IGNORECASE)
+"""What file managers and open workbooks leave in a folder that was looked at."""
 
 
 def deliveries(landing: Path) -> list[Path]:
@@ -49,12 +54,18 @@ def left_alone(landing: Path) -> list[str]:
 
 def unannounced(landing: Path) -> list[str]:
     """One sentence per folder that holds files and no manifest: it waits until there is one."""
-    folders = sorted({path.parent for path in landing.glob("*/*/*") if path.is_file()})
+    files = (path for path in landing.glob("*/*/*") if path.is_file())
+    folders = sorted({path.parent for path in files if not _NOBODYS.fullmatch(path.name)})
     return [
         f"{shown(folder.parent.name)}/{shown(folder.name)}: waits, since it has no {MANIFEST}"
         for folder in folders
         if not (folder / MANIFEST).exists()
     ]
+
+
+def sent(folder: Path) -> list[Path]:
+    """What somebody put into a delivery's folder; what a computer left there is nobody's."""
+    return sorted(path for path in folder.iterdir() if not _NOBODYS.fullmatch(path.name))
 
 
 def partition_key(folder: Path) -> str:
@@ -121,7 +132,7 @@ def _sorted_out(
         f"{partition_key(folder)}/{MANIFEST}: announces {shown(stem)}, and {no_form}"
         for stem in sorted(_announced(manifest) - {*stems})
     ]
-    for path in sorted(folder.iterdir()):
+    for path in sent(folder):
         if path.suffix.lower() in SUFFIXES and path.stem in stems:
             paths.setdefault(path.stem, []).append(path)
         elif path.name != MANIFEST:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from registry_pipeline.deliveries.folders import sent
 from registry_pipeline.gate.errors import DeliveryError
 from registry_pipeline.gate.manifest import MANIFEST, read_manifest
 
@@ -21,7 +22,8 @@ SETTLE_SECONDS = 1.0
 def state(folder: Path) -> str:
     """A name for what stands in a folder: it changes when a file comes, goes, grows or is touched.
 
-    Nothing is opened: a delivery may hold a pipe, or a file nobody may read.
+    Nothing is opened: a delivery may hold a pipe, or a file nobody may read. Hidden files count:
+    a copy may be written under such a name first.
     """
     digest = hashlib.sha256(f"{folder.parent.name}/{folder.name}".encode())
     for path in sorted(folder.iterdir()):
@@ -36,7 +38,7 @@ def is_proved(folder: Path) -> bool:
         stated = read_manifest(folder).sha256
     except DeliveryError:
         return False
-    there = {path.name: path for path in folder.iterdir() if path.name != MANIFEST}
+    there = {path.name: path for path in sent(folder) if path.name != MANIFEST}
     return there.keys() == stated.keys() and all(
         _has_hash(path, stated[name]) for name, path in there.items()
     )

@@ -89,6 +89,19 @@ def test_a_corrected_manifest_takes_the_place_of_the_sender_that_is_stored(
     assert stored(connection) == 1
 
 
+@pytest.mark.parametrize(
+    "name", [".DS_Store", "._interviews.csv", "~$interviews.xlsx", "Thumbs.db", "desktop.ini"]
+)
+def test_what_a_computer_left_in_a_folder_is_no_file_of_the_delivery(
+    connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, name: str
+) -> None:
+    folder = deliver(landing, patients=PATIENTS, interviews=INTERVIEWS)
+    (folder / name).write_bytes(b"\0")
+    report = take(connection, home, folder)
+    assert {file.status for file in report.files} == {"accepted"}
+    assert report.messages == []
+
+
 @pytest.mark.parametrize("name", ["intervews.csv", "events.pdf", "events"])
 def test_a_file_that_no_form_reads_leaves_the_others_in(
     connection: duckdb.DuckDBPyConnection, home: Home, landing: Path, name: str
