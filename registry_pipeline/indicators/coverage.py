@@ -71,15 +71,17 @@ def unit_ends(core: Core) -> pl.DataFrame:
     until the first of them ends, but for those that are silent (`SILENT`).
 
     Returns:
-        unit_id, ends; no row where nobody's unit or cut-off is known.
+        unit_id, ends, and steps_end, of what steps of the process answer; no row where nobody's
+        unit or cut-off is known.
     """
-    known = core["core.patient"].filter(
-        ~nw.col("unit_id").is_null(), ~nw.col("cutoff_date").is_null()
+    cutoff, of_steps = nw.col("cutoff_date"), nw.col("step_cutoff_date")
+    known = core["core.patient"].filter(~nw.col("unit_id").is_null(), ~cutoff.is_null())
+    latest = known.group_by("unit_id").agg(
+        ends=cutoff.max(), steps_end=nw.min_horizontal(cutoff, of_steps).max()
     )
-    latest = known.group_by("unit_id").agg(ends=nw.col("cutoff_date").max())
     units: pl.DataFrame = latest.collect("polars").to_native()
-    ends = pl.col("ends")
-    together = units.filter(ends > ends.max() - SILENT).select(
-        unit_id=pl.lit("all"), ends=ends.min()
+    end = pl.col("ends", "steps_end")
+    together = units.select(
+        pl.lit("all").alias("unit_id"), end.filter(end > end.max() - SILENT).min()
     )
-    return pl.concat([units, together.drop_nulls().unique()])
+    return pl.concat([units, together.drop_nulls()])

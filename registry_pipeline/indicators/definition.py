@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from operator import attrgetter
+from typing import Final
 
 import narwhals as nw
 import polars as pl
@@ -23,6 +24,9 @@ from schemas.quality.indicators import IndicatorDefinition
 
 Core = Mapping[str, Frame]
 """Stored tables of one cohort by name."""
+
+STEPS: Final = "core.process_event"
+"""The steps of the process, which are known until a day of their own."""
 
 
 def always() -> nw.Expr:
@@ -128,6 +132,11 @@ class Indicator:
         """The definition's id."""
         return self.definition.indicator_id
 
+    @property
+    def is_answered_by_steps(self) -> bool:
+        """Whether steps of the process answer it, which may be known to an earlier day."""
+        return any(ask.table == STEPS for ask in self.asks)
+
     def due_days(self, protocol: Protocol) -> int:
         """Days after marked_on until it is due; 0 where it is no matter of days."""
         return int(attrgetter(self.deadline)(protocol)) if self.deadline else 0
@@ -140,7 +149,7 @@ def answered(*columns: str) -> tuple[Ask, ...]:
 
 def registered(*kinds: str) -> tuple[Ask, ...]:
     """A process step of one of these kinds was registered by anyone."""
-    return (Ask("core.process_event", "kind", kinds),)
+    return (Ask(STEPS, "kind", kinds),)
 
 
 def definition_table(indicators: Iterable[Indicator]) -> pl.DataFrame:

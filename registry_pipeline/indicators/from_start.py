@@ -16,6 +16,7 @@ from typing import Final
 import narwhals as nw
 
 from registry_pipeline.indicators.definition import (
+    STEPS,
     Ask,
     Basis,
     Core,
@@ -240,7 +241,7 @@ FROM_START: Final = (
             "method",
             does="The method was offered or received",
             names=[method],
-            asks=(Ask("core.process_event", "method", (method,)),),
+            asks=(Ask(STEPS, "method", (method,)),),
         )
         for method, (number, english, norwegian) in METHODS.items()
     ),

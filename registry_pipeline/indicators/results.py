@@ -60,6 +60,7 @@ def results(
     first, last = span
     asked = [indicator.id for indicator in applied]
     due = {indicator.id: indicator.due_days(protocol) for indicator in indicators}
+    by_steps = [indicator.id for indicator in indicators if indicator.is_answered_by_steps]
     counted = (
         definition_table(indicators)
         .select("indicator_id", "direction", "target_green", "target_yellow", "min_denominator")
@@ -81,7 +82,8 @@ def results(
         target_green=pl.coalesce("green", "target_green"),
         target_yellow=pl.coalesce("yellow", "target_yellow"),
     )
-    known = known.join(ends, on="unit_id", how="left").with_columns(pl.col("ends").fill_null(last))
+    end = pl.when(pl.col("indicator_id").is_in(by_steps)).then("steps_end").otherwise("ends")
+    known = known.join(ends, on="unit_id", how="left").with_columns(ends=end.fill_null(last))
     shares = _shares(known).with_columns(
         level=level(), hidden_reason=hidden(low_coverage=low_coverage)
     )

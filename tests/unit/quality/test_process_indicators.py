@@ -505,6 +505,33 @@ def test_a_unit_s_year_is_open_until_its_own_sender_has_told_of_all_of_it(
     assert dict(years.iter_rows()) == {"all": of_all, "north": "provisional", "south": None}
 
 
+def test_a_year_of_steps_is_open_until_the_steps_of_all_of_it_are_known(store, protocol):
+    """North's last delivery came without the steps; what others answer is known all the same."""
+    north, south = ([f"{unit}_{n}" for n in range(20)] for unit in ("north", "south"))
+    known, behind = {"cutoff_date": date(2015, 6, 1)}, {"step_cutoff_date": date(2014, 10, 1)}
+    persons = [
+        *people(" ".join(north), **known, **behind),
+        *people(" ".join(south), **known, unit_id="south"),
+    ]
+    appointments = [
+        {"patient_id": id_, "scheduled_date": on(1), "unit_id": id_[:5], "status": "attended"}
+        for id_ in (*north, *south)
+    ]
+    assessed = steps("dropout_checklist", **dict.fromkeys((*north, *south), 5))
+    frames = store({PATIENT: persons, APPOINTMENT: appointments, STEP: assessed})
+    only = [one for one in INDICATORS if one.id in {"no_show", "dropout_risk_assessed"}]
+    made = indicator_tables(only, frames, protocol).by_name["quality.indicator"]
+    years = made.filter(period_type="year").select("indicator_id", "unit_id", "hidden_reason")
+    assert {row[:2]: row[2] for row in years.iter_rows()} == {
+        ("dropout_risk_assessed", "all"): "provisional",
+        ("dropout_risk_assessed", "north"): "provisional",
+        ("dropout_risk_assessed", "south"): None,
+        ("no_show", "all"): None,
+        ("no_show", "north"): None,
+        ("no_show", "south"): None,
+    }
+
+
 def test_events_are_numbered_within_the_person_and_quarter(store, protocol):
     given = [
         {"patient_id": "a", "scheduled_date": on(day), "unit_id": "north", "status": "attended"}
