@@ -92,7 +92,9 @@ def _safe(cohort: Cohort) -> pl.DataFrame:
     """
     rule = cohort.rule
     events = share_hidden(pl.col("n_events"), pl.col("n_observations"), rule)
-    rows = cohort.rows("derived.coping_association").with_columns(
+    by_age = place("level", codes.AGE_GROUP.codes)
+    stored = cohort.rows("derived.coping_association").sort("factor", by_age, maintain_order=True)
+    rows = stored.with_columns(
         hidden=percentage_hidden(pl.col("n"), rule) | events,
         factor=_factor(cohort),
     )

@@ -26,6 +26,7 @@ from registry_pipeline.disclosure.small_numbers import (
     with_company,
     without,
 )
+from schemas import codes
 
 STRATA: Final = ("all", *WHAT)
 CURVE: Final = ["kind", "origin", "stratum_by", "stratum"]
@@ -74,7 +75,8 @@ def _summary(cohort: Cohort) -> pl.DataFrame:
     known = rows.filter(n > 0).join(at_end, on=CURVE, how="left", maintain_order="left")
     few = is_small(pl.col("exits"), rule) | percentage_hidden(n, rule)
     marked = with_company(known, WHOLE, "exits", few, rule)
-    in_place = marked.sort(place("stratum_by", STRATA), maintain_order=True)
+    by_age = place("stratum", codes.AGE_GROUP.codes)
+    in_place = marked.sort(place("stratum_by", STRATA), by_age, maintain_order=True)
     return by_kind(without(in_place, pl.col(HIDDEN), [*MEAN, *MEDIAN]))
 
 

@@ -310,6 +310,21 @@ def test_a_factor_alone_and_in_one_model(store: Store, cells: Cells) -> None:
     ]  # fmt: skip
 
 
+def test_ages_stand_from_the_youngest_to_the_oldest(store: Store, cells: Cells) -> None:
+    ages = ("age_23_29", "age_50_over", "under_23")  # as stored: by their codes
+    levels = [{"outcome": "retained", "factor": "age_group", "kind": "patient", "level": age,
+               "reference": "age_30_39", "measure": "odds_ratio", "n": 60, "n_observations": 300,
+               "n_events": 200, "n_missing": 0, "model": "univariable"} for age in ages]  # fmt: skip
+    store.put("derived.coping_association", levels)
+    factors = [row[1] for row in cells(store.page("derived.coping_association"))[1:]]
+    groups = [{"stratum_by": "age_group", "stratum": age, "n": 40, "horizon_day": 0}
+              for age in ages]  # fmt: skip
+    store.put("derived.retention_summary", groups, kind="treatment")
+    strata = [row[2] for row in cells(store.page("derived.retention_summary"))[1:]]
+    assert strata == ["under 23", "23–29", "50 and over"]
+    assert factors == [f"age group: {age} v. 30–39" for age in strata]
+
+
 def test_time_in_short_is_in_units_of_the_schedule(store: Store, cells: Cells) -> None:
     same = {"n": 40, "n_event": 30, "from_day": 0, "horizon_day": 731}
     left = {"median_day": 100.0, "median_ci_low": 86.0, "median_ci_high": 110.0,
