@@ -312,9 +312,12 @@ def test_a_factor_alone_and_in_one_model(store: Store, cells: Cells) -> None:
 
 def test_ages_stand_from_the_youngest_to_the_oldest(store: Store, cells: Cells) -> None:
     ages = ("age_23_29", "age_50_over", "under_23")  # as stored: by their codes
-    levels = [{"outcome": "retained", "factor": "age_group", "kind": "patient", "level": age,
-               "reference": "age_30_39", "measure": "odds_ratio", "n": 60, "n_observations": 300,
-               "n_events": 200, "n_missing": 0, "model": "univariable"} for age in ages]  # fmt: skip
+    levels = [
+        {"outcome": "retained", "factor": "age_group", "kind": "patient", "level": age,
+         "reference": "age_30_39", "measure": "odds_ratio", "n": 60, "n_observations": 300,
+         "n_events": 200, "n_missing": 0, "model": "univariable"}
+        for age in ages
+    ]  # fmt: skip
     store.put("derived.coping_association", levels)
     factors = [row[1] for row in cells(store.page("derived.coping_association"))[1:]]
     groups = [{"stratum_by": "age_group", "stratum": age, "n": 40, "horizon_day": 0}
