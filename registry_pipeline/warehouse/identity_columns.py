@@ -10,6 +10,9 @@ reaches ten digits cannot hold a number; hashes and run ids are noise of digits 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import duckdb
@@ -40,10 +43,17 @@ def identity_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
         if _can_hold(table, column, kind):
             queries.setdefault(table, []).append(_cells(table, column, kind))
     found: Counter[str] = Counter()
-    for table, parts in queries.items():
-        cells = connection.execute(" UNION ALL ".join(parts)).fetchall()
-        found.update(f"{table}.{column}" for column, cell in cells if holds_identity(cell))
+    with ThreadPoolExecutor(2) as threads:  # of a small table most is planning, on one core
+        read = threads.map(partial(_read, connection), queries.values())
+        for table, cells in zip(queries, read, strict=True):
+            found.update(f"{table}.{column}" for column, cell in cells if holds_identity(cell))
     return [f"{place}: {n}" for place, n in sorted(found.items())]
+
+
+def _read(connection: duckdb.DuckDBPyConnection, parts: Sequence[str]) -> list[tuple[str, str]]:
+    """What several queries of one table give, on a connection of their own."""
+    with connection.cursor() as own:
+        return own.execute(" UNION ALL ".join(parts)).fetchall()
 
 
 def _can_hold(table: str, column: str, kind: str) -> bool:
